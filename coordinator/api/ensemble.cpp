@@ -6,16 +6,16 @@
 
 #include <algorithm>
 #include <limits>
-#include <system_error>
 
 #include "common/axis.hpp"
-#include "common/folder_obstacle.hpp"
 #include "common/mutex.hpp"
 #include "config/load.hpp"
 #include "coordinator/api/health.hpp"
+#include "coordinator/api/new_version.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
 #include "coordinator/api/training.hpp"
+#include "coordinator/api/weight_files.hpp"
 #include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/cascade.hpp"
 #include "coordinator/decide/spread.hpp"
@@ -46,9 +46,13 @@ Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides
 
 namespace {
 
-Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
+Plan plan_of(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  Plan plan = make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
+  return make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
+}
+
+Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
+  Plan plan = plan_of(spec, options, worker);
   check_memory(plan);
   return plan;
 }
@@ -57,24 +61,6 @@ std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, cons
   std::vector<std::string> names;
   for (const config::MemberSpec& member : spec.members) names.push_back(member.name);
   return std::make_unique<TraceRecorder>(file, std::move(names), std::chrono::steady_clock::now());
-}
-
-void make_folder(const std::filesystem::path& folder) {
-  constexpr const char* kHint = "choose another folder with 'output' or the member's 'weights'";
-  if (const std::string obstacle = folder_obstacle(folder); !obstacle.empty())
-    throw Error(ErrorKind::usage, fmt::format("cannot write the weights to {}", folder.string()), obstacle, kHint);
-  std::error_code code;
-  std::filesystem::create_directories(folder, code);
-  if (code)
-    throw Error(ErrorKind::failed, fmt::format("could not create the folder {} for the weights", folder.string()),
-                code.message(), kHint);
-}
-
-/// The same path for every spelling of a file; neither the file nor its folder has to exist.
-std::filesystem::path resolved(const std::filesystem::path& file) {
-  std::error_code code;
-  const auto folder = std::filesystem::weakly_canonical(file.parent_path(), code);
-  return (code ? file.parent_path() : folder) / file.filename();
 }
 
 }  // namespace
@@ -88,6 +74,8 @@ class Ensemble::Impl {
 
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
       : spec_(spec),
+        worker_(worker),
+        described_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
         events_(options.on_event),
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_),
@@ -168,7 +156,7 @@ class Ensemble::Impl {
           ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()),
           source.label_layout() ? "members are trained on one class per image, and its labels are of another form" : "",
           "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
-    TrainResult result{weight_files(folder)};
+    TrainResult result{weight_files(pool_.plan(), folder)};
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(fitted.source(), learns, on_epoch);
     say_unturned(fitted.source());
@@ -179,6 +167,16 @@ class Ensemble::Impl {
     for (std::size_t rank = 0; rank < members.size(); ++rank)
       if (members[rank].state == WorkerState::absent) result.weights[rank].clear();
     return result;
+  }
+
+  void replace_member(std::string_view name, const Spec& next) {
+    const Call call(*this);
+    const MutexLock one_at_a_time(replacing_);
+    const Rank rank = changed_member(described_.checked(), next.checked(), name);
+    const Plan plan = plan_of(next.checked(), {}, worker_);
+    check_new_version(pool_.plan(), plan, rank);
+    pool_.replace(rank, plan.request_of(rank));
+    described_ = next;
   }
 
   Status status(StatusDetail detail) const { return pool_.status(detail); }
@@ -234,27 +232,6 @@ class Ensemble::Impl {
     auto submission = std::make_unique<Submitted>(*this, std::move(source));
     submission->options = options;
     return submission;
-  }
-
-  // Resolved, and their folders created, before any training. Absolute, because the workers keep the working directory
-  // that they started in.
-  std::vector<std::filesystem::path> weight_files(const std::filesystem::path& folder) const {
-    std::vector<std::filesystem::path> files;
-    for (const MemberPlan& member : pool_.plan().members) {
-      const auto file = std::filesystem::absolute(
-          member.weights.empty() ? folder / (member.request.name + ".safetensors") : member.weights);
-      const auto twin = std::find_if(files.begin(), files.end(),
-                                     [&](const auto& other) { return resolved(other) == resolved(file); });
-      if (twin != files.end())
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} and {} would save their weights to the same file",
-                                pool_.plan().members[static_cast<std::size_t>(twin - files.begin())].request.name,
-                                member.request.name),
-                    file.string(), "give each member its own 'weights', or leave them out");
-      files.push_back(file);
-    }
-    for (const auto& file : files) make_folder(file.parent_path());
-    return files;
   }
 
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
@@ -344,7 +321,10 @@ class Ensemble::Impl {
     return form;
   }
 
-  const Spec spec_;
+  const Spec spec_;  // as it was at the start: what a new version may not change is used
+  const std::filesystem::path worker_;
+  Mutex replacing_;  // held by replace_member(): one at a time
+  Spec described_ TUTTI_GUARDED_BY(replacing_);
   // Its destructor writes the file, after the destructors of everything that reports to it.
   const std::unique_ptr<TraceRecorder> trace_;
   Events events_;
@@ -388,6 +368,7 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {
   return impl_->train(source, folder, on_epoch);
 }
+void Ensemble::replace_member(std::string_view name, const Spec& next) { impl_->replace_member(name, next); }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
 Health Ensemble::health() const { return impl_->health(); }
 void Ensemble::interrupt() { impl_->interrupt(); }

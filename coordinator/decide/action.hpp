@@ -21,6 +21,15 @@ struct Move {
   Rank rank;
   WorkerId to;
 };
+/// The worker's process has nothing to do and is not needed any more: the worker hosts the new version of its unit from
+/// now on. If it has no process, only that. Spawn follows, at once or when its back-off has passed.
+struct Retire {
+  WorkerId worker;
+};
+/// All workers of the unit were told to Retire. `any`: false if none could, because all had been given up.
+struct Superseded {
+  bool any = true;
+};
 /// Start a process for the worker, or take its spare.
 struct Spawn {
   WorkerId worker;
@@ -94,7 +103,7 @@ struct Say {
   std::string line;
 };
 }  // namespace action
-using Action = std::variant<action::Move, action::Spawn, action::Begin, action::Prepare, action::Tell, action::HandOut,
+using Action = std::variant<action::Move, action::Retire, action::Superseded, action::Spawn, action::Begin, action::Prepare, action::Tell, action::HandOut,
                             action::Kill, action::Abandon, action::Hold, action::Release, action::Judge, action::Finish,
                             action::CommandDone, action::FailCall, action::Fail, action::Say>;
 

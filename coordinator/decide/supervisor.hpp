@@ -4,7 +4,8 @@
 //
 // It has two parts, each with a table of its states, and connects them:
 //
-//   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp
+//   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp,
+//                                            _succession.cpp
 //   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp
 //
 // Which worker hosts which members is a table (hosting.hpp): a worker may host several, a member may move to a worker
@@ -12,6 +13,7 @@
 // keeps its tasks: they are pending, and the next that runs gets them in order.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -84,6 +86,11 @@ class Supervisor {
   /// Every member left starts a new training, or saves its weights. Only while no task is in flight.
   enum class Command { begin_training, save };
   void command(Command command, Time now);
+  /// Other processes are ready to take the places of those of these workers, which are of one unit: all of them if they
+  /// host a new version of it. The workers get no further tasks, and as soon as all of them have answered what they
+  /// have, they retire: no segment is computed by both. One succession at a time, of members that are not trained.
+  /// Superseded follows.
+  void supersede(std::vector<WorkerId> workers, Time now);
   /// Whether idle replicas may compute what others have; at first they may.
   void allow_take_over(bool allowed) { may_take_over_ = allowed; }
   /// Decides what depends only on the time, such as deadlines.
@@ -180,6 +187,12 @@ class Supervisor {
   void release(SegmentId segment);
   void check_slots();
 
+  // ---- new versions (supervisor_succession.cpp)
+  bool is_superseded(WorkerId worker) const { return std::ranges::find(superseded_, worker) != superseded_.end(); }
+  bool may_get_tasks(WorkerId worker) const { return lives_[worker].running() && !is_superseded(worker); }
+  void retire_if_idle(Time now);
+  void end_succession(bool any);
+
   // ---- quorum (supervisor_quorum.cpp)
   bool pulls(WorkerId worker) const { return hosting_.replicated(worker) || setting_.quorum.has_value(); }
   void cut_if_enough(SegmentId segment, Time now);
@@ -245,6 +258,7 @@ class Supervisor {
   bool may_take_over_ = true;
   std::optional<Command> command_;
   std::optional<Error> command_problem_;
+  std::vector<WorkerId> superseded_;  // for whose places others wait
 };
 
 }  // namespace tutti

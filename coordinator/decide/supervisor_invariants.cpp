@@ -25,7 +25,7 @@ void Supervisor::check_counts() const {
   std::uint64_t ending = 0;
   for (const WorkerLife& life : lives_) {
     deaths += life.deaths();
-    restarts += life.generation().value();
+    restarts += life.generation().value() - life.retired();
     ending += life.phase() == WorkerLife::Phase::ending ? 1 : 0;
   }
   TUTTI_CHECK(counts_.deaths == deaths);

@@ -243,6 +243,7 @@ std::string Supervisor::move_out(const std::vector<Rank>& culprits, const std::s
     hosting_ = hosting_.with_own_worker(rank);
   }
   ledger_.rehost(hosting_);
+  if (is_superseded(from)) end_succession(false);
   lives_[from].pardon();
   for (const Rank rank : moved) {
     lives_.push_back(new_life());

@@ -60,7 +60,7 @@ bool Supervisor::hand_out_to_first(WorkerId worker, Time now) {
   };
   std::vector<Candidate> candidates;
   for (const WorkerId sister : hosting_.replicas_of(worker)) {
-    if (!lives_[sister].running() || !has_room(sister)) continue;
+    if (!may_get_tasks(sister) || !has_room(sister)) continue;
     // One whose pace is not known yet is tried first.
     Pace pace = lives_[sister].pace;
     const std::size_t ahead = segments_of(sister).size();
@@ -108,7 +108,7 @@ std::vector<Supervisor::Straggler> Supervisor::stragglers(WorkerId idle) const {
 void Supervisor::take_over(WorkerId worker, Time now) {
   if (failed_ || !may_take_over_ || !hosting_.replicated(worker)) return;
   for (const WorkerId idle : hosting_.replicas_of(worker)) {
-    if (!lives_[idle].running() || any_in_flight(idle)) continue;
+    if (!may_get_tasks(idle) || any_in_flight(idle)) continue;
     std::optional<Straggler> first;
     for (const Straggler& one : stragglers(idle)) {
       const bool slower = one.done - now > 1.5 * one.needed;
@@ -137,7 +137,7 @@ void Supervisor::hand_out_twice(WorkerId idle, const Straggler& straggler, Time 
 
 /// When take_over() has something to decide for this worker without an event, if it is idle.
 std::optional<Supervisor::Time> Supervisor::next_take_over(WorkerId idle) const {
-  if (!hosting_.replicated(idle) || !lives_[idle].running() || any_in_flight(idle)) return std::nullopt;
+  if (!hosting_.replicated(idle) || !may_get_tasks(idle) || any_in_flight(idle)) return std::nullopt;
   std::optional<Time> first;
   for (const Straggler& one : stragglers(idle)) first = std::min(first.value_or(one.late()), one.late());
   return first;

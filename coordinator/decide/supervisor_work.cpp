@@ -84,12 +84,13 @@ bool Supervisor::makes_checkpoint(Rank rank, SegmentId number) const {
 /// them.
 void Supervisor::hand_out_pending(WorkerId worker, Time now) {
   if (failed_) return;
+  retire_if_idle(now);
   if (pulls(worker)) {
     while (hand_out_to_first(worker, now)) {
     }
     return take_over(worker, now);
   }
-  if (lives_[worker].running())
+  if (may_get_tasks(worker))
     while (hand_out_next(worker, now)) {
     }
   for (const Rank rank : hosting_.members_of(worker)) tell_if_due(rank, now);

@@ -19,26 +19,27 @@ constexpr WorkerLife::Seconds kQuiet{1};
 /// The phase after an event, with the same number as in Phase; or why there is none.
 enum class Next : std::uint8_t { waiting, starting, preparing, running, ending, given_up, late, lie, bug };
 
-constexpr std::array<const char*, 6> kBug{
+constexpr std::array<const char*, 7> kBug{
     "a worker is spawned only while it waits",
     "every phase of a worker has `ready`",
     "a worker is prepared once, after it was ready",
     "a worker is killed only while there is one",
     "a worker goes only if there is one",
     "a worker is given up only while it waits",
+    "a worker is retired only while it runs",
 };
 
 Next next_of(WorkerLife::Phase phase, WorkerLife::Event event) {
   using enum Next;
   // clang-format off
-  static constexpr std::array<std::array<Next, 6>, 6> kTable{{
-      // spawn   ready      prepared kill    gone     give_up
-      {starting, late,      bug,     late,   late,    given_up},  // waiting
-      {bug,      preparing, bug,     ending, waiting, bug},       // starting
-      {bug,      lie,       running, ending, waiting, bug},       // preparing
-      {bug,      lie,       bug,     ending, waiting, bug},       // running
-      {bug,      late,      bug,     late,   waiting, bug},       // ending
-      {bug,      late,      bug,     late,   late,    bug},       // given_up
+  static constexpr std::array<std::array<Next, 7>, 6> kTable{{
+      // spawn   ready      prepared kill    gone     give_up   retire
+      {starting, late,      bug,     late,   late,    given_up, bug},      // waiting
+      {bug,      preparing, bug,     ending, waiting, bug,      bug},      // starting
+      {bug,      lie,       running, ending, waiting, bug,      bug},      // preparing
+      {bug,      lie,       bug,     ending, waiting, bug,      waiting},  // running
+      {bug,      late,      bug,     late,   waiting, bug,      bug},      // ending
+      {bug,      late,      bug,     late,   late,    bug,      bug},      // given_up
   }};
   // clang-format on
   return kTable.at(static_cast<std::size_t>(phase)).at(static_cast<std::size_t>(event));
@@ -95,12 +96,27 @@ WorkerLife::Step WorkerLife::kill(WorkerFault fault, Time now) {
 
 WorkerLife::Step WorkerLife::gone() {
   const Step taken = step(Event::gone);
-  if (taken != Step::taken) return taken;
+  if (taken == Step::taken) forget_process();
+  return taken;
+}
+
+void WorkerLife::forget_process() {
   ran_ = false;
   distrusted_ = false;
   worked_ = false;
   fault_.reset();
-  return taken;
+}
+
+void WorkerLife::retire() {
+  step(Event::retire);
+  forget_process();
+  ++retired_;
+}
+
+void WorkerLife::renew() {
+  pardon();
+  clock = ProgressClock();
+  pace = Pace();
 }
 
 void WorkerLife::worked() {
@@ -118,7 +134,7 @@ void WorkerLife::pardon() {
 }
 
 void WorkerLife::count_death() {
-  TUTTI_CHECK(deaths_ < spawned_, "a process dies only once");
+  TUTTI_CHECK(deaths_ + retired_ < spawned_, "a process dies only once");
   ++deaths_;
 }
 
@@ -183,7 +199,8 @@ bool WorkerLife::has_deadline() const {
 
 void WorkerLife::check_invariants() const {
   TUTTI_CHECK(deadline_.has_value() == has_deadline());
-  TUTTI_CHECK(deaths_ + (has_process() ? 1 : 0) == spawned_, "there is one process at a time, and each dies once");
+  TUTTI_CHECK(deaths_ + retired_ + (has_process() ? 1 : 0) == spawned_,
+              "there is one process at a time, and each dies once or is retired");
   TUTTI_CHECK(fault_.has_value() == (phase_ == Phase::ending), "a worker is killed for a reason");
   TUTTI_CHECK(!distrusted_ || phase_ == Phase::ending, "a worker that broke the protocol is killed");
   TUTTI_CHECK(ran_ || !running());

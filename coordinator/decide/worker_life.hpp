@@ -3,13 +3,13 @@
 // passes the time and carries out the decisions. It knows nothing of members and tasks; those are the work of a member
 // (member_work.hpp).
 //
-//   phase \ event   spawn      ready       prepared   kill     gone      give_up
-//   waiting         starting   late        -          late     late      given_up
-//   starting        -          preparing   -          ending   waiting   -
-//   preparing       -          lie         running    ending   waiting   -
-//   running         -          lie         -          ending   waiting   -
-//   ending          -          late        -          late     waiting   -
-//   given_up        -          late        -          late     late      -
+//   phase \ event   spawn      ready       prepared   kill     gone      give_up    retire
+//   waiting         starting   late        -          late     late      given_up   -
+//   starting        -          preparing   -          ending   waiting   -          -
+//   preparing       -          lie         running    ending   waiting   -          -
+//   running         -          lie         -          ending   waiting   -          waiting
+//   ending          -          late        -          late     waiting   -          -
+//   given_up        -          late        -          late     late      -          -
 //
 //   late: another event came first; nothing changes. lie: the worker broke the protocol. -: a bug, and a failed check.
 #pragma once
@@ -61,7 +61,7 @@ class WorkerLife {
     ending,     ///< it was sent SIGKILL
     given_up,   ///< there is no process, and there will be none
   };
-  enum class Event : std::uint8_t { spawn, ready, prepared, kill, gone, give_up };
+  enum class Event : std::uint8_t { spawn, ready, prepared, kill, gone, give_up, retire };
   /// What an event did; see the table.
   enum class Step : std::uint8_t { taken, late, lie };
   /// What the process is working on, which decides how long it may take.
@@ -78,6 +78,10 @@ class WorkerLife {
   /// The process has ended, or is left behind because it does not end. Forgets the state of this process.
   Step gone();
   void give_up();
+  /// The process, which has nothing to do, is not the worker's any more: the next one hosts another version.
+  void retire();
+  /// The next process hosts another version: what earlier ones did says nothing about it.
+  void renew();
   /// The process broke the protocol: nothing more from it is trusted.
   void distrust() { distrusted_ = true; }
   /// It has answered a task.
@@ -111,6 +115,7 @@ class WorkerLife {
   bool distrusted() const noexcept { return distrusted_; }
   const std::optional<WorkerFault>& fault() const noexcept { return fault_; }  ///< why it was killed
   std::uint64_t deaths() const noexcept { return deaths_; }
+  std::uint64_t retired() const noexcept { return retired_; }
   /// Whether it is late enough, and its deadline of a kind, that clock.watch() should be told what the process does.
   bool to_be_watched(Duty duty, Time now) const;
   /// When the supervisor's tick() next has something to decide for this worker.
@@ -124,6 +129,7 @@ class WorkerLife {
 
  private:
   Step step(Event event);
+  void forget_process();
   bool has_deadline() const;
   std::optional<Time> start_deadline(Time now) const;
 
@@ -139,6 +145,7 @@ class WorkerLife {
   bool worked_ = false;  // this process
   std::optional<WorkerFault> fault_;
   std::uint64_t deaths_ = 0;
+  std::uint64_t retired_ = 0;
 };
 
 }  // namespace tutti

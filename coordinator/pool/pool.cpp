@@ -15,13 +15,6 @@
 #include "coordinator/decide/class_axis.hpp"
 
 namespace tutti {
-namespace {
-
-std::chrono::steady_clock::duration ticks_of(std::chrono::duration<double> seconds) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);
-}
-
-}  // namespace
 
 Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace,
            Events* events)
@@ -313,6 +306,7 @@ void Pool::fail_on_loop(const Error& error) {
     (*waiting)->set_exception(std::make_exception_ptr(error));
     waiting->reset();
   }
+  end_succession(error);
   tick_timer_.cancel();
   kill_all();
 }
@@ -362,8 +356,7 @@ void Pool::stop() {
 
 void Pool::leave_when_gone() {
   if (!stopping_ || roster_.any_alive() || fork_server_.pid() != 0) return;
-  stop_timer_.cancel();
-  drain_timer_.cancel();
+  for (auto* timer : {&stop_timer_, &drain_timer_, &succession_timer_, &leave_timer_}) timer->cancel();
   keep_running_.reset();
   // Abandoned processes are not waited for.
   loop_.stop();

@@ -63,6 +63,12 @@ class Pool final : private WorkerListener {
   /// Ends the trials: these sizes apply to all current and future workers. The trials are not counted.
   void settle_batches(ByRank<BatchChoice> choices, double seconds);
 
+  /// Loads a new version of the member in processes of its own, while the others go on predicting; when it is ready, the
+  /// old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and batches.
+  /// Not on the loop's thread; one at a time, in a pool that does not train. Throws Error if the new version cannot be
+  /// started or has other outputs; the old one then stays.
+  void replace(Rank rank, MemberRequest next);
+
   /// Ends everything that is running, and every later call, with this error.
   void fail(const Error& error);
   /// Rejects later calls and lets the segments in flight finish. Then, or when the drain deadline has passed, ends
@@ -72,6 +78,9 @@ class Pool final : private WorkerListener {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static Clock::duration ticks_of(std::chrono::duration<double> seconds) {
+    return std::chrono::duration_cast<Clock::duration>(seconds);
+  }
 
   // ---- events of the workers, on the loop's thread
   void on_spawned(WorkerProcess& worker) TUTTI_REQUIRES(on_loop) override;
@@ -89,6 +98,8 @@ class Pool final : private WorkerListener {
   WorkerProcess& process_of(WorkerId worker) const TUTTI_REQUIRES(on_loop);
   const Hosting& hosting() const TUTTI_REQUIRES(on_loop) { return supervisor_.hosting(); }
   void perform(const action::Move& move) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Retire& retire) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Superseded& done) TUTTI_REQUIRES(on_loop);
   void perform(const action::Spawn& spawn) TUTTI_REQUIRES(on_loop);
   void perform(const action::Begin& begin) TUTTI_REQUIRES(on_loop);
   void perform(const action::Prepare& prepare) TUTTI_REQUIRES(on_loop);
@@ -104,6 +115,14 @@ class Pool final : private WorkerListener {
   void perform(const action::FailCall& fail) TUTTI_REQUIRES(on_loop);
   void perform(const action::Fail& fail) TUTTI_REQUIRES(on_loop) { fail_on_loop(fail.error); }
   void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
+
+  // ---- new versions (pool_succession.cpp)
+  void begin_succession(Rank rank, MemberRequest next, std::promise<void> done) TUTTI_REQUIRES(on_loop);
+  void successor_is_ready(WorkerProcess& successor, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
+  void successor_failed(const Error& error) TUTTI_REQUIRES(on_loop);
+  void end_succession(const std::optional<Error>& problem) TUTTI_REQUIRES(on_loop);
+  void successor_ended(const ExitStatus& status, const std::optional<control::Failure>& reason) TUTTI_REQUIRES(on_loop);
+  void see_off() TUTTI_REQUIRES(on_loop);
 
   void make_arena();
   void start_processes(const std::filesystem::path& worker_program) TUTTI_REQUIRES(on_loop);
@@ -135,6 +154,13 @@ class Pool final : private WorkerListener {
   void settle(ByRank<BatchChoice> choices, double seconds) TUTTI_REQUIRES(on_loop);
   SupervisorSetting supervisor_setting() const;
 
+  /// A new version that is being loaded.
+  struct Succession {
+    Rank rank;
+    ModelKind model;
+    std::promise<void> done;
+    bool taking_over = false;  ///< all is ready; the old ones answer what they have
+  };
   struct Running {
     std::shared_ptr<Stream> stream;
     std::uint64_t index = 0;
@@ -164,6 +190,8 @@ class Pool final : private WorkerListener {
   boost::asio::steady_timer tick_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // never runs while the pool is idle
   std::optional<Clock::time_point> tick_at_ TUTTI_GUARDED_BY(on_loop);
   boost::asio::steady_timer stop_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
+  boost::asio::steady_timer succession_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // until the new version is ready
+  boost::asio::steady_timer leave_timer_ TUTTI_GUARDED_BY(on_loop){loop_};       // until the old ones must have left
   boost::asio::steady_timer drain_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
   ForkServer fork_server_ TUTTI_GUARDED_BY(on_loop){loop_};
   Roster roster_ TUTTI_GUARDED_BY(on_loop);
@@ -180,6 +208,7 @@ class Pool final : private WorkerListener {
   std::optional<std::promise<void>> started_ TUTTI_GUARDED_BY(on_loop);
   std::optional<std::promise<void>> command_ TUTTI_GUARDED_BY(on_loop);
   ByRank<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);
+  std::optional<Succession> succession_ TUTTI_GUARDED_BY(on_loop);
 
   std::thread thread_;  // used only by the owner: constructor and stop()
 };

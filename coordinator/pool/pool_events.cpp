@@ -33,9 +33,12 @@ void Pool::on_spawned(WorkerProcess& worker) {
 
 void Pool::on_spawn_failed(WorkerProcess& worker, const Error& error) {
   const auto self = worker.shared_from_this();
+  if (roster_.forget_leaving(worker)) return leave_when_gone();
   const bool late = roster_.forget(worker);
   if (roster_.is_spare(worker))
     roster_.spare_failed(worker, error);
+  else if (roster_.is_successor(worker))
+    successor_failed(error);
   else if (!over() && late)
     supervisor_.exited_late(worker.id(), worker.generation(), Clock::now());
   else if (!over() && roster_.is_worker(worker))
@@ -47,6 +50,8 @@ void Pool::on_spawn_failed(WorkerProcess& worker, const Error& error) {
 void Pool::on_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) {
   if (over()) return;
   if (roster_.is_spare(worker)) return roster_.keep_ready(worker, ready);
+  if (roster_.is_successor(worker)) return successor_is_ready(worker, ready);
+  if (!roster_.is_worker(worker)) return;  // it was told to leave
   take_ready(worker, ready);
   carry_out();
 }
@@ -172,6 +177,10 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
     if (!over() && supervisor_.state(worker.id()) != WorkerState::absent && !worker.killed())
       log::warning("the spare worker of {} {}; there is none until the next replacement",
                    supervisor_.place_of(worker.id()), reason ? "failed: " + reason->text : to_text(status));
+  } else if (roster_.is_successor(worker)) {
+    successor_ended(status, reason);
+  } else if (roster_.forget_leaving(worker)) {
+    log::debug("the former worker {} of {} has left", worker.pid(), supervisor_.place_of(worker.id()));
   } else if (!over() && roster_.is_worker(worker)) {
     const auto* signaled = std::get_if<Signaled>(&status);
     const bool by_kernel = signaled != nullptr && signaled->signal == SIGKILL && !worker.killed();
@@ -274,8 +283,6 @@ WorkerProcess& Pool::process_of(WorkerId worker) const {
   TUTTI_CHECK(process != nullptr, "an order is for a process");
   return *process;
 }
-
-void Pool::perform(const action::Move& move) { roster_.move(move.from, move.rank, move.to); }
 
 void Pool::perform(const action::Spawn& spawn) {
   TUTTI_CHECK(spawn.generation == supervisor_.generation(spawn.worker));

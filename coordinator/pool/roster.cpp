@@ -23,12 +23,18 @@ Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting 
 }
 
 std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
+  return start(worker, posts_[worker].unit, load);
+}
+
+std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<control::Load>& unit, bool load) {
   Post& post = posts_[worker];
   const WorkerPlan& plan = post.plan;
   const auto is_debugged = [&](const control::Load& one) { return one.member.name == setting_.debug_member; };
-  // Without LibTorch there are no libraries to preload.
+  // Without LibTorch there are no libraries to preload, and what the fork server has loaded is of no use.
+  const bool torch = std::ranges::any_of(
+      unit, [](const control::Load& one) { return facts_of(one.member.model).library == Library::torch; });
   std::optional<control::Preload> preload;
-  if (setting_.plan.libraries_of(plan).contains(Library::torch)) preload = {post.unit.front().member.cuda};
+  if (torch) preload = {unit.front().member.cuda};
   for (UniqueFd& file : post.checkpoints)
     if (!file) file = make_checkpoint_file(setting_.plan.training);
   auto process = std::make_shared<WorkerProcess>(
@@ -37,15 +43,15 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
                              .cores = plan.cores,
                              .environment = plan.environment,
                              .name = setting_.plan.name_of(plan),
-                             .unit = post.unit,
+                             .unit = unit,
                              .preload = preload,
                              .program = setting_.program,
                              .arena_fd = setting_.arena_fd,
                              .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
-                             .debug = std::ranges::any_of(post.unit, is_debugged),
+                             .debug = std::ranges::any_of(unit, is_debugged),
                              .core_files = setting_.plan.failure.core_files,
                              .load = load,
-                             .fork_server = plan.forked ? &setting_.fork_server : nullptr});
+                             .fork_server = plan.forked && torch ? &setting_.fork_server : nullptr});
   process->spawn();
   return process;
 }
@@ -119,6 +125,70 @@ void Roster::dismiss_spare(WorkerId worker) {
   if (spare && !spare->killed()) spare->kill();
 }
 
+void Roster::prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member) {
+  Post& post = posts_[worker];
+  TUTTI_CHECK(!post.successor, "a worker has one successor at a time");
+  std::vector<control::Load> unit = post.unit;
+  unit.at(seat.value()).member = member;
+  auto process = start(worker, unit, true);
+  post.successor = Successor{std::move(unit), std::move(process), {}};
+}
+
+void Roster::successor_ready(const WorkerProcess& successor, const std::vector<control::Ready>& ready) {
+  TUTTI_CHECK(is_successor(successor));
+  posts_[successor.id()].successor->ready = ready;
+}
+
+bool Roster::successors_ready() const {
+  return std::ranges::all_of(posts_,
+                             [](const Post& post) { return !post.successor || !post.successor->ready.empty(); });
+}
+
+void Roster::dismiss_successors() {
+  for (Post& post : posts_) {
+    if (!post.successor) continue;
+    if (post.successor->process->alive()) {
+      post.successor->process->kill();
+      leaving_.push_back(std::move(post.successor->process));
+    }
+    post.successor.reset();
+  }
+}
+
+void Roster::hand_over(WorkerId worker) {
+  Post& post = posts_[worker];
+  TUTTI_CHECK(post.successor && !post.successor->ready.empty(), "only one that is ready takes over");
+  if (post.worker) let_go(std::exchange(post.worker, nullptr));
+  if (post.spare) let_go(std::exchange(post.spare, nullptr));
+  Successor successor = std::move(*post.successor);
+  post.successor.reset();
+  post.unit = std::move(successor.unit);
+  if (successor.process->alive()) {
+    post.spare = std::move(successor.process);
+    post.spare_ready = std::move(successor.ready);
+  }
+  check_post(worker);
+}
+
+/// A process that has a channel reads its control socket only between tasks, and it has none; a spare may be loading.
+void Roster::let_go(std::shared_ptr<WorkerProcess> process) {
+  if (!process->alive()) return;
+  if (process->channel())
+    process->send(control::Stop{});
+  else
+    process->kill();
+  leaving_.push_back(std::move(process));
+}
+
+bool Roster::forget_leaving(const WorkerProcess& process) {
+  return std::erase_if(leaving_, [&](const auto& one) { return one.get() == &process; }) > 0;
+}
+
+void Roster::kill_leaving() {
+  for (const auto& process : leaving_)
+    if (process->alive() && !process->killed()) process->kill();
+}
+
 void Roster::abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) {
   Post& post = posts_[worker];
   TUTTI_CHECK(post.worker->killed(), "only a process that was killed is abandoned");
@@ -142,14 +212,17 @@ void Roster::check_post(WorkerId worker) const {
   const Post& post = posts_[worker];
   TUTTI_CHECK(!post.spare || post.spare != post.worker);
   TUTTI_CHECK(post.spare || post.spare_ready.empty(), "only a spare is ready before it is needed");
-  for (const auto& process : abandoned_)
-    TUTTI_CHECK(process != post.worker && process != post.spare, "an abandoned process has no post");
+  for (const auto* without_post : {&abandoned_, &leaving_})
+    for (const auto& process : *without_post)
+      TUTTI_CHECK(process != post.worker && process != post.spare, "such a process has no post");
 }
 
 void Roster::for_each_alive(const std::function<void(WorkerProcess&)>& deed) const {
   for (const Post& post : posts_)
-    for (const auto& process : {post.worker, post.spare})
+    for (const auto& process : {post.worker, post.spare, post.successor ? post.successor->process : nullptr})
       if (process && process->alive()) deed(*process);
+  for (const auto& process : leaving_)
+    if (process->alive()) deed(*process);
 }
 
 bool Roster::any_alive() const {

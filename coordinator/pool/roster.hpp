@@ -1,5 +1,6 @@
-// The processes of a pool: for each worker its current process, a spare if spares are wanted, and separately the
-// processes that were abandoned because they do not end. It keeps track of them; the supervisor decides about them.
+// The processes of a pool: for each worker its current process, a spare if spares are wanted, a successor while a new
+// version of its unit is loaded, and separately the processes that were dismissed and those that were abandoned because
+// they do not end. It keeps track of them; the supervisor decides about them.
 #pragma once
 
 #include <filesystem>
@@ -45,6 +46,25 @@ class Roster {
   void drop_spare(const WorkerProcess& spare) TUTTI_REQUIRES(on_loop);
   /// Ends the worker's spare, if it has one; it stays the spare until it is gone.
   void dismiss_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
+  /// Starts a process for the worker that loads its unit with this member in place of the one at the seat. The worker
+  /// has no successor yet. Throws Error(failed) if no process can be started.
+  void prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member) TUTTI_REQUIRES(on_loop);
+  /// The successor is loaded and warm.
+  void successor_ready(const WorkerProcess& successor, const std::vector<control::Ready>& ready)
+      TUTTI_REQUIRES(on_loop);
+  bool has_successor(WorkerId worker) const TUTTI_REQUIRES(on_loop) { return posts_[worker].successor.has_value(); }
+  /// Whether every worker that has a successor has one that is ready.
+  bool successors_ready() const TUTTI_REQUIRES(on_loop);
+  /// Ends all successors: the workers stay what they are.
+  void dismiss_successors() TUTTI_REQUIRES(on_loop);
+  /// The worker hosts what its successor has loaded from now on. Its process, which has nothing to do, and its spare are
+  /// told to leave; take_worker() takes the successor.
+  void hand_over(WorkerId worker) TUTTI_REQUIRES(on_loop);
+  /// Removes a process that had been told to leave and has ended; false if it is not one.
+  bool forget_leaving(const WorkerProcess& process) TUTTI_REQUIRES(on_loop);
+  /// Ends those that have not left although they were told to.
+  void kill_leaving() TUTTI_REQUIRES(on_loop);
+  bool any_leaving() const TUTTI_REQUIRES(on_loop) { return !leaving_.empty(); }
   /// Abandons the worker's process. It may still write to a checkpoint file at any time, so all files but the valid one
   /// are replaced, and a spare that has inherited them is ended.
   void abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
@@ -61,23 +81,36 @@ class Roster {
   bool is_spare(const WorkerProcess& process) const TUTTI_REQUIRES(on_loop) {
     return posts_[process.id()].spare.get() == &process;
   }
+  bool is_successor(const WorkerProcess& process) const TUTTI_REQUIRES(on_loop) {
+    const auto& successor = posts_[process.id()].successor;
+    return successor && successor->process.get() == &process;
+  }
 
   /// Calls `deed` for every process that is running or being started, including spares, excluding abandoned ones.
   void for_each_alive(const std::function<void(WorkerProcess&)>& deed) const TUTTI_REQUIRES(on_loop);
   bool any_alive() const TUTTI_REQUIRES(on_loop);
 
  private:
+  struct Successor {
+    std::vector<control::Load> unit;
+    std::shared_ptr<WorkerProcess> process;
+    std::vector<control::Ready> ready;  ///< by seat; none if it is not ready yet
+  };
   struct Post {
     WorkerPlan plan;
     std::vector<control::Load> unit;
     std::shared_ptr<WorkerProcess> worker;
     std::shared_ptr<WorkerProcess> spare;
     std::vector<control::Ready> spare_ready;  ///< by seat; none if it is not ready yet
+    std::optional<Successor> successor;
     std::array<UniqueFd, 2> checkpoints;
   };
   void say_no_spare(WorkerId worker, const Error& error) const TUTTI_REQUIRES(on_loop);
   void check_post(WorkerId worker) const TUTTI_REQUIRES(on_loop);
+  void let_go(std::shared_ptr<WorkerProcess> process) TUTTI_REQUIRES(on_loop);
   std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
+  std::shared_ptr<WorkerProcess> start(WorkerId worker, const std::vector<control::Load>& unit, bool load)
+      TUTTI_REQUIRES(on_loop);
 
   // Constant after construction.
   boost::asio::io_context& loop_;
@@ -85,6 +118,7 @@ class Roster {
   const Setting setting_;
 
   ByWorker<Post> posts_ TUTTI_GUARDED_BY(on_loop);
+  std::vector<std::shared_ptr<WorkerProcess>> leaving_ TUTTI_GUARDED_BY(on_loop);  // have no post any more
   std::vector<std::shared_ptr<WorkerProcess>> abandoned_ TUTTI_GUARDED_BY(on_loop);
 };
 

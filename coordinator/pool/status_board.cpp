@@ -108,6 +108,11 @@ void StatusBoard::ready(bool first, Rank rank, const control::Ready& ready) {
   member.warm_up_seconds = first ? ready.warm_up_seconds : std::max(member.warm_up_seconds, ready.warm_up_seconds);
 }
 
+void StatusBoard::changed(Rank rank, const std::string& kind) {
+  const MutexLock lock(mutex_);
+  status_.members[rank.value()].kind = kind;
+}
+
 void StatusBoard::handed_out(Rank rank) {
   const MutexLock lock(mutex_);
   ++status_.members[rank.value()].segments_handed_out;

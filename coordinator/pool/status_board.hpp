@@ -39,6 +39,8 @@ class StatusBoard {
   bool all_ready(double seconds) TUTTI_REQUIRES(on_loop);
   /// `first`: it is the first of the member's workers, for which the member's backend stands.
   void ready(bool first, Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
+  /// The member has another model now, of this kind.
+  void changed(Rank rank, const std::string& kind) TUTTI_REQUIRES(on_loop);
   void handed_out(Rank rank) TUTTI_REQUIRES(on_loop);
   void answered(WorkerId worker, Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
   void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);

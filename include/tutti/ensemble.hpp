@@ -94,6 +94,16 @@ class TUTTI_API Ensemble {
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch = {});
 
+  /// Gives the member that is called `name` the model of `next`, while predictions go on: the new version is loaded and
+  /// warm before it takes over, between two segments, and the old worker leaves. Segments that are filled later get its
+  /// predictions; a call that runs meanwhile may have some of both. `next` is the description that the ensemble has, with
+  /// another `model` of this member, or what belongs to it (`output`, `input`, `views`); new weights in the same files
+  /// count, too. Members that share its worker are loaded again with it; all replicas change at the same time. While it
+  /// is loaded, there is memory for both. Returns when it has taken over; one at a time. Throws Error, and the old
+  /// version stays: Error(usage) if the descriptions differ in more, or the new version outputs another shape;
+  /// Error(failed) if it cannot be started.
+  void replace_member(std::string_view name, const Spec& next);
+
   Status status(StatusDetail detail = StatusDetail::counters) const;
   /// For a readiness probe. Ready means that a prediction would be computed now: the ensemble is neither starting,
   /// failed nor closed, and every member that is left has a running worker (with a `quorum`, enough members have).

@@ -47,6 +47,8 @@ struct Sum {
   std::uint64_t checkpoints_used = 0;
   std::uint64_t failed = 0;
   std::uint64_t moved = 0;
+  std::uint64_t retired = 0;
+  std::uint64_t not_renewed = 0;
   std::uint64_t rounds = 0;
   std::uint64_t neighbours_lost = 0;  ///< members other than the first that are absent at the end
 
@@ -65,6 +67,8 @@ struct Sum {
     checkpoints_used += world.checkpoints_used();
     failed += world.failed() ? 1 : 0;
     moved += world.moved();
+    retired += world.retired();
+    not_renewed += world.not_renewed();
     rounds += world.rounds();
     for (std::uint32_t rank = 1; rank < world.members(); ++rank) neighbours_lost += world.absent(Rank(rank)) ? 1 : 0;
   }

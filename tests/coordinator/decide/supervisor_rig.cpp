@@ -62,6 +62,8 @@ std::string Rig::text_of(const Action& action) {
   return std::visit(
       Overloaded{
           [](const action::Move& a) { return fmt::format("move {} from {} to {}", a.rank, a.from, a.to); },
+          [](const action::Retire& a) { return fmt::format("retire {}", a.worker); },
+          [](const action::Superseded& a) { return std::string(a.any ? "superseded" : "not superseded"); },
           [&](const action::Spawn& a) {
             for (const Rank rank : supervisor.hosting().members_of(a.worker)) tasks_[rank].clear();
             if (a.worker.value() < tasks_of_.size()) tasks_of_[a.worker.value()].clear();

@@ -130,6 +130,28 @@ TEST_CASE("replicas answer every segment once whichever of them die or are late"
   CHECK(sum.finished > kReplicaSeeds);
 }
 
+TEST_CASE("units that get new versions answer every segment once and each version takes over or says why not") {
+  const Sum sum = live_through(
+      200'000,
+      [](WorldSetting& setting) {
+        if (setting.seed % 2 == 0) share_workers(setting);
+        if (setting.seed % 4 >= 2) replicate(setting);
+        if (setting.seed % 5 == 0) ask_in_rounds(setting);
+        setting.trains = false;
+        setting.renews = true;
+        setting.stuck = setting.seed % 3 == 0;
+        setting.supervisor.policy.on_worker_failure =
+            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.retired > kReplicaSeeds);
+  CHECK(sum.not_renewed > 0);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
 TEST_CASE("segments that seem to kill replicas are set aside and the rest is answered") {
   const Sum sum = live_through(
       130'000,

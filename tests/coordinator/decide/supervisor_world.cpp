@@ -56,6 +56,10 @@ bool World::random_step() {
     fault();
     return true;
   }
+  if (setting_.renews && all_ran_ && !renewed_ && chance(5)) {
+    renew();
+    return true;
+  }
   const std::uint64_t what = draw(100);
   if (what < 50) {
     if (Process* process = any_process()) act(*process);
@@ -67,7 +71,7 @@ bool World::random_step() {
     pass_time(static_cast<double>(draw(40)) * 0.1);
     return true;
   }
-  return false;
+  return renewed_.has_value();  // who retires does nothing more
 }
 
 void World::fault() {
@@ -280,9 +284,11 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
 }
 
 void World::end(Process& process) {
-  // Nothing is read after a violation.
-  if (!process.distrusted) report_all(process);
   const WorkerId worker = process.worker;
+  const Generation generation = process.generation;
+  if (!process.distrusted) report_all(process);  // nothing is read after a violation
+  if (renewed_) carry_out(true);                 // with its last answer it may have retired
+  if (!processes_[worker] || processes_[worker]->generation != generation) return;
   Death death{"killed by SIGKILL", chance(10), {}};
   if (all_ran_ && chance(10)) death.words = control::Failure{"out of luck", "try again", false};
   const auto gone = std::move(processes_[worker]);
@@ -297,7 +303,9 @@ void World::end(Process& process) {
 void World::calm() {
   calm_ = true;
   carry_out(true);
-  const auto over = [this] { return calls_.empty() && finished_ == segments_.size() && undelivered_.empty(); };
+  const auto over = [this] {
+    return calls_.empty() && finished_ == segments_.size() && undelivered_.empty() && !renewed_;
+  };
   for (int round = 0; !failed_ && (!over() || any_in_a_ring()); ++round) {
     must(round < kRounds, "there is no end");
     if (calm_round()) continue;

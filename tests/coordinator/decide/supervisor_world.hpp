@@ -38,6 +38,7 @@ struct WorldSetting {
   bool shared = false;       ///< several members share a worker
   ByRank<Round> rounds{};    ///< when members are asked to predict, by rank; empty: at once
   bool trains = true;        ///< members are trained, too, each in one worker
+  bool renews = false;       ///< units get new versions
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
@@ -57,6 +58,9 @@ class World {
   std::uint64_t checkpoints_used() const { return checkpoints_used_; }
   /// Later rounds that asked somebody.
   std::uint64_t rounds() const { return rounds_; }
+  /// Workers that retired for a new version, and new versions that found nobody to take over from.
+  std::uint64_t retired() const { return retired_; }
+  std::uint64_t not_renewed() const { return not_renewed_; }
   /// Members that got a worker of their own.
   std::uint64_t moved() const { return moved_; }
   bool absent(Rank rank) const { return supervisor_.absent(rank); }
@@ -136,6 +140,7 @@ class World {
 
   // ---- what happens
   bool random_step();
+  void renew();
   void fault();
   void calm();
   bool calm_round();
@@ -168,6 +173,8 @@ class World {
   // ---- actions
   void carry_out(bool all);
   void perform(const action::Move& move);
+  void perform(const action::Retire& retire);
+  void perform(const action::Superseded& done);
   void perform(const action::Spawn& spawn);
   void perform(const action::Begin& begin);
   void perform(const action::Prepare& prepare);
@@ -224,6 +231,9 @@ class World {
   std::uint64_t said_ = 0;
   std::uint64_t moved_ = 0;
   std::uint64_t rounds_ = 0;  // later ones
+  std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
+  std::uint64_t retired_ = 0;
+  std::uint64_t not_renewed_ = 0;
 };
 
 }  // namespace tutti::test

@@ -144,6 +144,11 @@ bool World::judge_one() {
   return true;
 }
 
+void World::renew() {
+  renewed_ = WorkerId(draw(processes_.size()));
+  supervisor_.supersede(chance(50) ? supervisor_.hosting().replicas_of(*renewed_) : std::vector{*renewed_}, now_);
+}
+
 // ---- actions -------------------------------------------------------------------------------------------------------
 
 void World::carry_out(bool all) {
@@ -166,6 +171,23 @@ void World::perform(const action::Move& move) {
   processes_.push_back(nullptr);
   setting_.supervisor.modes.push_back(UnitMode::loop);
   ++moved_;
+}
+
+void World::perform(const action::Retire& retire) {
+  must(renewed_.has_value(), "a worker retires without a new version");
+  must(supervisor_.hosting().members_of(retire.worker) == supervisor_.hosting().members_of(*renewed_),
+       "a worker of another unit retires");
+  const Process* const process = processes_[retire.worker].get();
+  must(process == nullptr || (process->ready && !process->killed && !process->distrusted), "an end is forgotten");
+  must(process == nullptr || (process->unread == 0 && process->ring.empty()), "a worker retires with tasks");
+  retired_ += process == nullptr ? 0 : 1;
+  processes_[retire.worker].reset();
+}
+
+void World::perform(const action::Superseded& done) {
+  must(renewed_.has_value(), "a new version takes over twice");
+  renewed_.reset();
+  not_renewed_ += done.any ? 0 : 1;
 }
 
 void World::perform(const action::Spawn& spawn) {

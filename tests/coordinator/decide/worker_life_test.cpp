@@ -89,6 +89,7 @@ TEST_CASE("a decision that does not fit the phase of a worker is a failed check"
   CHECK(allowed_in([](WorkerLife& life) { life.spawn(moment(1)); }) == std::vector{Phase::waiting});
   CHECK(allowed_in([](WorkerLife& life) { life.prepared(); }) == std::vector{Phase::preparing});
   CHECK(allowed_in([](WorkerLife& life) { life.give_up(); }) == std::vector{Phase::waiting});
+  CHECK(allowed_in([](WorkerLife& life) { life.retire(); }) == std::vector{Phase::running});
   CHECK(allowed_in([](WorkerLife& life) { life.wait_for_replacement(Seconds(0), moment(1)); }) ==
         std::vector{Phase::waiting});
   WorkerLife life = life_in(Phase::running);
@@ -113,6 +114,23 @@ TEST_CASE("a process that is gone leaves its generation and its deaths and nothi
   CHECK(life.generation() == Generation(1));
 }
 
+TEST_CASE("a process that retires leaves its generation and no death and its like starts afresh") {
+  WorkerLife life = life_in(Phase::running);
+  life.clock.expect(Seconds(50));
+  for (int n = 0; n < 2; ++n) life.miss();
+  life.retire();
+  life.renew();
+  CHECK(life.phase() == Phase::waiting);
+  CHECK(!life.ran());
+  CHECK(life.retired() == 1);
+  CHECK(life.deaths() == 0);
+  CHECK(life.clock.slowest() == Seconds(0));
+  CHECK(life.miss() == 1);
+  life.spawn(moment(2));
+  CHECK(life.generation() == Generation(1));
+  life.check_invariants();
+}
+
 TEST_CASE("a life whose facts do not agree is a failed check") {
   const auto broken = [](Phase phase, const std::function<void(WorkerLife&)>& event) {
     WorkerLife life = life_in(phase);
@@ -121,7 +139,7 @@ TEST_CASE("a life whose facts do not agree is a failed check") {
     return failed_check([&] { life.check_invariants(); });
   };
   CHECK(broken(Phase::running, [](WorkerLife& life) { life.distrust(); }).ends_with("broke the protocol is killed"));
-  CHECK(broken(Phase::running, [](WorkerLife& life) { life.count_death(); }).ends_with("and each dies once"));
+  CHECK(broken(Phase::running, [](WorkerLife& life) { life.count_death(); }).ends_with("and each dies once or is retired"));
   CHECK(broken(Phase::running, [](WorkerLife& life) {
           life.count_death();
           life.gone();

@@ -1,0 +1,72 @@
+#include "coordinator/api/new_version.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include <tutti/error.hpp>
+
+#include "config/device.hpp"
+
+namespace tutti {
+namespace {
+
+[[noreturn]] void refuse(std::string what, std::string detail, std::string hint) {
+  throw Error(ErrorKind::usage, std::move(what), std::move(detail), std::move(hint));
+}
+
+std::string names_of(const config::EnsembleSpec& spec) {
+  std::string names;
+  for (const config::MemberSpec& member : spec.members) names += (names.empty() ? "" : ", ") + member.name;
+  return names;
+}
+
+}  // namespace
+
+Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec& next, std::string_view name) {
+  const auto found = std::ranges::find(now.members, name, &config::MemberSpec::name);
+  if (found == now.members.end())
+    refuse(fmt::format("there is no member '{}' to replace", name), {},
+           fmt::format("the members are {}", names_of(now)));
+  if (!std::ranges::equal(now.members, next.members, {}, &config::MemberSpec::name, &config::MemberSpec::name))
+    refuse("the new description has other members", fmt::format("{} instead of {}", names_of(next), names_of(now)),
+           "replace one member of the same names; for others make a new Ensemble");
+  const auto rank = static_cast<std::size_t>(found - now.members.begin());
+  const config::MemberSpec& old = now.members[rank];
+  const config::MemberSpec& fresh = next.members[rank];
+  if (!(old.device == fresh.device))
+    refuse(fmt::format("{} cannot change its device while it runs", name),
+           fmt::format("it is assigned to {}, and the new description assigns it to {}", config::to_text(old.device),
+                       config::to_text(fresh.device)),
+           "leave the assignment as it is, or make a new Ensemble");
+  if (old.weight != fresh.weight)
+    refuse(fmt::format("{} cannot change its weight while it runs", name),
+           fmt::format("its 'weight' is {}, and in the new description {}", old.weight, fresh.weight),
+           "leave the weight as it is, or make a new Ensemble");
+  config::EnsembleSpec same = next;
+  same.members[rank] = old;
+  same.effective_yaml = now.effective_yaml;
+  if (!(same == now))
+    refuse(fmt::format("the new description differs in more than the member {}", name), {},
+           "change the 'model' of the description that the ensemble has, and what belongs to it; for anything else make "
+           "a new Ensemble");
+  return Rank(rank);
+}
+
+void check_new_version(const Plan& running, const Plan& next, Rank rank) {
+  const auto& old = running.request_of(rank);
+  if (running.training)
+    refuse("a member cannot be replaced in an ensemble that was made to train", {},
+           "make the ensemble without Options::training");
+  if (running.debugging) refuse("a member cannot be replaced while a worker is debugged", {}, {});
+  if (old.saved || next.request_of(rank).saved)
+    refuse(fmt::format("{} has saved predictions, and these cannot be replaced or take the place of a model", old.name),
+           {}, "make a new Ensemble");
+  if (running.arena.arrays != next.arena.arrays || running.input.planes != next.input.planes)
+    refuse(fmt::format("the new version of {} needs its input prepared in another way", old.name),
+           "the memory of the running ensemble holds the images in the sizes of its members",
+           "give it the 'input' of the version before it, or make a new Ensemble");
+}
+
+}  // namespace tutti

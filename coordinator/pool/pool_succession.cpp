@@ -1,0 +1,153 @@
+// The part of the pool about new versions: a member is replaced while the pool predicts.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "common/check.hpp"
+#include "common/log.hpp"
+#include "common/tensor_text.hpp"
+#include "coordinator/pool/pool.hpp"
+
+namespace tutti {
+namespace {
+
+Error not_replaced(const std::string& name, const char* why) {
+  return Error(ErrorKind::failed, fmt::format("{} was not replaced: {}", name, why), {},
+               "status() and the events say why; its old version stays where there is one");
+}
+
+constexpr const char* kLeft = "its worker was given up";
+
+}  // namespace
+
+void Pool::replace(Rank rank, MemberRequest next) {
+  std::promise<void> promise;
+  std::future<void> done = promise.get_future();
+  boost::asio::post(loop_, [this, rank, next = std::move(next), promise = std::move(promise)]() mutable {
+    assert_on_loop(loop_);
+    begin_succession(rank, std::move(next), std::move(promise));
+  });
+  done.get();
+}
+
+void Pool::begin_succession(Rank rank, MemberRequest next, std::promise<void> done) {
+  TUTTI_CHECK(!succession_, "one at a time");
+  TUTTI_CHECK(!plan_.training && batches_.settled());
+  succession_.emplace(Succession{rank, next.model, std::move(done)});
+  if (const auto failure = exchange_->failure()) return end_succession(*failure);
+  if (supervisor_.absent(rank)) return end_succession(not_replaced(next.name, kLeft));
+  const MemberRequest& old = plan_.request_of(rank);
+  next.threads = old.threads;
+  next.cuda = old.cuda;
+  set_batch(plan_, next, batches_.of(rank));
+  try {
+    for (const WorkerId worker : hosting().workers_of(rank))
+      if (supervisor_.state(worker) != WorkerState::absent)
+        roster_.prepare_successor(worker, hosting().seat_of(rank), next);
+  } catch (const Error& error) {
+    return successor_failed(error);
+  }
+  succession_timer_.expires_after(ticks_of(plan_.start_deadline));
+  succession_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
+    if (cancelled) return;
+    successor_failed(Error(ErrorKind::failed, fmt::format("it was not ready within {} s", plan_.start_deadline.count()),
+                           {}, "raise 'start_deadline_s' if loading and warm-up take that long"));
+  });
+}
+
+void Pool::successor_is_ready(WorkerProcess& successor, const std::vector<control::Ready>& ready) {
+  const std::vector<Rank>& unit = hosting().members_of(successor.id());
+  TUTTI_CHECK(succession_ && ready.size() == unit.size());
+  for (std::size_t seat = 0; seat < unit.size(); ++seat) {
+    const Rank rank = unit[seat];
+    if (ready[seat].output != outputs_[rank])
+      return successor_failed(Error(
+          ErrorKind::usage,
+          fmt::format("it outputs {} values per image, and the ensemble was built for the {} of the version before it",
+                      dims_text(ready[seat].output), dims_text(outputs_[rank])),
+          {}, "give it the same outputs, or make a new Ensemble"));
+    const auto same = [](const NamedLayout& a, const NamedLayout& b) { return a.layout == b.layout; };
+    if (!std::ranges::equal(ready[seat].parts, parts_[rank], same))
+      return successor_failed(
+          Error(ErrorKind::usage,
+                fmt::format("it joins {}, and the version before it joins {}", sample_text(ready[seat].parts),
+                            sample_text(parts_[rank])),
+                {}, "name outputs of the same shapes, in the same order, in its 'output'"));
+  }
+  roster_.successor_ready(successor, ready);
+  if (!roster_.successors_ready()) return;
+  succession_timer_.cancel();
+  succession_->taking_over = true;
+  supervisor_.supersede(hosting().replicas_of(successor.id()), Clock::now());
+  carry_out();
+}
+
+/// The workers stay what they are. One that was ready and dies at the last moment is replaced as any other, by its like.
+void Pool::successor_failed(const Error& error) {
+  if (!succession_) return roster_.dismiss_successors();
+  if (succession_->taking_over) return;
+  const std::string name = plan_.request_of(succession_->rank).name;
+  end_succession(Error(error.kind(), fmt::format("the new version of {} cannot take over: {}", name, error.message()),
+                       error.detail(), error.hint()));
+}
+
+void Pool::end_succession(const std::optional<Error>& problem) {
+  succession_timer_.cancel();
+  roster_.dismiss_successors();
+  if (!succession_) return;
+  if (problem)
+    succession_->done.set_exception(std::make_exception_ptr(*problem));
+  else
+    succession_->done.set_value();
+  succession_.reset();
+}
+
+void Pool::perform(const action::Retire& retire) {
+  TUTTI_CHECK(succession_);
+  roster_.hand_over(retire.worker);
+  see_off();
+}
+
+void Pool::perform(const action::Superseded& done) {
+  TUTTI_CHECK(succession_);
+  const std::string& name = plan_.request_of(succession_->rank).name;
+  if (!done.any) return end_succession(not_replaced(name, kLeft));
+  board_.changed(succession_->rank, std::string(kind_name(succession_->model)));
+  log::info("{} is replaced by its new version", name);
+  // When the actions that follow are carried out: the caller then finds the new worker in the status.
+  boost::asio::post(loop_, [this] {
+    assert_on_loop(loop_);
+    end_succession(std::nullopt);
+  });
+}
+
+void Pool::successor_ended(const ExitStatus& status, const std::optional<control::Failure>& reason) {
+  if (reason)
+    return successor_failed(
+        Error(reason->usage ? ErrorKind::usage : ErrorKind::failed, reason->text, {}, reason->hint));
+  successor_failed(Error(ErrorKind::failed, fmt::format("its worker {}", to_text(status))));
+}
+
+/// A new version of the unit that is parted would be one of both members.
+void Pool::perform(const action::Move& move) {
+  if (roster_.has_successor(move.from) && succession_)
+    end_succession(
+        not_replaced(plan_.request_of(succession_->rank).name, "the members that share its worker were parted"));
+  roster_.move(move.from, move.rank, move.to);
+}
+
+/// Those that were told to leave have as long as at the end of the pool.
+void Pool::see_off() {
+  leave_timer_.expires_after(ticks_of(plan_.stop_deadline));
+  leave_timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
+    if (!cancelled) roster_.kill_leaving();
+  });
+}
+
+}  // namespace tutti
