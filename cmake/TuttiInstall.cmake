@@ -5,6 +5,7 @@
 #                                of `tutti bench`, and compare and report, which work on rows of measurements
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need only the C++ library
 #   lib/cmake/tutti/             the package; it needs no other package
+#   lib/pkgconfig/tutti.pc       the same for pkg-config
 #   libexec/libtorch             a link to the LibTorch of this build
 #   share/doc/tutti/             README, docs, examples
 #   share/tutti/                 the schema of the YAML file, for editors
@@ -52,6 +53,11 @@ if(TARGET tutti_shared)
     ${PROJECT_BINARY_DIR}/package/tuttiConfig.cmake INSTALL_DESTINATION ${package_dir})
   write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/tuttiConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
+  # From the folder of tutti.pc to the prefix, so that the prefix can be moved.
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+    OUTPUT_VARIABLE pc_prefix)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/tutti.pc.in ${PROJECT_BINARY_DIR}/package/tutti.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/package/tutti.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   install(FILES ${PROJECT_BINARY_DIR}/package/tuttiConfig.cmake ${PROJECT_BINARY_DIR}/package/tuttiConfigVersion.cmake
     DESTINATION ${package_dir})
 endif()
