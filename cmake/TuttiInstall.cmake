@@ -9,6 +9,7 @@
 #   libexec/libtorch             a link to the LibTorch of this build
 #   share/doc/tutti/             README, docs, examples
 #   share/tutti/                 the schema of the YAML file, for editors
+#   share/man/man1/tutti.1       the manual page
 #   share/bash-completion, share/zsh, share/fish   completion of the command line
 #
 # The prefix can be moved: program, library and worker find each other by relative paths. The CMake files of worker/ and
@@ -21,6 +22,7 @@ set(worker_dir ${CMAKE_INSTALL_LIBEXECDIR}/tutti)
 
 if(TARGET tutti_program)
   install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/program/tutti.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   # Optional: a build of a single target has not made them.
   set(printed ${PROJECT_BINARY_DIR}/program)
   install(FILES ${printed}/completion/tutti.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
