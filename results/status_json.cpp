@@ -94,8 +94,7 @@ json::value status_json(const Status& status) {
           {"input_bytes_copied", status.input_bytes_copied},
           {"arena_bytes", status.arena_bytes},
           {"coordinator_cpu_seconds", as_json::number(status.coordinator_cpu_seconds)},
-          {"fork_server_pid",
-           status.fork_server_pid != 0 ? json::value(status.fork_server_pid) : json::value(nullptr)},
+          {"fork_server_pid", status.fork_server_pid != 0 ? json::value(status.fork_server_pid) : json::value(nullptr)},
           {"pss_bytes", as_json::or_null(status.pss_bytes)},
           {"faults", faults_json(status.faults)}};
 }

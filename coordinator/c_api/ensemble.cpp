@@ -70,8 +70,8 @@ tutti_code tutti_ensemble_health(const tutti_ensemble* ensemble, int* ready, tut
 tutti_code tutti_ensemble_status(const tutti_ensemble* ensemble, int memory, tutti_text** json, tutti_error** error) {
   return guarded(error, __func__, [&](const char* function) {
     *given(json, function, "json") = nullptr;
-    const tutti::Status status = use(ensemble, function)
-                                     ->status(memory != 0 ? tutti::StatusDetail::memory : tutti::StatusDetail::counters);
+    const tutti::Status status =
+        use(ensemble, function)->status(memory != 0 ? tutti::StatusDetail::memory : tutti::StatusDetail::counters);
     give(json, json_text(tutti::images::status_json(status)));
   });
 }

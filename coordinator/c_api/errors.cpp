@@ -2,10 +2,10 @@
 #include <cstddef>
 #include <string>
 
+#include <tutti/tutti.h>
 #include "common/build_id.hpp"
 #include "coordinator/c_api/guard.hpp"
 #include "coordinator/c_api/prepared_error.hpp"
-#include <tutti/tutti.h>
 
 namespace tutti::c_api {
 namespace {

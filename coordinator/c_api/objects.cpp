@@ -72,10 +72,9 @@ void InCallback::refuse_free(const HeldEnsemble& ensemble) {
 void InCallback::refuse_waiting(const HeldEnsemble& ensemble, const char* function) {
   for (const InCallback* callback = current_callback; callback != nullptr; callback = callback->outer_)
     if (callback->ensemble_ == &ensemble && callback->of_ == Of::done)
-      throw Error(ErrorKind::usage,
-                  fmt::format("{}() was called in a callback of a submission to the same ensemble", function),
-                  "the thread that it would wait for is this one",
-                  "submit the next prediction, or predict on another thread");
+      throw Error(
+          ErrorKind::usage, fmt::format("{}() was called in a callback of a submission to the same ensemble", function),
+          "the thread that it would wait for is this one", "submit the next prediction, or predict on another thread");
 }
 
 }  // namespace tutti::c_api

@@ -99,14 +99,13 @@ Samples view_of(const tutti_tensor* tensors, std::size_t count, std::uint64_t sa
 }
 
 SubmitOptions options_of(const tutti_submit_options* given_options, const char* function) {
-  const tutti_submit_options options =
-      read_options<tutti_submit_options>(given_options, TUTTI_SUBMIT_OPTIONS_INIT, function, "tutti_submit_options",
-                                         "TUTTI_SUBMIT_OPTIONS_INIT");
+  const tutti_submit_options options = read_options<tutti_submit_options>(
+      given_options, TUTTI_SUBMIT_OPTIONS_INIT, function, "tutti_submit_options", "TUTTI_SUBMIT_OPTIONS_INIT");
   SubmitOptions result;
   const auto now = std::chrono::steady_clock::now();
   const auto left = static_cast<std::uint64_t>((now.max() - now).count());
-  if (options.deadline_ns > 0)
-    result.deadline = now + std::chrono::nanoseconds(std::min<std::uint64_t>(options.deadline_ns, left));
+  if (options.timeout_ns > 0)
+    result.deadline = now + std::chrono::nanoseconds(std::min<std::uint64_t>(options.timeout_ns, left));
   result.priority = options.priority;
   if (options.stop != nullptr) result.stop = object_of(options.stop, function)->get_token();
   if (options.refuse_when_full != 0) result.when_full = WhenFull::refuse;
@@ -117,9 +116,8 @@ SubmitOptions options_of(const tutti_submit_options* given_options, const char* 
 void call_back(tutti_on_done done, void* user, std::future<Predictions> future) noexcept {
   tutti_predictions* predictions = nullptr;
   tutti_error* error = nullptr;
-  const tutti_code code = guarded(&error, __func__, [&](const char*) {
-    give(&predictions, std::make_shared<Predictions>(future.get()));
-  });
+  const tutti_code code =
+      guarded(&error, __func__, [&](const char*) { give(&predictions, std::make_shared<Predictions>(future.get())); });
   done(user, code == TUTTI_OK ? predictions : nullptr, error);
 }
 
@@ -155,9 +153,8 @@ extern "C" {
 
 tutti_code tutti_predict_images(tutti_ensemble* ensemble, const tutti_images* images, tutti_predictions** predictions,
                                 tutti_error** error) {
-  return guarded(error, __func__, [&](const char* function) {
-    predict(ensemble, view_of(images, function), predictions, function);
-  });
+  return guarded(error, __func__,
+                 [&](const char* function) { predict(ensemble, view_of(images, function), predictions, function); });
 }
 
 tutti_code tutti_predict_encoded(tutti_ensemble* ensemble, const tutti_encoded* pictures, size_t count,

@@ -18,8 +18,7 @@ template <class Value>
 const Value& element(const std::vector<Value>& values, std::size_t index, const char* function, const char* what) {
   if (index >= values.size())
     throw Error(ErrorKind::usage, fmt::format("{}() was asked for {} {}", function, what, index),
-                fmt::format("the predictions have {}", values.size()),
-                fmt::format("ask {}_count() first", function));
+                fmt::format("the predictions have {}", values.size()), fmt::format("ask {}_count() first", function));
   return values[index];
 }
 
@@ -82,12 +81,10 @@ tutti_code tutti_predictions_incomplete(const tutti_predictions* predictions, si
   return guarded(error, __func__, [&](const char* function) {
     const auto held = object_of(predictions, function);
     const auto& lacks = element(held->incomplete, index, function, "the run of samples");
-    *given(incomplete, function, "incomplete") = {lacks.first,
-                                                  lacks.count,
-                                                  lacks.members_present,
-                                                  lacks.absent.empty() ? nullptr : lacks.absent.data(),
-                                                  lacks.absent.size(),
-                                                  lacks.set_aside ? 1 : 0};
+    *given(incomplete, function, "incomplete") = {
+        lacks.first,           lacks.count,
+        lacks.members_present, lacks.absent.empty() ? nullptr : lacks.absent.data(),
+        lacks.absent.size(),   lacks.set_aside ? 1 : 0};
   });
 }
 

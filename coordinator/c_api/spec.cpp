@@ -29,8 +29,8 @@ tutti_code tutti_spec_load(uint32_t abi, const char* file, const char* const* ov
     check_abi(abi);
     given(file, function, "file");
     *given(spec, function, "spec") = nullptr;
-    give(spec, std::make_shared<tutti::Spec>(
-                   tutti::load_spec(file, overrides_of(overrides, override_count, function))));
+    give(spec,
+         std::make_shared<tutti::Spec>(tutti::load_spec(file, overrides_of(overrides, override_count, function))));
   });
 }
 
@@ -40,9 +40,8 @@ tutti_code tutti_spec_parse(uint32_t abi, const char* yaml, const char* folder, 
     check_abi(abi);
     given(yaml, function, "yaml");
     *given(spec, function, "spec") = nullptr;
-    give(spec,
-         std::make_shared<tutti::Spec>(tutti::parse_spec(yaml, overrides_of(overrides, override_count, function),
-                                                         folder == nullptr ? "" : folder)));
+    give(spec, std::make_shared<tutti::Spec>(tutti::parse_spec(yaml, overrides_of(overrides, override_count, function),
+                                                               folder == nullptr ? "" : folder)));
   });
 }
 

@@ -69,7 +69,7 @@ int main(void) {
   print_classes("image", predictions);
   check(tutti_predictions_free(predictions, &error), error);
 
-  options.deadline_ns = UINT64_C(60000000000);
+  options.timeout_ns = UINT64_C(60000000000);
   check(tutti_submit_images(ensemble, &images, &options, on_done, &result, &error), error);
   pthread_mutex_lock(&result.mutex);
   while (result.predictions == NULL && result.error == NULL) pthread_cond_wait(&result.changed, &result.mutex);

@@ -1,6 +1,6 @@
 // A service with 64 threads, each of which submits single images and waits for their classes. All share one ensemble,
-// which needs no lock around it. The queue is bounded: a thread that finds it full waits for room. The members are `fake`,
-// which compute without LibTorch.
+// which needs no lock around it. The queue is bounded: a thread that finds it full waits for room. The members are
+// `fake`, which compute without LibTorch.
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -15,7 +15,9 @@ constexpr int kThreads = 64;
 constexpr int kImagesPerThread = 20;
 const tutti::ImageShape kShape{3, 8, 8};
 
-std::vector<float> image(int number) { return std::vector<float>(kShape.elements(), 0.01F * static_cast<float>(number)); }
+std::vector<float> image(int number) {
+  return std::vector<float>(kShape.elements(), 0.01F * static_cast<float>(number));
+}
 
 }  // namespace
 

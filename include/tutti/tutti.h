@@ -1,4 +1,5 @@
-/* The embeddable API in C: an ensemble of models, each in a separate worker process, that predicts as one. Plain C99,
+/** \file
+ * The embeddable API in C: an ensemble of models, each in a separate worker process, that predicts as one. Plain C99,
  * also for C++ and for the foreign-function interfaces of other languages. It has what a service needs; streams of
  * samples, and training, are in the C++ API (ensemble.hpp) only.
  *
@@ -96,9 +97,9 @@ typedef struct tutti_stop tutti_stop;
 TUTTI_C_API const char* tutti_version(void);
 /** The interface of the library, as TUTTI_ABI. */
 TUTTI_C_API uint32_t tutti_abi(void);
-/** Whether a program that was compiled with the header of `abi` (TUTTI_ABI) can use this library: TUTTI_USAGE, with both
- * numbers, if the major numbers differ or the header is newer. Functions that make a tutti_spec check this too, so no
- * program comes further with a header that does not fit. */
+/** Whether a program that was compiled with the header of `abi` (TUTTI_ABI) can use this library: TUTTI_USAGE, with
+ * both numbers, if the major numbers differ or the header is newer. Functions that make a tutti_spec check this too, so
+ * no program comes further with a header that does not fit. */
 TUTTI_C_API tutti_code tutti_check_abi(uint32_t abi, tutti_error** error);
 
 /* --- Errors ------------------------------------------------------------------------------------------------------ */
@@ -178,8 +179,8 @@ TUTTI_C_API tutti_code tutti_ensemble_interrupt(tutti_ensemble* ensemble, tutti_
 /** Stops the intake: running calls finish what is in flight and then are TUTTI_INTERRUPTED, after `drain_deadline_s` at
  * the latest. Returns at once. */
 TUTTI_C_API tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_error** error);
-/** For a readiness probe: `*ready` is 1 if a prediction would be computed now, else 0. `problems` may be NULL; `*problems`
- * is a JSON array of strings: why it is not ready, or what is degraded while it is. The caller frees it. */
+/** For a readiness probe: `*ready` is 1 if a prediction would be computed now, else 0. `problems` may be NULL;
+ * `*problems` is a JSON array of strings: why it is not ready, or what is degraded while it is. The caller frees it. */
 TUTTI_C_API tutti_code tutti_ensemble_health(const tutti_ensemble* ensemble, int* ready, tutti_text** problems,
                                              tutti_error** error);
 /** A JSON object with the state of the ensemble, its members and the counts of faults. The fields of a member are those
@@ -290,7 +291,7 @@ TUTTI_C_API tutti_code tutti_stop_free(tutti_stop* stop, tutti_error** error);
 /** What a submission may be told. Begin with TUTTI_SUBMIT_OPTIONS_INIT. Later versions may add fields at the end. */
 typedef struct tutti_submit_options {
   size_t size;              /**< sizeof(tutti_submit_options) */
-  uint64_t deadline_ns;     /**< nanoseconds from now after which it is given up: TUTTI_INTERRUPTED; 0: never */
+  uint64_t timeout_ns;      /**< nanoseconds from now after which it is given up: TUTTI_INTERRUPTED; 0: never */
   int32_t priority;         /**< those of a higher priority get free slots first; those of the same take turns */
   int32_t refuse_when_full; /**< 0: wait for room in the queue; 1: TUTTI_QUEUE_FULL at once */
   const tutti_stop* stop;   /**< NULL: none */
@@ -301,7 +302,8 @@ typedef struct tutti_submit_options {
 
 /** Is called once for each submission that was accepted: `predictions` and NULL, or NULL and `error`. The callback owns
  * what it gets and frees it. It runs on the thread that drives all submissions of the ensemble, so it should only pass
- * the result on; it may submit (a full queue is refused then), but neither predict nor free the same ensemble. */
+ * the result on; it may submit (a full queue is refused then), but neither predict nor free the same ensemble. It
+ * returns: no callback may leave by longjmp or by an exception of its own. */
 typedef void (*tutti_on_done)(void* user, tutti_predictions* predictions, tutti_error* error);
 
 /** Predicts images without waiting. `options` may be NULL. The pixels must stay valid until `done` is called, with

@@ -152,9 +152,7 @@ TEST_CASE("two threads that free the same handle cannot both do it") {
 
 template <class Thrown>
 Said thrown(const Thrown& what) {
-  return said([&](tutti_error** e) {
-    return c_api::guarded(e, "tutti_test", [&](const char*) { throw what; });
-  });
+  return said([&](tutti_error** e) { return c_api::guarded(e, "tutti_test", [&](const char*) { throw what; }); });
 }
 
 TEST_CASE("no exception leaves a function whatever is thrown in it") {

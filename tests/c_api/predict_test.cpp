@@ -181,9 +181,8 @@ TEST_CASE("submissions call back once and those that are given up say why") {
   const std::vector<float> pixels = random_images(8);
   const tutti_images images = images_of(pixels);
   const auto submit = [&](Waiting& waiting, const tutti_submit_options* options) {
-    return said([&](tutti_error** e) {
-      return tutti_submit_images(ensemble, &images, options, Waiting::done, &waiting, e);
-    });
+    return said(
+        [&](tutti_error** e) { return tutti_submit_images(ensemble, &images, options, Waiting::done, &waiting, e); });
   };
   Waiting first;
   CHECK(submit(first, nullptr).code == TUTTI_OK);
@@ -203,12 +202,12 @@ TEST_CASE("submissions call back once and those that are given up say why") {
   Waiting never;
   CHECK(submit(never, &options).message == "tutti_submit_images() was given a tutti_stop that was freed already");
   options = TUTTI_SUBMIT_OPTIONS_INIT;
-  options.deadline_ns = 1;
+  options.timeout_ns = 1;
   Waiting late;
   const Said accepted = submit(late, &options);
   CHECK(accepted.code == TUTTI_OK);
   CHECK(late.wait().message == "the prediction was not ready at its deadline");
-  options.deadline_ns = UINT64_MAX;  // later than the clock can say
+  options.timeout_ns = UINT64_MAX;  // later than the clock can say
   Waiting patient;
   CHECK(submit(patient, &options).code == TUTTI_OK);
   CHECK(tutti_predictions_free(patient.wait().predictions, nullptr) == TUTTI_OK);
@@ -228,9 +227,7 @@ TEST_CASE("a full queue refuses and the ensemble that is freed ends what waits")
   const std::vector<float> pixels = random_images(1);
   const tutti_images images = images_of(pixels);
   Waiting first;
-  succeeds([&](tutti_error** e) {
-    return tutti_submit_images(ensemble, &images, nullptr, Waiting::done, &first, e);
-  });
+  succeeds([&](tutti_error** e) { return tutti_submit_images(ensemble, &images, nullptr, Waiting::done, &first, e); });
   tutti_submit_options refuse = TUTTI_SUBMIT_OPTIONS_INIT;
   refuse.refuse_when_full = 1;
   Waiting second;
@@ -278,8 +275,7 @@ struct InACallback {
     CHECK(error == nullptr);
     CHECK(tutti_predictions_free(predictions, nullptr) == TUTTI_OK);
     tutti_predictions* none = nullptr;
-    self.predicted =
-        said([&](tutti_error** e) { return tutti_predict_images(self.ensemble, self.images, &none, e); });
+    self.predicted = said([&](tutti_error** e) { return tutti_predict_images(self.ensemble, self.images, &none, e); });
     self.freed = said([&](tutti_error** e) { return tutti_ensemble_free(self.ensemble, e); });
     self.submitted = said([&](tutti_error** e) {
       return tutti_submit_images(self.ensemble, self.images, nullptr, Waiting::done, &self.next, e);
@@ -324,7 +320,8 @@ TEST_CASE("status and health are JSON with the names of the members") {
   CHECK(status.at("state") == "ready");
   CHECK(status.at("members").at(1).at("name") == "m1");
   CHECK(status.at("members").at(0).at("state") == "running");
-  CHECK(status.at("members").at(0).at("pss_bytes").is_uint64() != status.at("members").at(0).at("pss_bytes").is_int64());
+  CHECK(status.at("members").at(0).at("pss_bytes").is_uint64() !=
+        status.at("members").at(0).at("pss_bytes").is_int64());
   CHECK(status.at("faults").at("deaths") == 0);
   CHECK(tutti_text_free(text, nullptr) == TUTTI_OK);
 
