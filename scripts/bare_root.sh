@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The bare root of a distribution, as debootstrap makes it: nothing but its smallest set of packages. For the scripts that
 # try something where a newcomer would. Sourced after lib.sh; the scripts set $suite, and $bare, the folder of the root.
+# shellcheck disable=SC2154
 
 # enter_own_mounts ARGUMENT...: starts the script again with these arguments as root of its mounts: what is mounted goes with
 # this process and is seen by no other.
