@@ -16,10 +16,11 @@ static const char* const kYaml =
 
 enum { kImages = 4, kValues = 3 * 32 * 32 };
 
-/* Prints what went wrong and ends the program. */
-static void check(tutti_code code, tutti_error* error) {
+/* Prints what went wrong and ends the program. It takes the address of the error: C may evaluate the arguments in any
+ * order, so the error itself could be read before the call that makes it. */
+static void check(tutti_code code, tutti_error* const* error) {
   if (code == TUTTI_OK) return;
-  fprintf(stderr, "%s\n", tutti_error_text(error));
+  fprintf(stderr, "%s\n", tutti_error_text(*error));
   exit(code);
 }
 
@@ -27,7 +28,7 @@ static void print_classes(const char* title, const tutti_predictions* prediction
   tutti_error* error = NULL;
   tutti_classes classes;
   uint64_t i;
-  check(tutti_predictions_classes(predictions, &classes, &error), error);
+  check(tutti_predictions_classes(predictions, &classes, &error), &error);
   for (i = 0; i < classes.count; ++i) printf("%s %d: class %d\n", title, (int)i, (int)classes.data[i]);
 }
 
@@ -61,24 +62,24 @@ int main(void) {
   for (i = 0; i < kImages * kValues; ++i) pixels[i] = (float)(i % 7) / 7.0f;
 
   printf("Tutti %s\n", tutti_version());
-  check(tutti_spec_parse(TUTTI_ABI, kYaml, NULL, NULL, 0, &spec, &error), error);
-  check(tutti_ensemble_create(spec, NULL, &ensemble, &error), error);
-  check(tutti_spec_free(spec, &error), error);
+  check(tutti_spec_parse(TUTTI_ABI, kYaml, NULL, NULL, 0, &spec, &error), &error);
+  check(tutti_ensemble_create(spec, NULL, &ensemble, &error), &error);
+  check(tutti_spec_free(spec, &error), &error);
 
-  check(tutti_predict_images(ensemble, &images, &predictions, &error), error);
+  check(tutti_predict_images(ensemble, &images, &predictions, &error), &error);
   print_classes("image", predictions);
-  check(tutti_predictions_free(predictions, &error), error);
+  check(tutti_predictions_free(predictions, &error), &error);
 
   options.timeout_ns = UINT64_C(60000000000);
-  check(tutti_submit_images(ensemble, &images, &options, on_done, &result, &error), error);
+  check(tutti_submit_images(ensemble, &images, &options, on_done, &result, &error), &error);
   pthread_mutex_lock(&result.mutex);
   while (result.predictions == NULL && result.error == NULL) pthread_cond_wait(&result.changed, &result.mutex);
   pthread_mutex_unlock(&result.mutex);
-  check(tutti_error_code(result.error), result.error);
+  check(tutti_error_code(result.error), &result.error);
   print_classes("submitted image", result.predictions);
-  check(tutti_predictions_free(result.predictions, &error), error);
+  check(tutti_predictions_free(result.predictions, &error), &error);
 
-  check(tutti_ensemble_free(ensemble, &error), error);
+  check(tutti_ensemble_free(ensemble, &error), &error);
   if (tutti_ensemble_free(ensemble, &error) != TUTTI_OK) printf("freed twice: %s\n", tutti_error_message(error));
   tutti_error_free(error);
   return 0;
