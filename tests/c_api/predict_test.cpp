@@ -9,7 +9,9 @@
 #include <tutti/ensemble.hpp>
 
 #include "common/json.hpp"
+#include "coordinator/c_api/objects.hpp"
 #include "tests/c_api/calls.hpp"
+#include "tests/common/error_of.hpp"
 #include "tests/support/fake_ensemble.hpp"
 
 namespace tutti::test {
@@ -258,6 +260,26 @@ TEST_CASE("a thread that predicts while another frees the ensemble is interrupte
   CHECK((code == TUTTI_INTERRUPTED || code == TUTTI_USAGE));
   is_misuse([&](tutti_error** e) { return tutti_ensemble_free(ensemble, e); },
             "tutti_ensemble_free() was given a tutti_ensemble that was freed already");
+}
+
+TEST_CASE("an ensemble is destroyed after the calls that found it and takes no later ones") {
+  const Spec spec = parse_spec(kYaml);
+  const auto held = std::make_shared<c_api::HeldEnsemble>(spec, with_this_worker());
+  auto use = std::make_unique<c_api::HeldEnsemble::Use>(held);
+  std::atomic<bool> closed = false;
+  std::thread other([&] {
+    held->close();
+    closed = true;
+  });
+  while ((*use)->health().ready) std::this_thread::yield();
+  for (int i = 0; i < 50; ++i) CHECK((*use)->status(StatusDetail::memory).members.size() == 2);
+  CHECK_FALSE(closed);
+  use.reset();
+  other.join();
+  const auto error = error_of([&] { const c_api::HeldEnsemble::Use late(held); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::interrupted);
+  CHECK(error->message() == "the ensemble was freed before this call began");
 }
 
 /// What a callback may not do, and what it said.
