@@ -118,6 +118,20 @@ foreach(program IN LISTS programs)
     message(FATAL_ERROR "the program in C did not predict as it should:\n${output}")
   endif()
 endforeach()
+# The program on the page about the C API.
+file(READ ${SCRATCH}/moved/share/doc/tutti/docs/c-api.md page)
+string(REGEX MATCH "```c\n(#include[^`]*)```" program "${page}")
+file(WRITE ${SCRATCH}/page.c "${CMAKE_MATCH_1}")
+file(WRITE ${SCRATCH}/ensemble.yaml
+  "members: [{name: a, model: {kind: fake, classes: 3}}]\nassignment: cpu\ninput: {shape: [3, 32, 32]}\n")
+run(${COMPILER} -x c -std=c99 -Wall -Wextra -Wpedantic -Werror ${SCRATCH}/page.c -x none -I${SCRATCH}/moved/include
+  -L${SCRATCH}/moved/lib -ltutti -Wl,-rpath,${SCRATCH}/moved/lib -o ${SCRATCH}/page)
+execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER ${SCRATCH}/page WORKING_DIRECTORY ${SCRATCH}
+  OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(NOT output MATCHES "class [0-2]")
+  message(FATAL_ERROR "the program of docs/c-api.md did not predict:\n${output}")
+endif()
+
 # By a folder that is a link, as /lib is one to /usr/lib, the library still finds the worker.
 file(MAKE_DIRECTORY ${SCRATCH}/elsewhere)
 file(CREATE_LINK ${SCRATCH}/moved/lib ${SCRATCH}/elsewhere/lib SYMBOLIC)
