@@ -5,9 +5,11 @@
 #                                of `tutti bench`, and compare and report, which work on rows of measurements
 #   lib/libtutti.so, include/    the library for programs that embed Tutti; its headers need only the C++ library
 #   lib/cmake/tutti/             the package; it needs no other package
+#   lib/pkgconfig/tutti.pc       the same for pkg-config
 #   libexec/libtorch             a link to the LibTorch of this build
 #   share/doc/tutti/             README, docs, examples
 #   share/tutti/                 the schema of the YAML file, for editors
+#   share/man/man1/tutti.1       the manual page
 #   share/bash-completion, share/zsh, share/fish   completion of the command line
 #
 # The prefix can be moved: program, library and worker find each other by relative paths. The CMake files of worker/ and
@@ -20,6 +22,7 @@ set(worker_dir ${CMAKE_INSTALL_LIBEXECDIR}/tutti)
 
 if(TARGET tutti_program)
   install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${PROJECT_SOURCE_DIR}/program/tutti.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   # Optional: a build of a single target has not made them.
   set(printed ${PROJECT_BINARY_DIR}/program)
   install(FILES ${printed}/completion/tutti.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
@@ -46,12 +49,17 @@ if(TARGET tutti_shared)
   install(TARGETS tutti_shared EXPORT tuttiTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT tuttiTargets NAMESPACE tutti:: DESTINATION ${package_dir})
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/tutti DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-    FILES_MATCHING PATTERN *.hpp)
+    FILES_MATCHING PATTERN *.hpp PATTERN *.h)
 
   configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tuttiConfig.cmake.in
     ${PROJECT_BINARY_DIR}/package/tuttiConfig.cmake INSTALL_DESTINATION ${package_dir})
   write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/tuttiConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
+  # From the folder of tutti.pc to the prefix, so that the prefix can be moved.
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+    OUTPUT_VARIABLE pc_prefix)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/tutti.pc.in ${PROJECT_BINARY_DIR}/package/tutti.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/package/tutti.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   install(FILES ${PROJECT_BINARY_DIR}/package/tuttiConfig.cmake ${PROJECT_BINARY_DIR}/package/tuttiConfigVersion.cmake
     DESTINATION ${package_dir})
 endif()

@@ -4,41 +4,25 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <cmath>
 #include <ctime>
 
 #include "common/atomic_file.hpp"
 #include "common/utf8.hpp"
+#include "results/json_values.hpp"
+#include "results/status_json.hpp"
 
 namespace tutti::images {
 namespace {
 
-// JSON has no NaN and no infinity.
-json::value number(std::optional<double> value) {
-  return value && std::isfinite(*value) ? json::value(*value) : json::value(nullptr);
-}
-
-template <class Value>
-json::value or_null(const std::optional<Value>& value) {
-  return value ? json::value(*value) : json::value(nullptr);
-}
-
-template <class Values, class Convert>
-json::array list(const Values& values, Convert convert) {
-  json::array array;
-  for (const auto& value : values) array.push_back(convert(value));
-  return array;
-}
+using as_json::list;
+using as_json::number;
+using as_json::or_null;
 
 json::value epoch_json(const EpochReport& epoch) {
   return {{"epoch", epoch.epoch},
           {"loss", number(epoch.loss)},
           {"accuracy", number(epoch.accuracy)},
           {"seconds", number(epoch.seconds)}};
-}
-
-json::value speed_json(const BatchSpeed& speed) {
-  return {{"batch_images", speed.batch_images}, {"images_per_second", number(speed.images_per_second)}};
 }
 
 json::array rows_json(const std::vector<std::vector<std::uint64_t>>& rows) {
@@ -54,29 +38,6 @@ json::value figures_json(const std::optional<Figures>& scores) {
   if (scores->kind == "masks") object["confusion_matrix"] = rows_json(scores->confusion_matrix);
   if (scores->kind == "labels") object["left_out"] = or_null(scores->left_out);
   return object;
-}
-
-/// Where each output is in the row of several.
-json::array outputs_json(const std::vector<NamedLayout>& parts) {
-  std::uint64_t first = 0;
-  return list(parts, [&](const NamedLayout& part) {
-    json::object output{{"name", as_utf8(part.name)},
-                        {"shape", json::array(part.layout.dims.begin(), part.layout.dims.end())},
-                        {"first", first}};
-    first += part.layout.elements();
-    return output;
-  });
-}
-
-json::value replica_json(const ReplicaStatus& replica) {
-  return {{"worker", replica.worker},
-          {"device", replica.device},
-          {"cores", json::array(replica.cores.begin(), replica.cores.end())},
-          {"pid", replica.pid != 0 ? json::value(replica.pid) : json::value(nullptr)},
-          {"state", to_text(replica.state)},
-          {"generation", replica.generation},
-          {"segments_answered", replica.segments_answered},
-          {"busy_seconds", number(replica.busy_seconds)}};
 }
 
 json::value member_json(const MemberReport& member, std::size_t rank) {
@@ -246,23 +207,6 @@ json::value evaluation_json(const EvaluationReport& evaluation) {
   return {{"tasks", list(evaluation.tasks, task)},
           {"models", list(evaluation.models, model)},
           {"cascade_sweep", sweep_json(evaluation.cascade_sweep)}};
-}
-
-json::value faults_json(const FaultCounts& faults) {
-  return {{"deaths", faults.deaths},
-          {"hangs", faults.hangs},
-          {"violations", faults.violations},
-          {"out_of_memory", faults.out_of_memory},
-          {"restarts", faults.restarts},
-          {"handed_out_again", faults.handed_out_again},
-          {"taken_over", faults.taken_over},
-          {"stale_dropped", faults.stale_dropped},
-          {"set_aside", faults.set_aside},
-          {"not_waited_for", faults.not_waited_for},
-          {"not_finite_dropped", faults.not_finite_dropped},
-          {"missed_wake_ups", faults.missed_wake_ups},
-          {"stalls", faults.stalls},
-          {"abandoned_pids", json::array(faults.abandoned_pids.begin(), faults.abandoned_pids.end())}};
 }
 
 json::value memory_json(const MemoryReport& memory) {

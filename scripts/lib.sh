@@ -241,6 +241,10 @@ set_up_bench_packages() {
   install_packages libbenchmark-dev python3-matplotlib
 }
 
+# set_up_check_packages: what compares the ABI of the C API and reads the comments of the public headers (6 MB). Their tests
+# are skipped without it, so an unknown distribution is not an error.
+set_up_check_packages() { ! debian_family /etc/os-release || install_packages abigail-tools doxygen; }
+
 # --- LibTorch -----------------------------------------------------------------------------------------------------
 
 # is_libtorch FOLDER: whether it is a wheel's torch/ folder or an unpacked LibTorch.

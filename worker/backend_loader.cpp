@@ -13,6 +13,7 @@
 #include "common/program_folder.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/fake.hpp"
+#include "worker/libtorch_command.hpp"
 #include "worker/saved.hpp"
 #include "worker/views.hpp"
 
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse_library(const std::string& message) {
   const std::string reason = ::dlerror();
-  throw Error(ErrorKind::failed, message, reason, std::string(library_hint(reason)));
+  throw Error(ErrorKind::failed, message, reason, library_hint(reason));
 }
 
 // The LibTorch that the user chose is opened first; otherwise the plugin finds one by its own search path.
@@ -66,12 +67,16 @@ const Backend& open_torch_backend(bool cuda, std::string_view on_cpu) {
 
 }  // namespace
 
-std::string_view library_hint(std::string_view reason) {
+std::string library_hint(std::string_view reason) {
   static constexpr std::string_view kSigns[] = {"failed to map segment", "Cannot allocate memory"};
   for (const std::string_view sign : kSigns)
     if (reason.find(sign) != reason.npos)
       return "there is not enough memory or address space for LibTorch: raise 'ulimit -v' or the memory limit";
-  return kLibtorchHint;
+  std::string hint(kLibtorchHint);
+  // There is none where it was looked for, as opposed to one that does not fit.
+  if (*libtorch_command() != '\0' && reason.find("cannot open shared object file") != reason.npos)
+    hint += fmt::format("; or get it: {}", libtorch_command());
+  return hint;
 }
 
 void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch"); }

@@ -17,7 +17,7 @@ struct LoadedModel {
 };
 
 /// What to do about a library that cannot be opened, for this `reason` of dlerror().
-std::string_view library_hint(std::string_view reason);
+std::string library_hint(std::string_view reason);
 
 /// Makes the model of a member, behind its views if it has some. Throws Error(failed) if the plugin is missing, cannot
 /// be opened or is of another build, and what the backend throws. Plugins stay loaded until the process ends.

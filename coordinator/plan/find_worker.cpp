@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <tutti/error.hpp>
@@ -20,7 +21,10 @@ namespace fs = std::filesystem;
 fs::path folder_of_this_library() {
   Dl_info info{};
   if (::dladdr(reinterpret_cast<const void*>(&find_worker), &info) == 0 || info.dli_fname == nullptr) return {};
-  return fs::absolute(info.dli_fname).parent_path();
+  // Where it really is: the loader may have found it by a link, as /lib is one to /usr/lib.
+  std::error_code unreadable;
+  const fs::path file = fs::canonical(info.dli_fname, unreadable);
+  return (unreadable ? fs::absolute(info.dli_fname) : file).parent_path();
 }
 
 bool is_program(const fs::path& file) {

@@ -23,7 +23,9 @@ namespace tutti {
 /// until the call, or the future, that was given the view ends.
 class EncodedImages {
  public:
-  EncodedImages() = default;
+  EncodedImages() = default;  ///< of no pictures
+
+  /// Of the bytes of each picture.
   explicit EncodedImages(std::vector<std::span<const std::byte>> files) : files_(std::move(files)) {}
   /// Of a container of strings, or of vectors or spans of bytes; one for each picture.
   template <std::ranges::input_range Files>
@@ -33,6 +35,7 @@ class EncodedImages {
     for (const auto& file : files) files_.push_back(std::as_bytes(std::span(file)));
   }
 
+  /// The bytes of each picture.
   const std::vector<std::span<const std::byte>>& files() const noexcept { return files_; }
 
  private:

@@ -33,7 +33,9 @@ struct EnsembleSpec;
 /// A checked ensemble description. Copies cheaply; immutable.
 class TUTTI_API Spec {
  public:
+  /// For Tutti itself; load_spec() and parse_spec() make one.
   explicit Spec(std::shared_ptr<const config::EnsembleSpec> checked) : checked_(std::move(checked)) {}
+  /// For Tutti itself.
   const config::EnsembleSpec& checked() const noexcept { return *checked_; }
   /// The description in effect, as YAML: defaults are filled in.
   const std::string& yaml() const noexcept;
@@ -78,11 +80,15 @@ class TUTTI_API Ensemble {
   /// The same for encoded pictures, which are decoded on threads (`decode_threads`). The ensemble's `input` has a
   /// `resize`, or is a folder.
   Predictions predict(const EncodedImages& images);
+  /// The same without waiting.
   std::future<Predictions> submit(const EncodedImages& images, const SubmitOptions& options = {});
+  /// The same with a callback.
   void submit(const EncodedImages& images, SubmitDone done, const SubmitOptions& options = {});
   /// The same for samples that are tensors: those that the `inputs` of the ensemble's `input` declare.
   Predictions predict(const Samples& samples);
+  /// The same without waiting.
   std::future<Predictions> submit(const Samples& samples, const SubmitOptions& options = {});
+  /// The same with a callback.
   void submit(const Samples& samples, SubmitDone done, const SubmitOptions& options = {});
   /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. The arena
   /// bounds the memory, however large the source is. An exception of source or sink ends the run and leaves this call.
@@ -104,6 +110,7 @@ class TUTTI_API Ensemble {
   /// Error(failed) if it cannot be started.
   void replace_member(std::string_view name, const Spec& next);
 
+  /// A copy of the state of now.
   Status status(StatusDetail detail = StatusDetail::counters) const;
   /// For a readiness probe. Ready means that a prediction would be computed now: the ensemble is neither starting,
   /// failed nor closed, and every member that is left has a running worker (with a `quorum`, enough members have).

@@ -7,12 +7,14 @@
 #include <string>
 #include <utility>
 
+/// Marks the classes and functions that the library exports.
 #if defined(__GNUC__)
 #define TUTTI_API __attribute__((visibility("default")))
 #else
 #define TUTTI_API
 #endif
 
+/// The public names of Tutti.
 namespace tutti {
 
 /// What the caller can do about an error; the programs turn it into their exit code.
@@ -26,6 +28,7 @@ enum class ErrorKind {
 /// three, each on its own line. Thrown on any thread; copying is cheap enough for std::exception_ptr.
 class TUTTI_API Error : public std::runtime_error {
  public:
+  /// `message` is one line without a full stop; `detail` may have several lines.
   explicit Error(ErrorKind kind, std::string message, std::string detail = {}, std::string hint = {})
       : std::runtime_error(compose(message, detail, hint)),
         kind_(kind),
@@ -33,7 +36,7 @@ class TUTTI_API Error : public std::runtime_error {
         detail_(std::move(detail)),
         hint_(std::move(hint)) {}
 
-  ErrorKind kind() const noexcept { return kind_; }
+  ErrorKind kind() const noexcept { return kind_; }                 ///< what the caller can do
   const std::string& message() const noexcept { return message_; }  ///< one line, no full stop
   const std::string& detail() const noexcept { return detail_; }    ///< may be empty, may have several lines
   const std::string& hint() const noexcept { return hint_; }        ///< may be empty

@@ -17,9 +17,9 @@ namespace tutti {
 
 /// Channels x height x width of one image.
 struct ImageShape {
-  std::uint32_t channels = 0;
-  std::uint32_t height = 0;
-  std::uint32_t width = 0;
+  std::uint32_t channels = 0;  ///< colours: 1 or 3 as a rule
+  std::uint32_t height = 0;    ///< in pixels
+  std::uint32_t width = 0;     ///< in pixels
 
   /// Values per image.
   std::size_t elements() const noexcept { return std::size_t{channels} * height * width; }
@@ -27,6 +27,7 @@ struct ImageShape {
   std::string text() const {
     return std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width);
   }
+  /// As a tensor of three sizes.
   TensorLayout layout(Dtype dtype = Dtype::float32) const { return {dtype, {channels, height, width}}; }
   friend bool operator==(const ImageShape&, const ImageShape&) = default;
 };
@@ -43,10 +44,14 @@ inline std::optional<ImageShape> image_shape(const TensorLayout& layout) {
 /// until the call, or the future, that was given the view ends.
 class Images {
  public:
-  Images() = default;
+  Images() = default;  ///< of no images
+
+  /// Of float32 pixels: whole images, one after the other.
   Images(std::span<const float> pixels, ImageShape shape) : pixels_(pixels), shape_(shape) {}
+  /// Of bytes, 0 to 255.
   Images(std::span<const std::uint8_t> pixels, ImageShape shape) : pixels_(pixels), shape_(shape) {}
 
+  /// Of every image of the view.
   ImageShape shape() const noexcept { return shape_; }
   /// Number of whole images in the view; a partial image is an error when the view is used.
   std::size_t count() const noexcept { return shape_.elements() == 0 ? 0 : values() / shape_.elements(); }
@@ -54,6 +59,7 @@ class Images {
   std::size_t values() const noexcept {
     return std::visit([](auto span) { return span.size(); }, pixels_);
   }
+  /// The memory of the caller.
   const std::variant<std::span<const float>, std::span<const std::uint8_t>>& pixels() const noexcept { return pixels_; }
 
  private:
@@ -73,7 +79,9 @@ class TUTTI_API Source {
 
   /// For messages and reports: "digits (test)".
   virtual std::string name() const = 0;
+  /// Of every image.
   virtual ImageShape shape() const = 0;
+  /// Number of images.
   virtual std::uint64_t count() const = 0;
   /// Number of classes that the labels are drawn from; 0 if it is not known.
   virtual std::uint32_t classes() const = 0;

@@ -16,7 +16,7 @@ namespace tutti {
 
 /// The predictions of one member for a run of images.
 struct MemberPredictions {
-  std::string name;
+  std::string name;           ///< of the member
   Dims shape;                 ///< of one prediction: {classes}, {classes, height, width} of a mask, none of a number
   std::uint32_t width = 0;    ///< values per prediction: the product of these
   std::vector<float> values;  ///< count x shape, row-major
@@ -35,10 +35,11 @@ struct IncompleteSegment {
 
 /// The ensemble's predictions for `count` images.
 struct Predictions {
-  std::uint64_t count = 0;
+  std::uint64_t count = 0;    ///< images, or inputs that were cut into tiles
   Dims shape;                 ///< of one prediction: {classes}, {classes, height, width} of a mask, none of a number
   std::uint32_t width = 0;    ///< values per prediction: the product of these; 0 with the rule `none`
   std::vector<float> values;  ///< count x shape, row-major; empty with the rule `none`
+
   /// The classes that the rule decides for: count x shape without the axis of the classes. Empty where there is nothing
   /// to decide: over features and values, and with `activation: sigmoid`.
   std::vector<std::int64_t> predicted;
@@ -47,6 +48,7 @@ struct Predictions {
   /// value. NaN where no member predicted.
   std::vector<float> spread;
   Dims spread_shape;  ///< of one prediction
+
   /// In rank order; empty unless asked for (`save_members`, rule `none`). NaN if the member is not in a segment.
   std::vector<MemberPredictions> members;
   /// In order; empty if every member predicted every segment. With `tiles` a segment consists of tiles.
@@ -58,14 +60,15 @@ struct MemberSegmentResult {
   std::uint32_t width = 0;        ///< values per prediction
   std::span<const float> values;  ///< count x width; NaN if it is not present, and where it was not asked
   bool present = true;            ///< its predictions are part of the ensemble's
+
   /// With a cascade, of a member that is asked only for some samples: which, 1 or 0 for each. Empty: for all.
   std::span<const std::uint8_t> asked{};
 };
 
 /// The combined predictions for one segment: images first .. first + count - 1 of the run.
 struct SegmentResult {
-  std::uint64_t first = 0;
-  std::uint32_t count = 0;
+  std::uint64_t first = 0;                       ///< its first image
+  std::uint32_t count = 0;                       ///< images
   std::uint32_t width = 0;                       ///< values per prediction; 0 with the rule `none`
   std::span<const float> values;                 ///< count x width; empty with the rule `none`
   std::span<const std::int64_t> predicted;       ///< as in Predictions; empty where nothing is decided
@@ -78,6 +81,7 @@ struct SegmentResult {
   std::uint32_t decisions() const { return count == 0 ? 0 : static_cast<std::uint32_t>(predicted.size() / count); }
   /// Numbers of the spread per prediction.
   std::uint32_t spread_width() const { return count == 0 ? 0 : static_cast<std::uint32_t>(spread.size() / count); }
+  /// Members whose predictions are in it.
   std::uint32_t members_present() const {
     std::uint32_t present = 0;
     for (const MemberSegmentResult& member : members) present += member.present ? 1 : 0;

@@ -17,8 +17,8 @@ namespace tutti {
 
 /// One tensor of consecutive samples in memory that the caller owns, one sample after another, row-major.
 struct TensorView {
-  NamedLayout tensor;
-  std::span<const std::byte> bytes;
+  NamedLayout tensor;                ///< of one sample
+  std::span<const std::byte> bytes;  ///< of all samples
 
   /// Of a vector, span or array of float, std::uint8_t, std::int32_t, std::int64_t or bool; `dims` are the sizes of one
   /// sample, {} for a number.
@@ -54,10 +54,14 @@ struct TensorView {
 ///   tutti::Samples samples{{"image", pixels, {3, 32, 32}}, {"table", rows, {7}}};
 class Samples {
  public:
-  Samples() = default;
+  Samples() = default;  ///< of no tensors, which no ensemble takes
+
+  /// Of one or several tensors.
   Samples(std::initializer_list<TensorView> tensors) : tensors_(tensors) {}
+  /// The same.
   explicit Samples(std::vector<TensorView> tensors) : tensors_(std::move(tensors)) {}
 
+  /// In the order in which they were given.
   const std::vector<TensorView>& tensors() const noexcept { return tensors_; }
   /// Number of whole samples in the first tensor; if another has a different number, using the view is an error.
   std::size_t count() const noexcept {

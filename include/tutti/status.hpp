@@ -17,15 +17,16 @@ namespace tutti {
 
 /// What happened to a member of a running ensemble.
 struct Event {
+  /// What happened.
   enum class Kind {
     died,      ///< a worker of it ended before it was told to; it is replaced, unless its restarts are spent
     replaced,  ///< a new worker predicts in its place
     degraded,  ///< the ensemble continues without the member
     restored,  ///< every worker that is left runs again; `member` is empty
   };
-  Kind kind{};
-  std::string member;
-  std::string text;  ///< degraded: why
+  Kind kind{};         ///< what happened
+  std::string member;  ///< the name of the member
+  std::string text;    ///< degraded: why
   friend bool operator==(const Event&, const Event&) = default;
 };
 /// "died", ...
@@ -45,7 +46,7 @@ constexpr const char* to_text(Event::Kind kind) {
 
 /// Whether predictions can be made now.
 struct Health {
-  bool ready = false;
+  bool ready = false;                 ///< a prediction would be computed now
   std::vector<std::string> problems;  ///< why not, one line each; also what is degraded while it is ready
 };
 
@@ -54,6 +55,7 @@ struct Options {
   std::filesystem::path worker;  ///< the program tutti-worker; empty: $TUTTI_WORKER, then next to program or library
   std::string debug_member;      ///< this member's worker waits for a debugger, and all deadlines are off
   bool training = false;         ///< members start from `train.init` or their seed instead of `weights`
+
   /// The trace file, written when the Ensemble ends, also after a failure: what workers and coordinator did and when,
   /// in Chrome's trace event format. Empty: none. If it cannot be written, the constructor throws before it starts a
   /// worker.
@@ -70,9 +72,18 @@ struct Options {
 };
 
 /// How much status() reports: the memory figures cost some milliseconds per process.
-enum class StatusDetail { counters, memory };
+enum class StatusDetail {
+  counters,  ///< no memory figures
+  memory,    ///< also the proportional set sizes
+};
 
-enum class PoolState { starting, ready, failed, stopped };
+/// The state of an ensemble.
+enum class PoolState {
+  starting,  ///< workers load their models
+  ready,     ///< it predicts
+  failed,    ///< it ended with an error, which later calls throw
+  stopped,   ///< it was closed
+};
 
 /// "starting", ...
 constexpr const char* to_text(PoolState state) {
@@ -130,31 +141,31 @@ struct FaultCounts {
 
 /// The speed of a member with batches of this many images, while the other members ran too.
 struct BatchSpeed {
-  std::uint32_t batch_images = 0;
-  double images_per_second = 0;
+  std::uint32_t batch_images = 0;  ///< images per batch
+  double images_per_second = 0;    ///< of this member
   friend bool operator==(const BatchSpeed&, const BatchSpeed&) = default;
 };
 
 /// One of the workers of a member that has several.
 struct ReplicaStatus {
-  std::uint32_t worker = 0;  ///< which of the pool's workers
-  std::string device;        ///< as resolved: "cpu:0"
-  std::vector<int> cores{};  ///< the cores that it is pinned to; empty: not pinned
-  int pid = 0;               ///< 0 when gone
-  WorkerState state = WorkerState::starting;
-  std::uint32_t generation = 0;         ///< how often it was replaced
-  std::uint64_t segments_answered = 0;  ///< first: if two computed a segment, the faster counts
-  double busy_seconds = 0;              ///< for these segments
+  std::uint32_t worker = 0;                   ///< which of the pool's workers
+  std::string device;                         ///< as resolved: "cpu:0"
+  std::vector<int> cores{};                   ///< the cores that it is pinned to; empty: not pinned
+  int pid = 0;                                ///< 0 when gone
+  WorkerState state = WorkerState::starting;  ///< of this worker
+  std::uint32_t generation = 0;               ///< how often it was replaced
+  std::uint64_t segments_answered = 0;        ///< first: if two computed a segment, the faster counts
+  double busy_seconds = 0;                    ///< for these segments
 };
 
 /// One member as it is now.
 struct MemberStatus {
-  std::string name;
-  std::string kind;        ///< "small-cnn"
-  std::string backend;     ///< "torch 2.11.0"; empty until ready
-  std::string device;      ///< as resolved: "cpu:0", "cuda:0 (NVIDIA H200)"
-  std::vector<int> cores;  ///< the cores that it is pinned to; empty: not pinned
-  std::uint32_t threads = 0;
+  std::string name;                      ///< as the description calls it
+  std::string kind;                      ///< "small-cnn"
+  std::string backend;                   ///< "torch 2.11.0"; empty until ready
+  std::string device;                    ///< as resolved: "cpu:0", "cuda:0 (NVIDIA H200)"
+  std::vector<int> cores;                ///< the cores that it is pinned to; empty: not pinned
+  std::uint32_t threads = 0;             ///< that compute a batch
   std::uint32_t batch_images = 0;        ///< images per batch when it predicts
   bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
   std::vector<BatchSpeed> batch_speeds;  ///< the measurements of this start, by batch size
@@ -163,22 +174,24 @@ struct MemberStatus {
   bool same_bits = true;     ///< false: the replicas are on different kinds of devices (`same_bits: off`)
   std::uint32_t worker = 0;  ///< which of the pool's workers hosts it; members may share one
   int pid = 0;               ///< of the worker; 0 when gone
-  bool alive = false;
-  WorkerState state = WorkerState::starting;  ///< of the worker, or of the replica that is best off
-  std::uint32_t generation = 0;               ///< how often the worker, or any of the replicas, was replaced
-  std::uint64_t deaths = 0;
+  bool alive = false;        ///< whether a worker of it exists
+  WorkerState state = WorkerState::starting;         ///< of the worker, or of the replica that is best off
+  std::uint32_t generation = 0;                      ///< how often the worker, or any of the replicas, was replaced
+  std::uint64_t deaths = 0;                          ///< of its workers
   std::string absent_reason;                         ///< empty unless absent
   std::optional<std::uint64_t> absent_from_segment;  ///< the first segment without it, counted over the pool's life
   Dims output;                                       ///< sizes of a prediction, such as {classes}
+
   /// The outputs of the model that are joined to this prediction, in order; none if it is one output.
   std::vector<NamedLayout> parts;
-  std::uint64_t parameters = 0;
-  double load_seconds = 0;
-  double warm_up_seconds = 0;
-  double busy_seconds = 0;  ///< time spent computing
-  std::uint64_t segments_handed_out = 0;
-  std::uint64_t segments_answered = 0;
-  std::uint64_t images = 0;  ///< predicted
+  std::uint64_t parameters = 0;           ///< of the model; 0: unknown
+  double load_seconds = 0;                ///< of its last start, or of the slowest of its replicas
+  double warm_up_seconds = 0;             ///< of its last start, or of the slowest of its replicas
+  double busy_seconds = 0;                ///< time spent computing
+  std::uint64_t segments_handed_out = 0;  ///< also those that were handed out again
+  std::uint64_t segments_answered = 0;    ///< first answers only
+  std::uint64_t images = 0;               ///< predicted
+
   /// Proportional set size of the worker, or of all replicas; with StatusDetail::memory.
   std::optional<std::uint64_t> pss_bytes;
 
@@ -186,34 +199,37 @@ struct MemberStatus {
   std::uint32_t width() const { return static_cast<std::uint32_t>(elements_of(output)); }
 };
 
+/// A named part of the memory that an ensemble may need at most.
 struct Bound {
-  std::string name;
-  std::uint64_t bytes = 0;
+  std::string name;         ///< what it is for
+  std::uint64_t bytes = 0;  ///< at most
 };
 
+/// An ensemble as it is now.
 struct Status {
-  PoolState state = PoolState::starting;
-  std::vector<MemberStatus> members;  ///< in rank order
-  double start_up_seconds = 0;        ///< from the start of the constructor until all are ready
-  double batch_search_seconds = 0;    ///< after that: for `batch_images: auto`
-  std::uint64_t input_bytes_copied = 0;
-  std::uint64_t arena_bytes = 0;
-  double coordinator_cpu_seconds = 0;  ///< of the internal thread
-  FaultCounts faults;
+  PoolState state = PoolState::starting;   ///< of the whole ensemble
+  std::vector<MemberStatus> members;       ///< in rank order
+  double start_up_seconds = 0;             ///< from the start of the constructor until all are ready
+  double batch_search_seconds = 0;         ///< after that: for `batch_images: auto`
+  std::uint64_t input_bytes_copied = 0;    ///< into the arena; once per sample, however many members there are
+  std::uint64_t arena_bytes = 0;           ///< of the shared input memory
+  double coordinator_cpu_seconds = 0;      ///< of the internal thread
+  FaultCounts faults;                      ///< so far
   int fork_server_pid = 0;                 ///< the process that workers are forked from; 0 if they are spawned
   std::optional<std::uint64_t> pss_bytes;  ///< of this process and all workers; with StatusDetail::memory
 };
 
 /// One member's epoch, as it ends.
 struct EpochResult {
-  std::size_t member = 0;   ///< rank
-  std::uint32_t epoch = 0;  ///< from 1
-  double loss = 0;          ///< mean over the images that were trained on
-  double accuracy = 0;      ///< over the same images, with the weights as they were at each batch
-  std::uint64_t images = 0;
-  double seconds = 0;  ///< computing time of this member in this epoch
+  std::size_t member = 0;    ///< rank
+  std::uint32_t epoch = 0;   ///< from 1
+  double loss = 0;           ///< mean over the images that were trained on
+  double accuracy = 0;       ///< over the same images, with the weights as they were at each batch
+  std::uint64_t images = 0;  ///< that were trained on
+  double seconds = 0;        ///< computing time of this member in this epoch
 };
 
+/// What a training leaves.
 struct TrainResult {
   std::vector<std::filesystem::path> weights;  ///< one file per member, in rank order; empty for an absent member
 };

@@ -17,6 +17,7 @@ enum class WhenFull {
   refuse,  ///< it throws QueueFull at once
 };
 
+/// Settings of one submission.
 struct SubmitOptions {
   /// The prediction is given up at this time, unless it is ready: Error(interrupted). What workers already compute of
   /// it they finish, and nobody reads it. Nothing: never.
@@ -26,7 +27,7 @@ struct SubmitOptions {
   int priority = 0;
   /// The prediction is given up when a stop is requested: Error(interrupted).
   std::stop_token stop{};
-  WhenFull when_full = WhenFull::wait;
+  WhenFull when_full = WhenFull::wait;  ///< in a callback, always WhenFull::refuse
 };
 
 /// Is called once with a future that is ready: get() returns the predictions or throws what went wrong. It runs on the
@@ -37,7 +38,7 @@ using SubmitDone = std::function<void(std::future<Predictions>)>;
 /// As many submissions are waiting as are allowed.
 class TUTTI_API QueueFull : public Error {
  public:
-  using Error::Error;
+  using Error::Error;  ///< as those of Error
 };
 
 }  // namespace tutti

@@ -53,18 +53,20 @@ inline std::string dims_text(const Dims& dims) {
 
 /// One tensor of one sample, row-major.
 struct TensorLayout {
-  Dtype dtype = Dtype::float32;
-  Dims dims;
+  Dtype dtype = Dtype::float32;  ///< of each value
+  Dims dims;                     ///< from the outermost
 
+  /// Values.
   std::uint64_t elements() const noexcept { return elements_of(dims); }
+  /// Of all values.
   std::uint64_t bytes() const noexcept { return elements() * size_of(dtype); }
   friend bool operator==(const TensorLayout&, const TensorLayout&) = default;
 };
 
 /// One tensor of each sample, and what a description calls it.
 struct NamedLayout {
-  std::string name;
-  TensorLayout layout;
+  std::string name;     ///< as in the `inputs` of a description
+  TensorLayout layout;  ///< of one sample
   friend bool operator==(const NamedLayout&, const NamedLayout&) = default;
 };
 

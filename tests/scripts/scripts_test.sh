@@ -356,7 +356,7 @@ test_a_step_ends_at_the_first_command_that_fails_and_says_so() {
 
 test_scripts_explain_themselves() {
   local script
-  for script in setup demo demo-segmentation test fuzz model-check; do
+  for script in setup demo demo-segmentation test fuzz model-check abi reference check-deb check-distribution; do
     outcome "$source_root/scripts/$script" --help
     expect_code 0 && expect_text "usage: scripts/$script"
   done
@@ -368,6 +368,25 @@ test_unknown_arguments_are_rejected() {
     outcome "$source_root/scripts/$script" --frobnicate
     expect_code 2 && expect_text "unknown: --frobnicate"
   done
+}
+
+test_scripts_about_the_interface_reject_unknown_arguments() {
+  outcome "$source_root/scripts/abi" compare
+  expect_code 2 && expect_text "scripts/abi takes check or write"
+  outcome "$source_root/scripts/reference" --frobnicate
+  expect_code 2 && expect_text "scripts/reference takes folders"
+  outcome "$source_root/scripts/check-deb" --frobnicate
+  expect_code 2 && expect_text "scripts/check-deb takes --libtorch and a folder"
+}
+
+test_without_their_tools_the_checks_of_the_interface_are_skipped_with_the_reason() {
+  local empty=$scratch/no-tools tool
+  mkdir -p "$empty"
+  for tool in bash dirname mktemp rm env; do ln -s "$(command -v "$tool")" "$empty/$tool"; done
+  PATH=$empty outcome "$source_root/scripts/abi" check
+  expect_code 77 && expect_text "SKIPPED: there is no abidiff here (Debian: abigail-tools)"
+  PATH=$empty outcome "$source_root/scripts/reference"
+  expect_code 77 && expect_text "SKIPPED: there is no doxygen here (Debian: doxygen)"
 }
 
 # copy_scripts: copies the scripts into a separate tree, so that their files stay there.

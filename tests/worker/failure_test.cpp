@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "worker/backend_loader.hpp"
+#include "worker/libtorch_command.hpp"
 
 namespace tutti::test {
 namespace {
@@ -45,6 +46,18 @@ TEST_CASE("a library that does not fit into memory is not taken for one of anoth
   for (const char* reason : {"libc10.so: failed to map segment from shared object", "x.so: Cannot allocate memory"})
     CHECK(worker::library_hint(reason).find("'ulimit -v'") != std::string_view::npos);
   CHECK(worker::library_hint("undefined symbol: _ZN3c10").find("TUTTI_LIBTORCH") != std::string_view::npos);
+}
+
+TEST_CASE("a LibTorch that is not there can be got by the one command that the hint ends with") {
+  const std::string command = worker::libtorch_command();
+  const std::string hint =
+      worker::library_hint("libtorch_cpu.so: cannot open shared object file: No such file or directory");
+  CHECK(hint.ends_with(command));
+  if (!command.empty()) {
+    CHECK(hint.find("; or get it: pip install --target ~/libtorch") != hint.npos);
+    CHECK(command.ends_with(" && export TUTTI_LIBTORCH=~/libtorch/torch"));
+  }
+  CHECK(worker::library_hint("undefined symbol: _ZN3c10").find("pip install") == std::string::npos);
 }
 
 }  // namespace
