@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/arguments.hpp"
 #include "config/effective_input.hpp"
 #include "config/effective_tree.hpp"
 #include "config/yaml.hpp"
@@ -43,6 +44,7 @@ struct FieldWriter {
     map.set(key, std::move(list));
   }
   void set(std::string_view key, const std::vector<std::uint32_t>& values) const { map.set(key, numbers(values)); }
+  void set(std::string_view key, const Arguments& arguments) const { map.set(key, arguments_tree(arguments)); }
   void set(std::string_view key, const std::vector<ScriptedFault>& faults) const {
     Tree list = Tree::list();
     for (const ScriptedFault& fault : faults) list.items.push_back(tree_of(fault));

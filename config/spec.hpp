@@ -134,7 +134,7 @@ struct Place {
 struct ModelSpec {
   ModelKind kind;
   std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or use those in the model's file
-  Place file_place{};             ///< of the first file that `kind` names
+  Place file_place{};             ///< of the first file that `kind` names; of a Python member, its interpreter
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 

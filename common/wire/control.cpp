@@ -67,6 +67,8 @@ json::object to_json(const TakenTensor& taken) {
           {"seen", to_json(taken.seen)}};
 }
 
+json::value to_json(const Arguments& arguments) { return json::value(arguments.json); }
+
 template <class Value>
 json::value to_json(const Value& value) {
   if constexpr (std::is_enum_v<Value>)

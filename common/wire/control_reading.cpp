@@ -138,6 +138,10 @@ template <class Item>
 void read(const Fields& fields, std::string_view key, std::vector<Item>& items) {
   items = fields.list<Item>(key);
 }
+void read(const Fields& fields, std::string_view key, Arguments& arguments) {
+  arguments.json = fields.get<std::string>(key);
+  if (!parse_json(arguments.json, "the arguments of a factory").is_object()) refuse("arguments are an object");
+}
 void read(const Fields& fields, std::string_view key, std::vector<ScriptedFault>& faults) {
   for (const json::value& value : fields.array(key)) faults.push_back(read_fault(Fields(value)));
 }

@@ -22,6 +22,7 @@ TEST_CASE("every kind of model has the name that it has in YAML") {
   CHECK(kind_name(TorchScriptModel{}) == "torchscript");
   CHECK(kind_name(AotiModel{}) == "aoti");
   CHECK(kind_name(OnnxFileModel{}) == "onnx");
+  CHECK(kind_name(PythonModel{}) == "python");
   CHECK(kind_name(ClipVitModel{}) == "clip-vit");
   CHECK(kind_name(SavedModel{}) == "saved");
   CHECK(kind_name(FakeModel{}) == "fake");
@@ -51,7 +52,7 @@ TEST_CASE("what is true of some kinds names them in the order of the table") {
   CHECK(kinds_where([](const KindFacts& kind) { return kind.learns_statistics; }) == Names{"torchscript"});
   CHECK(kinds_where(takes_weights) == Names{"small-cnn", "mlp", "torchscript", "clip-vit", "fake"});
   CHECK(kinds_where([](const KindFacts& kind) { return is_saved(kind); }) == Names{"saved"});
-  CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti", "onnx"});
+  CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti", "onnx", "python"});
 }
 
 TEST_CASE("a kind whose weights come with a tower names its folder") {
