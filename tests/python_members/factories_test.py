@@ -27,8 +27,10 @@ class Factories(MembersTest):
         import numpy
 
         numpy.save(self.folder / "x.npy", samples())
-        errors = self.ran(described(member(factory=factory, more=more), data=ARRAYS))
-        numpy.testing.assert_allclose(self.predictions(), expected, rtol=2e-5, atol=1e-6)
+        output = f"run-{len(list(self.folder.glob('run-*')))}"
+        errors = self.ran(described(member(factory=factory, more=more), data=ARRAYS), f"output={output}")
+        self.last = output
+        numpy.testing.assert_allclose(self.predictions(output), expected, rtol=2e-5, atol=1e-6)
         return errors
 
     @needs("sklearn")
@@ -40,7 +42,7 @@ class Factories(MembersTest):
         forest = RandomForestClassifier(10, random_state=3, n_jobs=8).fit(x, (x.sum(1) * 2).astype(int) % 3)
         joblib.dump(forest, self.folder / "forest.joblib")
         self.compared("tutti.members.sklearn:load", "arguments: {path: forest.joblib}", forest.predict_proba(x))
-        self.assertIn("sklearn ", str(self.report()))
+        self.assertIn("sklearn ", str(self.report(self.last)))
         errors = self.refused(described(member(factory="tutti.members.sklearn:load", more="arguments: {path: x.joblib}"),
                                         data=ARRAYS))
         self.assertIn("FileNotFoundError: there is no file 'x.joblib'; relative paths start at the current folder", errors)

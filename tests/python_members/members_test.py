@@ -273,7 +273,10 @@ def grows():
         text = described(member(factory="mine:reads", more="arguments: {path: data.txt}"))
         self.write("e.yaml", text)
         program = self.start("run", "e.yaml", "output=here")
-        self.eventually(lambda: (self.folder / "here" / "journal").exists())
+        journal = self.folder / "here" / "journal"
+        self.eventually(journal.exists)
+        begun = journal.stat().st_size
+        self.eventually(lambda: journal.stat().st_size > begun)
         program.kill()
         program.wait()
         for change, said in [(lambda: self.write("data.txt", "2"), "model of a, file 1: was"),
