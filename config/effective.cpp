@@ -109,6 +109,7 @@ Tree tree_of(const MemberSpec& member) {
   if (member.input) map.set("input", input_tree(*member.input, member.prepares));
   if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
+  if (member.max_memory != 0) map.set("max_memory", Tree::text(fmt::format("{} B", member.max_memory)));
   map.set("seed", number(member.seed));
   map.set("train", tree_of(member.train));
   return map;

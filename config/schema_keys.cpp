@@ -134,6 +134,7 @@ constexpr std::array kKeys{
               R"({"anyOf": [{"$ref": "#/definitions/preset"}, {"$ref": "#/definitions/member_input"}]})"},
     SchemaKey{"member", "views", "views of each image, whose predictions are averaged", kViews},
     SchemaKey{"member", "copy_input", "give the model a private copy of each batch"},
+    SchemaKey{"member", "max_memory", "memory of its worker, above which it is replaced: 2 GB"},
     SchemaKey{"member", "seed", "seed of its first weights and its resample"},
     SchemaKey{"member", "train", "keys that differ from the common 'train'",
               R"({"$ref": "#/definitions/member_train"})"},

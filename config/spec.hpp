@@ -176,6 +176,7 @@ struct MemberSpec {
   std::vector<View> views;                 ///< of each image, whose predictions are averaged; none: the image
   Place views_place{};                     ///< of the first of these
   bool copy_input = false;                 ///< give the model a private copy of each batch
+  std::uint64_t max_memory = 0;            ///< bytes that its worker may hold; 0: any number
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
   TrainSpec train;

@@ -17,13 +17,13 @@
 #include "common/build_id.hpp"
 #include "common/clock.hpp"
 #include "common/kill_point.hpp"
-#include "common/standard_streams.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
 #include "worker/failure.hpp"
 #include "worker/fork_server.hpp"
 #include "worker/launch.hpp"
+#include "worker/memory_bound.hpp"
 #include "worker/unit_loop.hpp"
 #include "worker/warm_up.hpp"
 #include "worker/write_guard.hpp"
@@ -159,11 +159,19 @@ void host_unit(ControlClient& control, const LaunchOptions& options) {
   for (const control::Load& load : unit) names.push_back(load.member.name);
   std::deque<Member> members;
   std::optional<Fused> fused;
+  std::vector<const MemberRequest*> requests;
+  for (const control::Load& load : unit) requests.push_back(&load.member);
+  const MemoryBound memory(memory_bound(requests));
   if (unit.front().mode == UnitMode::fused && unit.size() > 1) {
-    for (const control::Ready& ready : fused.emplace(unit).prepare(control.fd())) control.send(ready);
+    const std::vector<control::Ready> all = fused.emplace(unit).prepare(control.fd());
+    memory.check_loaded();
+    for (const control::Ready& ready : all) control.send(ready);
   } else {
-    for (const control::Load& load : unit)
-      control.send(members.emplace_back(load, unit.size() == 1).prepare(control.fd()));
+    for (const control::Load& load : unit) {
+      const control::Ready ready = members.emplace_back(load, unit.size() == 1).prepare(control.fd());
+      memory.check_loaded();
+      control.send(ready);
+    }
   }
   kill_point("worker.ready");
 
@@ -211,7 +219,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int host(int argc, char** argv) {
-  open_missing_standard_streams();
   try {
     return run(argc, argv);
   } catch (const Error& error) {

@@ -111,6 +111,7 @@ json::object to_json(const MemberRequest& member) {
           {"axis", member.axis},
           {"activation", to_name(member.activation)},
           {"copy_input", member.copy_input},
+          {"max_memory", member.max_memory},
           {"cuda", member.cuda},
           {"threads", member.threads},
           {"train_batch_images", member.train_batch_images},

@@ -182,6 +182,7 @@ MemberRequest read_member(const json::value& value) {
   member.axis = fields.get<std::int32_t>("axis");
   member.activation = fields.get<Activation>("activation");
   member.copy_input = fields.get<bool>("copy_input");
+  member.max_memory = fields.get<std::uint64_t>("max_memory");
   member.cuda = fields.get<bool>("cuda");
   member.threads = fields.get<std::uint32_t>("threads");
   member.train_batch_images = fields.get<std::uint32_t>("train_batch_images");

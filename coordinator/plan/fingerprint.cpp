@@ -53,6 +53,7 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
   for (config::MemberSpec& member : spec.members) {
     member.device = config::AutoDevice{};  // as resolved, from the plan
     member.train = {};
+    member.max_memory = 0;
     member.model.weights.clear();  // the content of the files counts
     for_each_field(member.model.kind, Reduction{});
   }

@@ -191,6 +191,7 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   request.axis = spec.combine.axis;
   request.activation = spec.combine.activation;
   request.copy_input = member.copy_input;
+  request.max_memory = member.max_memory;
   request.train_batch_images = member.train.batch_images;
   request.learning_rate = member.train.learning_rate;
   request.bootstrap = member.train.bootstrap;

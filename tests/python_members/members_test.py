@@ -275,8 +275,8 @@ def grows():
         program = self.start("run", "e.yaml", "output=here")
         journal = self.folder / "here" / "journal"
         self.eventually(journal.exists)
-        begun = journal.stat().st_size
-        self.eventually(lambda: journal.stat().st_size > begun)
+        before = journal.stat().st_size
+        self.eventually(lambda: journal.stat().st_size > before)
         program.kill()
         program.wait()
         for change, said in [(lambda: self.write("data.txt", "2"), "model of a, file 1: was"),
