@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tests/common/error_of.hpp"
 #include "tests/config/problems.hpp"
 
 namespace tutti::test {

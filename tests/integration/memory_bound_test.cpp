@@ -40,7 +40,7 @@ TEST_CASE("a worker that leaks in every segment is replaced after each and no by
   place.write("e.yaml", ensemble("{kind: leak}", "restarts: {limit: off, back_off_s: 0.001}\n"));
   const Finished leaking(place, {"run", "e.yaml", "output=leaking"});
   REQUIRE(leaking.code == 0);
-  CHECK(contains(leaking.err(), "a on cpu failed: the worker holds "));
+  CHECK(contains(leaking.err(), "a on cpu failed before segment 1: the worker holds "));
   CHECK(contains(leaking.err(), " MB, more than 'max_memory' (200.0 MB); replacement started"));
   CHECK_FALSE(contains(leaking.err(), "set aside"));
   CHECK(different_results(place, "whole", "leaking").empty());

@@ -222,6 +222,9 @@ class Mistakes(MembersTest):
         ]:
             with self.subTest(said):
                 self.assertIn(said, self.refused(described(member(factory=factory))))
+        self.write("mine.py", "def make(:\n  pass\n")
+        self.assertRegex(self.refused(described()), r"failed while starting: SyntaxError: .*, at /.*/mine\.py:1: 'def make\(:'")
+        self.write("mine.py", MODULE)
         self.assertIn("got an unexpected keyword argument 'depth'",
                       self.refused(described(member(factory="mine:slow", more="arguments: {depth: 3}"))))
 

@@ -71,6 +71,9 @@ def caught(error):
                 "run fewer members on this machine, or lower 'batch_images' or 'segment_images'")
     if isinstance(error, Problem):
         return (FAILED, str(error), error.hint)
+    if isinstance(error, SyntaxError):  # of a module, of which no line has run
+        line = f": '{error.text.strip()}'" if error.text else ""
+        return (FAILED, f"{type(error).__name__}: {error.msg}, at {error.filename}:{error.lineno}{line}", "")
     if isinstance(error, SystemExit):
         what = f"the code of the member called sys.exit({error.code!r})"
     else:

@@ -134,10 +134,10 @@ TEST_CASE("a control message that lacks any field of a model is refused with the
     for_each_field(model, [&](std::string_view key, const auto&, const auto&) {
       // Behind the model's kind: other parts of the message have keys of the same name.
       std::string text = load_message(model);
-      const std::string quoted = "\"" + std::string(key) + "\"";
+      const std::string quoted = "\"" + std::string(key) + "\":";
       const std::size_t at = text.find(quoted, text.find("\"" + std::string(kind_name(model)) + "\""));
       REQUIRE(at != std::string::npos);
-      text.replace(at, quoted.size(), "\"lost\"");
+      text.replace(at, quoted.size(), "\"lost\":");
       const auto error = error_of([&] { control::decode(text); });
       REQUIRE(error);
       CHECK(error->detail() == "field '" + std::string(key) + "' is missing");
