@@ -70,6 +70,7 @@ class Faults(MembersTest):
         self.assertIn("a on cpu failed on segment 1: the code of the member called sys.exit(0)", self.struck("sys.exit(0)"))
         self.assertIn("a on cpu died: exited with code 0 on segment 1", self.struck("os._exit(0)"))
         self.assertIn("killed by SIGSEGV on segment 1", self.struck("ctypes.string_at(0)"))
+        self.assertIn("info [a] last words", self.struck("print('last words'); os.kill(os.getpid(), 9)"))
         self.assertIn("killed by SIGABRT on segment 1", self.struck("os.abort()"))
 
     def test_a_hang_is_found_whether_it_keeps_the_gil_or_not(self) -> None:

@@ -87,8 +87,9 @@ class MembersTest(unittest.TestCase):
         return file
 
     def start(self, *words: str, folder: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+        usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         program = subprocess.Popen([PROGRAM, *words], cwd=folder or self.folder, text=True, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, env={**os.environ, **environment})
+                                   stderr=subprocess.PIPE, env={**usual, **environment})
         self.addCleanup(program.communicate)
         self.addCleanup(program.kill)
         return program
