@@ -86,7 +86,7 @@ enum class Learns : std::uint8_t { weights, statistics };
 enum class LabelForm : std::uint8_t { classes, indicators, values };
 
 /// What a `fake` member does wrong, and in which phase of its life.
-enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop };
+enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop, leak };
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
 
 /// The names of an enumeration; found by argument-dependent lookup through a dummy value.
@@ -197,7 +197,7 @@ constexpr auto enum_names(FaultKind) {
                     EnumName{FaultKind::exit, "exit"},         EnumName{FaultKind::abort, "abort"},
                     EnumName{FaultKind::segfault, "segfault"}, EnumName{FaultKind::kill, "kill"},
                     EnumName{FaultKind::hang, "hang"},         EnumName{FaultKind::nan, "nan"},
-                    EnumName{FaultKind::stop, "stop"}};
+                    EnumName{FaultKind::stop, "stop"},         EnumName{FaultKind::leak, "leak"}};
 }
 constexpr auto enum_names(FaultPhase) {
   return std::array{EnumName{FaultPhase::load, "load"}, EnumName{FaultPhase::warm_up, "warm_up"},

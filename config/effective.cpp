@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/arguments.hpp"
 #include "config/effective_input.hpp"
 #include "config/effective_tree.hpp"
 #include "config/yaml.hpp"
@@ -43,6 +44,7 @@ struct FieldWriter {
     map.set(key, std::move(list));
   }
   void set(std::string_view key, const std::vector<std::uint32_t>& values) const { map.set(key, numbers(values)); }
+  void set(std::string_view key, const Arguments& arguments) const { map.set(key, arguments_tree(arguments)); }
   void set(std::string_view key, const std::vector<ScriptedFault>& faults) const {
     Tree list = Tree::list();
     for (const ScriptedFault& fault : faults) list.items.push_back(tree_of(fault));
@@ -107,6 +109,7 @@ Tree tree_of(const MemberSpec& member) {
   if (member.input) map.set("input", input_tree(*member.input, member.prepares));
   if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
+  if (member.max_memory != 0) map.set("max_memory", Tree::text(fmt::format("{} B", member.max_memory)));
   map.set("seed", number(member.seed));
   map.set("train", tree_of(member.train));
   return map;

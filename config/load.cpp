@@ -274,6 +274,9 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   if (violations.count() > before) violations.raise(name);  // members may be missing
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
+  for (MemberSpec& member : spec.members)
+    if (auto* python = std::get_if<PythonModel>(&member.model.kind); python != nullptr && python->folder.empty())
+      python->folder = folder.empty() ? "." : folder.string();
   spec.effective_yaml = to_yaml(spec);
   return spec;
 }

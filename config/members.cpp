@@ -98,6 +98,7 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults&
   const Tree* views = fields.find("views");
   set_views(views != nullptr ? read_views(*views, violations) : defaults.views, read);
   fields.boolean("copy_input", member.copy_input);
+  fields.bytes("max_memory", member.max_memory);
   fields.whole("seed", member.seed, 0);
   read_own_train(fields, member, violations);
   fields.finish();

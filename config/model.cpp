@@ -2,9 +2,11 @@
 #include "config/model.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/format.h>
 
+#include "config/arguments.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
@@ -70,6 +72,26 @@ ScriptedFault read_fault(const Tree& tree, Violations& violations) {
   return fault;
 }
 
+bool is_name(std::string_view text) {
+  const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c < 0; };
+  return !text.empty() && std::ranges::all_of(text, fits) && std::isdigit(static_cast<unsigned char>(text[0])) == 0;
+}
+
+/// What is wrong with "module:function", as the end of a sentence; empty if nothing is.
+std::string factory_problem(std::string_view factory) {
+  const std::size_t colon = factory.rfind(':');
+  if (colon == factory.npos) return "; the function is missing";
+  if (!is_name(factory.substr(colon + 1))) return "; what follows ':' is not the name of a function";
+  std::string_view module = factory.substr(0, colon);
+  if (module.ends_with(".py")) return {};
+  if (module.find('/') != module.npos) return "; a file ends in .py";
+  for (std::size_t dot = 0; dot != module.npos; module.remove_prefix(dot == module.npos ? 0 : dot + 1)) {
+    dot = module.find('.');
+    if (!is_name(module.substr(0, dot))) return "; what precedes ':' is not the name of a module";
+  }
+  return {};
+}
+
 /// Reads one field of a model, depending on its form.
 struct FieldReader {
   Fields& fields;
@@ -118,6 +140,30 @@ struct FieldReader {
       else
         values.push_back(item.scalar);
     }
+  }
+
+  void operator()(std::string_view key, std::string& value, const form::Factory& factory) const {
+    fields.require(key, factory.needed);
+    fields.text(key, value);
+    if (value.empty()) return;
+    if (const std::string problem = factory_problem(value); !problem.empty())
+      violations.add(fields.position_of(key), fmt::format("'{}' must be {}, not '{}'{}", key,
+                                                          "a module or a file, ':' and a function, such as "
+                                                          "my_models:make or nets/forest.py:make",
+                                                          one_line(value), problem));
+  }
+
+  void operator()(std::string_view key, Arguments& arguments, const form::Call&) const {
+    if (const Tree* tree = fields.find(key); tree != nullptr) arguments = read_arguments(*tree, violations);
+  }
+
+  void operator()(std::string_view key, std::string& value, const form::Interpreter&) const { fields.text(key, value); }
+
+  /// Where the module was named, unless that was on the command line.
+  void operator()(std::string_view key, std::string& value, const form::ModuleFolder&) const {
+    fields.text(key, value);
+    const SourcePosition& said = fields.position_of("factory");
+    if (value.empty() && said.line > 0) value = std::filesystem::path(said.file).parent_path().string();
   }
 
   void operator()(std::string_view key, std::string& value, const form::Path& path) const {
@@ -202,6 +248,8 @@ ModelSpec read_model(const Tree& tree, Violations& violations) {
   if (const auto clash = clash_in(model.kind); clash) violations.add(fields.position_of(clash->key), clash->text);
   if (const std::vector<NamedPath> paths = paths_of(model.kind); !paths.empty())
     model.file_place.text = fields.position_of(paths.front().key.substr(std::string_view("model.").size())).text();
+  if (std::holds_alternative<PythonModel>(model.kind))
+    model.file_place.text = fields.position_of(fields.find("python") != nullptr ? "python" : "factory").text();
   if (takes_weights(facts_of(model.kind))) fields.path(kWeightsKey, model.weights);
   refuse_keys_of_other_kinds(fields, *kind);
   fields.finish();

@@ -1,6 +1,7 @@
 #include "config/reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <system_error>
@@ -74,6 +75,29 @@ std::optional<double> read_number(const Tree& tree, std::string_view what, const
   return std::nullopt;
 }
 
+namespace {
+
+std::optional<std::uint64_t> bytes_in(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double bytes;
+  };
+  static constexpr std::array kUnits{Unit{"B", 1},         Unit{"kB", 1e3},       Unit{"MB", 1e6},
+                                     Unit{"GB", 1e9},      Unit{"TB", 1e12},      Unit{"KiB", 0x1p10},
+                                     Unit{"MiB", 0x1p20},  Unit{"GiB", 0x1p30},   Unit{"TiB", 0x1p40}};
+  double number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc()) return std::nullopt;
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
+  const auto found = std::ranges::find(kUnits, unit, &Unit::name);
+  constexpr double kMost = 0x1p60;
+  if (found == kUnits.end() || !(number * found->bytes >= 1) || number * found->bytes > kMost) return std::nullopt;
+  return static_cast<std::uint64_t>(number * found->bytes);
+}
+
+}  // namespace
+
 Fields::Fields(const Tree& tree, std::string_view what, Violations& violations)
     : tree_(tree), what_(what), violations_(violations), noted_(noted_map(tree, what, violations)) {
   if (tree.kind != Tree::Kind::map)
@@ -118,6 +142,16 @@ void Fields::number(std::string_view key, double& out, const NumberRule& rule) {
   note(key, {.kind = KeyForm::Kind::number, .may_be_negative = rule.accept(-1), .may_be_zero = rule.accept(0)});
   if (const Tree* tree = find(key); tree != nullptr)
     if (const auto value = read_number(*tree, quote(key), rule, violations_); value) out = *value;
+}
+
+void Fields::bytes(std::string_view key, std::uint64_t& out) {
+  note(key, {.kind = KeyForm::Kind::text});
+  const Tree* tree = find(key);
+  if (tree == nullptr) return;
+  if (const auto bytes = tree->kind == Tree::Kind::scalar ? bytes_in(tree->scalar) : std::nullopt)
+    out = *bytes;
+  else
+    must_be(key, "a size of memory with its unit, such as 2 GB or 512 MiB", *tree);
 }
 
 void Fields::boolean(std::string_view key, bool& out) {

@@ -68,6 +68,8 @@ class Fields {
         out = static_cast<Whole>(*value);
   }
   void number(std::string_view key, double& out, const NumberRule& rule);
+  /// A size of memory of at least one byte with its unit, such as "2 GB" or 512MiB, in bytes.
+  void bytes(std::string_view key, std::uint64_t& out);
   void boolean(std::string_view key, bool& out);
   void text(std::string_view key, std::string& out);
   void path(std::string_view key, std::filesystem::path& out);

@@ -134,7 +134,7 @@ struct Place {
 struct ModelSpec {
   ModelKind kind;
   std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or use those in the model's file
-  Place file_place{};             ///< of the first file that `kind` names
+  Place file_place{};             ///< of the first file that `kind` names; of a Python member, its interpreter
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
@@ -176,6 +176,7 @@ struct MemberSpec {
   std::vector<View> views;                 ///< of each image, whose predictions are averaged; none: the image
   Place views_place{};                     ///< of the first of these
   bool copy_input = false;                 ///< give the model a private copy of each batch
+  std::uint64_t max_memory = 0;            ///< bytes that its worker may hold; 0: any number
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
   Device device;
   TrainSpec train;

@@ -19,6 +19,8 @@ std::string_view name_of(Library library) {
       return "LibTorch";
     case Library::onnxruntime:
       return "ONNX Runtime";
+    case Library::python:
+      return "Python";
     case Library::none:
       break;
   }
@@ -41,6 +43,23 @@ void check_libraries(const ReadUnit& unit, const std::vector<ReadMember>& member
                    fmt::format("members '{}' and '{}' cannot share a worker: one computes with {}, the "
                                "other with {}; give them a worker each",
                                first->spec.name, members[rank].spec.name, name_of(other), name_of(library)));
+    return;
+  }
+}
+
+/// A worker of Python members is a process of their interpreter.
+void check_interpreters(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
+  const MemberSpec* first = nullptr;
+  for (const std::size_t rank : unit.spec.members) {
+    const MemberSpec& member = members[rank].spec;
+    const auto* python = std::get_if<PythonModel>(&member.model.kind);
+    if (python == nullptr) continue;
+    if (first == nullptr) first = &member;
+    if (std::get<PythonModel>(first->model.kind).python == python->python) continue;
+    violations.add(unit.position,
+                   fmt::format("members '{}' and '{}' cannot share a worker: their 'python' differs, and a worker "
+                               "is a process of one interpreter; give them a worker each",
+                               first->name, member.name));
     return;
   }
 }
@@ -130,6 +149,7 @@ ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Vio
   fields.choice("mode", unit.spec.mode);
   fields.finish();
   check_libraries(unit, members, violations);
+  check_interpreters(unit, members, violations);
   check_fused(unit, members, violations);
   return unit;
 }

@@ -83,6 +83,8 @@ void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch
 
 namespace {
 
+PythonModels g_python_models = nullptr;  // set once, before the worker begins
+
 LoadedModel load_plain(const MemberRequest& request) {
   const auto made_by = [&](const Backend& backend) {
     return LoadedModel{backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
@@ -95,12 +97,17 @@ LoadedModel load_plain(const MemberRequest& request) {
       return made_by(open_backend(kOnnxPlugin, needed_for, "install Tutti again: the file belongs next to its worker"));
     case Library::torch:
       return made_by(open_torch_backend(request.cuda, needed_for));
+    case Library::python:
+      if (g_python_models != nullptr) return g_python_models(request);
+      throw Error(ErrorKind::failed, "a python member needs a worker that is a Python interpreter");
   }
   if (is_saved(facts_of(request.model))) return {make_saved_model(request), "saved"};
   return {make_fake_model(request), "fake"};
 }
 
 }  // namespace
+
+void host_python_models(PythonModels make) { g_python_models = make; }
 
 LoadedModel load_fused(std::span<const MemberRequest> requests) {
   const MemberRequest& first = requests.front();

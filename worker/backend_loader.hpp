@@ -27,6 +27,11 @@ LoadedModel load_model(const MemberRequest& request);
 /// backend cannot fuse them.
 LoadedModel load_fused(std::span<const MemberRequest> requests);
 
+/// This process is a Python interpreter: load_model() makes members of kind `python` with this function, which throws as
+/// load_model() does. Called once, before the worker begins.
+using PythonModels = LoadedModel (*)(const MemberRequest& request);
+void host_python_models(PythonModels make);
+
 /// Opens the libraries that load_model() needs for a LibTorch member, on the CPU or on CUDA, before the member is
 /// known. Touches no device. Throws like load_model().
 void preload_backend(bool cuda);

@@ -10,9 +10,11 @@ Error out_of_memory(std::string detail) {
                "run fewer members on this machine, or lower 'batch_images', 'train.batch_images' or 'segment_images'");
 }
 
-Error unsteady(std::string what, std::string why, bool may_be_random) {
-  std::string hint = "call model.eval() before you trace, script or compile the model, and export it again";
-  if (may_be_random) hint += "; 'random: true' in 'model' is for models that do this on purpose";
+Error unsteady(std::string what, std::string why, const KindFacts& kind) {
+  const bool python = kind.weights == WeightsFrom::factory;
+  std::string hint = python ? "switch dropout and the like off in the factory (model.eval()), and keep nothing from one call to the next"
+                            : "call model.eval() before you trace, script or compile the model, and export it again";
+  if (python || kind.weights == WeightsFrom::module) hint += "; 'random: true' in 'model' is for models that do this on purpose";
   return Error(ErrorKind::usage, std::move(what), std::move(why), std::move(hint));
 }
 

@@ -7,6 +7,7 @@
 #include <tutti/error.hpp>
 
 #include "common/wire/control.hpp"
+#include "common/wire/model_kinds.hpp"
 
 namespace tutti::worker {
 
@@ -14,8 +15,8 @@ namespace tutti::worker {
 Error out_of_memory(std::string detail);
 
 /// The error of a model whose predictions are not a function of the image: `what` it does, and `why`, which may be
-/// empty. `may_be_random`: the kind has the key 'random'.
-Error unsteady(std::string what, std::string why, bool may_be_random);
+/// empty. `kind`: what to do about it differs.
+Error unsteady(std::string what, std::string why, const KindFacts& kind);
 
 /// The error of weights that hold NaN or infinity: `file` that they are in, and the first `tensor` that does.
 Error not_finite(const std::string& file, const std::string& tensor);

@@ -224,7 +224,19 @@ class Fake final : public Model, public Trainable {
       case FaultKind::stop:
         ::raise(SIGSTOP);
         return;
+      case FaultKind::leak:
+        leak();
+        return;
     }
+  }
+
+  /// 256 MB that are never freed, with something in each page.
+  static void leak() {
+    constexpr std::size_t kBytes = 256'000'000;
+    constexpr std::size_t kPage = 4096;
+    auto* const memory = static_cast<volatile std::byte*>(std::malloc(kBytes));
+    if (memory == nullptr) throw std::bad_alloc();
+    for (std::size_t at = 0; at < kBytes; at += kPage) memory[at] = std::byte{1};
   }
 
   MemberRequest request_;

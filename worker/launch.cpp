@@ -13,11 +13,15 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include <tutti/error.hpp>
+
+#include "common/program_folder.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -81,6 +85,26 @@ void take_place(const LaunchOptions& options) {
   take_cores(options.cores);
   be_chosen_when_memory_runs_out();
   if (!options.debug && !options.core_files) leave_no_core_file();
+}
+
+void become_python(const LaunchOptions& options) {
+  const std::filesystem::path script = find_plugin(program_folder(), kPythonScript);
+  if (script.empty())
+    throw Error(ErrorKind::failed, fmt::format("cannot run a python member: {} is not installed", kPythonScript), {},
+                "install Tutti again: the folder belongs next to its worker");
+  LaunchOptions rest = options;
+  rest.python.clear();
+  std::vector<std::string> words{options.python, script.lexically_normal().string()};
+  for (std::string& word : to_arguments(rest)) words.push_back(std::move(word));
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  // Sets of texts have the same order in every process, so that a replacement makes the same model.
+  ::setenv("PYTHONHASHSEED", "0", /*overwrite=*/0);
+  for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, 0);
+  ::execv(options.python.c_str(), pointers.data());
+  throw Error(ErrorKind::usage, fmt::format("cannot start the Python interpreter '{}'", options.python),
+              std::strerror(errno), "correct 'python' in 'model' of this member");
 }
 
 void wait_for_debugger(const std::string& member) {

@@ -14,6 +14,10 @@ namespace tutti::worker {
 /// if a necessary step fails (taking its cores).
 void take_place(const LaunchOptions& options);
 
+/// Becomes the interpreter that `options.python` names, which runs kPythonScript with the same arguments otherwise, and
+/// keeps everything that take_place() and the coordinator gave to this process. Throws Error if it cannot be started.
+[[noreturn]] void become_python(const LaunchOptions& options);
+
 /// Waits until a debugger is attached, without a deadline; prints on stderr how to attach.
 void wait_for_debugger(const std::string& member);
 

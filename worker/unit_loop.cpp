@@ -15,6 +15,12 @@
 namespace tutti::worker {
 namespace {
 
+std::uint64_t bound_of(const std::vector<UnitMember>& members) {
+  std::vector<const MemberRequest*> requests;
+  for (const UnitMember& member : members) requests.push_back(&member.request);
+  return memory_bound(requests);
+}
+
 /// A command that fails does not end the worker: the member is unchanged, and the coordinator decides.
 template <class Command>
 control::Done done_or_why_not(Command command) {
@@ -30,7 +36,10 @@ control::Done done_or_why_not(Command command) {
 }  // namespace
 
 UnitLoop::UnitLoop(LoopParts parts)
-    : parts_(std::move(parts)), tasks_(parts_.channel.tasks()), completions_(parts_.channel.completions()) {
+    : parts_(std::move(parts)),
+      tasks_(parts_.channel.tasks()),
+      memory_(bound_of(parts_.members)),
+      completions_(parts_.channel.completions()) {
   TUTTI_CHECK(parts_.members.size() == parts_.channel.layout().seats());
   if (parts_.fused) {
     const UnitMember& first = parts_.members.front();
@@ -54,6 +63,7 @@ void UnitLoop::run() {
     switch (tasks_.pop(task)) {
       case RingStatus::ok:
         perform(task);
+        if (together_.empty()) memory_.check();
         break;
       case RingStatus::closed:
         return;
@@ -74,6 +84,7 @@ bool UnitLoop::sleep() {
   if (status != RingStatus::would_block) {
     tasks_.unpark();
     if (status == RingStatus::ok) perform(task);
+    if (together_.empty()) memory_.check();
     return true;  // closed and corrupt are permanent: the loop sees them at its next pop
   }
   std::array<pollfd, 2> ends{{{parts_.task_bell.fd(), POLLIN, 0}, {parts_.control.fd(), POLLIN, 0}}};

@@ -14,6 +14,7 @@
 #include "worker/fused_members.hpp"
 #include "worker/hosted_member.hpp"
 #include "worker/member_thread.hpp"
+#include "worker/memory_bound.hpp"
 
 namespace tutti::worker {
 
@@ -47,7 +48,8 @@ class UnitLoop {
   UnitLoop(const UnitLoop&) = delete;
   UnitLoop& operator=(const UnitLoop&) = delete;
 
-  /// Returns when told to stop or when the coordinator is gone. Throws what a model throws on this thread; what one
+  /// Returns when told to stop or when the coordinator is gone. Throws what a model throws on this thread, and what
+  /// MemoryBound throws between segments; what one
   /// throws on its own thread is reported to the coordinator, which ends the process.
   void run();
 
@@ -63,6 +65,7 @@ class UnitLoop {
   std::optional<FusedMembers> fused_;
   std::vector<TaskRecord> together_;  // for fused members, of one segment: more will come
   RingConsumer<TaskRecord> tasks_;
+  MemoryBound memory_;
   std::atomic<bool> failed_ = false;  // a model has thrown on its own thread: nothing more is answered
   Mutex publishing_;                  // the members' threads publish in turn
   RingProducer<CompletionRecord> completions_ TUTTI_GUARDED_BY(publishing_);

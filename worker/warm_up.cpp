@@ -50,9 +50,14 @@ class ScratchSamples {
     }
     ::mprotect(memory_, bytes_, PROT_READ);
   }
-  ~ScratchSamples() { ::munmap(memory_, bytes_); }
+  ~ScratchSamples() {
+    if (!kept_) ::munmap(memory_, bytes_);
+  }
   ScratchSamples(const ScratchSamples&) = delete;
   ScratchSamples& operator=(const ScratchSamples&) = delete;
+
+  /// The memory stays for the life of the process: somebody may still look at it.
+  void keep() { kept_ = true; }
 
   Samples samples() const { return Samples(tensors_); }
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(memory_), bytes_}; }
@@ -70,6 +75,7 @@ class ScratchSamples {
   }
 
   std::uint64_t bytes_ = 0;
+  bool kept_ = false;
   void* memory_ = MAP_FAILED;
   std::vector<const std::byte*> tensors_;
 };
@@ -103,7 +109,6 @@ class FirstCalls {
  private:
   // Other kinds compute what this project's code says.
   bool is_judged() const { return holds_program(facts_) && !facts_.random; }
-  bool may_be_random() const { return facts_.weights == WeightsFrom::module; }
 
   /// Some models take only whole batches: those that were traced with one, and packages for one.
   bool takes_one_image(std::uint32_t full) {
@@ -128,7 +133,7 @@ class FirstCalls {
     }
     if (!steady)
       throw unsteady("the model gives other outputs when it predicts the same images again", model_.why_unsteady(),
-                     may_be_random());
+                     facts_);
   }
 
   /// The first image again, next to a much brighter one. If no batch has two images, the model need not take them.
@@ -142,7 +147,7 @@ class FirstCalls {
     }
     if (farthest(output.first(width_)) > kSameInBatches * largest(output))
       throw unsteady("the model's outputs for an image depend on the other images of its batch", model_.why_unsteady(),
-                     may_be_random());
+                     facts_);
   }
 
   /// A GPU's libraries load and choose kernels for every size.
@@ -170,6 +175,8 @@ class FirstCalls {
     if (count > made_) {
       made_ = std::max(count, kPair);
       samples_.emplace(made_, request_);
+      // Python code may keep the array that it was given.
+      if (facts_.library == Library::python) samples_->keep();
       guard_against_writes(samples_->bytes(), request_.name, control_fd_);
     }
     return samples_->samples();

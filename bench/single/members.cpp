@@ -21,14 +21,22 @@ namespace {
 
 bool is_fake(const MemberRequest& request) { return facts_of(request.model).library == Library::none; }
 
+std::unique_ptr<worker::Model> make_model(const MemberRequest& request) {
+  if (is_fake(request)) return worker::make_fake_model(request);
+  if (facts_of(request.model).library == Library::torch) return worker::make_torch_model(request);
+  throw Error(ErrorKind::usage,
+              fmt::format("{}: a {} member cannot be computed in one process with the others", request.name,
+                          kind_name(request.model)),
+              {}, "compare ensembles whose members are computed by LibTorch");
+}
+
 }  // namespace
 
 std::vector<Member> load_members(const SingleJob& job) {
   if (std::ranges::any_of(job.members, &MemberRequest::cuda)) require_cuda();
   std::vector<Member> members;
   for (const MemberRequest& request : job.members)
-    members.push_back({request, is_fake(request) ? worker::make_fake_model(request) : worker::make_torch_model(request),
-                       std::make_unique<worker::Preprocess>(request)});
+    members.push_back({request, make_model(request), std::make_unique<worker::Preprocess>(request)});
   return members;
 }
 

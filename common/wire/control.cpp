@@ -67,6 +67,8 @@ json::object to_json(const TakenTensor& taken) {
           {"seen", to_json(taken.seen)}};
 }
 
+json::value to_json(const Arguments& arguments) { return json::value(arguments.json); }
+
 template <class Value>
 json::value to_json(const Value& value) {
   if constexpr (std::is_enum_v<Value>)
@@ -109,6 +111,7 @@ json::object to_json(const MemberRequest& member) {
           {"axis", member.axis},
           {"activation", to_name(member.activation)},
           {"copy_input", member.copy_input},
+          {"max_memory", member.max_memory},
           {"cuda", member.cuda},
           {"threads", member.threads},
           {"train_batch_images", member.train_batch_images},

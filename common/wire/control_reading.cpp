@@ -138,6 +138,10 @@ template <class Item>
 void read(const Fields& fields, std::string_view key, std::vector<Item>& items) {
   items = fields.list<Item>(key);
 }
+void read(const Fields& fields, std::string_view key, Arguments& arguments) {
+  arguments.json = fields.get<std::string>(key);
+  if (!parse_json(arguments.json, "the arguments of a factory").is_object()) refuse("arguments are an object");
+}
 void read(const Fields& fields, std::string_view key, std::vector<ScriptedFault>& faults) {
   for (const json::value& value : fields.array(key)) faults.push_back(read_fault(Fields(value)));
 }
@@ -178,6 +182,7 @@ MemberRequest read_member(const json::value& value) {
   member.axis = fields.get<std::int32_t>("axis");
   member.activation = fields.get<Activation>("activation");
   member.copy_input = fields.get<bool>("copy_input");
+  member.max_memory = fields.get<std::uint64_t>("max_memory");
   member.cuda = fields.get<bool>("cuda");
   member.threads = fields.get<std::uint32_t>("threads");
   member.train_batch_images = fields.get<std::uint32_t>("train_batch_images");

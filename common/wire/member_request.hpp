@@ -50,6 +50,7 @@ struct MemberRequest {
   std::int32_t axis = 1;                        ///< where the classes are: see config::CombineSpec
   Activation activation = Activation::softmax;  ///< makes probabilities of logits
   bool copy_input = false;
+  std::uint64_t max_memory = 0;  ///< bytes that its worker may hold (proportional set size); 0: any number
   bool cuda = false;  ///< on the (only) visible CUDA device
   std::uint32_t threads = 1;
   std::uint32_t train_batch_images = 32;

@@ -1,9 +1,12 @@
 #include "common/wire/model_kinds.hpp"
 
+#include <functional>
 #include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "common/json.hpp"
 
 namespace tutti {
 namespace {
@@ -23,6 +26,24 @@ void add_folder(const std::filesystem::path& folder, bool with_weights, std::vec
   for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
     if (entry->path().extension() == ".safetensors") files.push_back(entry->path());
   std::sort(files.begin() + first, files.end());
+}
+
+/// The texts in a value, at any depth.
+void for_each_text(const json::value& value, const std::function<void(std::string)>& use) {
+  if (value.is_string()) use(std::string(value.get_string()));
+  if (value.is_array())
+    for (const json::value& item : value.get_array()) for_each_text(item, use);
+  if (value.is_object())
+    for (const auto& entry : value.get_object()) for_each_text(entry.value(), use);
+}
+
+void add_python_files(const PythonModel& model, std::vector<std::filesystem::path>& files) {
+  namespace fs = std::filesystem;
+  if (const fs::path module = model.file(); !module.empty() && !model.is_file()) files.push_back(module);
+  for_each_text(parse_json(model.arguments.json, "the arguments"), [&](const std::string& text) {
+    std::error_code no_path;  // a text may be anything
+    if (!text.empty() && fs::is_regular_file(text, no_path)) files.emplace_back(text);
+  });
 }
 
 template <class Text, class Kind>
@@ -92,6 +113,17 @@ std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64
       kind);
 }
 
+std::filesystem::path PythonModel::file() const {
+  namespace fs = std::filesystem;
+  if (is_file()) return module();
+  std::string relative = module();
+  std::replace(relative.begin(), relative.end(), '.', '/');
+  std::error_code missing;
+  for (const fs::path& file : {fs::path(folder) / (relative + ".py"), fs::path(folder) / relative / "__init__.py"})
+    if (fs::exists(file, missing)) return file;
+  return {};
+}
+
 std::vector<NamedPath> paths_of(const ModelKind& kind) {
   std::vector<NamedPath> paths;
   const auto add = [&](std::string_view key, const std::string& path) {
@@ -102,6 +134,8 @@ std::vector<NamedPath> paths_of(const ModelKind& kind) {
     if constexpr (std::is_same_v<decltype(its_form), const form::Paths&>)
       for (const std::string& path : value) add(key, path);
   });
+  if (const auto* python = std::get_if<PythonModel>(&kind); python != nullptr && python->is_file())
+    add("factory", python->module());
   return paths;
 }
 
@@ -125,6 +159,7 @@ std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::fi
     else if (std::filesystem::exists(named.path, missing))
       files.emplace_back(named.path);
   }
+  if (const auto* python = std::get_if<PythonModel>(&kind)) add_python_files(*python, files);
   return files;
 }
 

@@ -25,6 +25,7 @@
 #include <tutti/images.hpp>
 
 #include "common/values.hpp"
+#include "common/wire/model_forms.hpp"
 
 namespace tutti {
 
@@ -34,57 +35,13 @@ constexpr std::uint32_t kMaxModelWidth = 1U << 20;
 /// The most outputs of a model that a member joins.
 constexpr std::size_t kMaxEntries = 64;
 
-/// What the value of a field is, and which values it may have.
-namespace form {
-
-struct Whole {
-  std::uint64_t least;
-  std::uint64_t most;
-};
-/// Time that a model spends on purpose. It changes no prediction.
-struct Delay {
-  std::uint64_t most;
-  std::string_view in_thousands{};  ///< another key of the same delay, in units that are a thousand times larger
-};
-struct Flag {};
-/// One of the names of an enumeration.
-struct Choice {};
-/// None, one text, or a list of them.
-struct Texts {
-  std::size_t most;
-};
-/// A file or a folder. `needed` says what it is, for those who leave it out; empty: it may be left out.
-struct Path {
-  std::string_view needed{};
-  bool folder = false;
-};
-/// One file or a list of them.
-struct Paths {
-  std::string_view needed;
-  std::size_t most;
-};
-/// A list of layers.
-struct Widths {
-  std::string_view needed;
-  std::size_t most_layers;
-};
-/// A list of sizes, which may be left out.
-struct Sizes {
-  std::size_t most;
-};
-/// A list of ScriptedFault. Only those that change what the model outputs change a prediction.
-struct Faults {
-  std::size_t most;
-};
-
-}  // namespace form
-
 /// Where a model has its weights from.
 enum class WeightsFrom : std::uint8_t {
   seed,     ///< from the seed, or from the safetensors file in `weights`
   tower,    ///< from a folder as Hugging Face writes a CLIP model, or from `weights`; the vision tower's are used
   module,   ///< from the file of a program, where those in `weights` take their place
   package,  ///< from the file of a compiled program; there is no `weights`
+  factory,  ///< from whatever a Python function reads; there is no `weights`
   nothing,  ///< it has none; there is no `weights`
 };
 
@@ -100,7 +57,7 @@ struct FixedOutput {
 enum class Takes : std::uint8_t { image, numbers, any, nothing };
 
 /// What computes it.
-enum class Library : std::uint8_t { none, torch, onnxruntime };
+enum class Library : std::uint8_t { none, torch, onnxruntime, python };
 
 struct KindFacts {
   std::string_view name;
@@ -231,6 +188,34 @@ struct OnnxFileModel {
   }
 };
 
+/// Whatever a Python function makes: its worker is a process of that Python.
+struct PythonModel {
+  std::string factory;      ///< "my_models:make" or "folder/my_models.py:make"
+  Arguments arguments{};    ///< that the factory is called with
+  std::string python{};     ///< the interpreter; empty: python3
+  std::string folder{};     ///< where modules are looked for first
+  bool random = false;      ///< as of a TorchScriptModel
+  friend bool operator==(const PythonModel&, const PythonModel&) = default;
+
+  KindFacts facts() const {
+    return {.name = "python", .weights = WeightsFrom::factory, .library = Library::python, .random = random};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("factory", self.factory, form::Factory{"the function that makes the model: my_models:make"});
+    field("arguments", self.arguments, form::Call{});
+    field("python", self.python, form::Interpreter{});
+    field("folder", self.folder, form::ModuleFolder{});
+    field("random", self.random, form::Flag{});
+  }
+
+  /// The part of `factory` before the last colon: a module, or a file that ends in .py.
+  std::string module() const { return factory.substr(0, factory.rfind(':')); }
+  bool is_file() const { return module().ends_with(".py"); }
+  /// The file of the module if it is one that the description names, or is in `folder`; whether it exists or not.
+  /// Empty: the module may be anywhere in Python's path.
+  std::filesystem::path file() const;
+};
+
 /// The vision tower of CLIP, from a folder as Hugging Face writes it.
 struct ClipVitModel {
   std::string path;  ///< the folder with config.json and, where the request names no weights, the weights
@@ -307,8 +292,8 @@ struct FakeModel {
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 /// The order is that in which messages list the kinds.
-using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, ClipVitModel,
-                               SavedModel, FakeModel>;
+using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, PythonModel,
+                               ClipVitModel, SavedModel, FakeModel>;
 
 /// One model of each kind, with the defaults of its fields.
 const std::vector<ModelKind>& every_kind();
@@ -339,15 +324,17 @@ std::optional<Clash> clash_in(const ModelKind& kind);
 /// The key that names a safetensors file, and whether the kind has it.
 constexpr std::string_view kWeightsKey = "weights";
 constexpr bool takes_weights(const KindFacts& facts) {
-  return facts.weights != WeightsFrom::package && facts.weights != WeightsFrom::nothing;
+  return facts.weights != WeightsFrom::package && facts.weights != WeightsFrom::factory &&
+         facts.weights != WeightsFrom::nothing;
 }
 
 /// Whether its predictions are there already: no model computes them, and no sample is read.
 constexpr bool is_saved(const KindFacts& facts) { return facts.takes == Takes::nothing; }
 
-/// Whether its file is a program, in which no weight is trainable.
+/// Whether it is a program that the user brings, in which no weight is trainable.
 constexpr bool holds_program(const KindFacts& facts) {
-  return facts.weights == WeightsFrom::module || facts.weights == WeightsFrom::package;
+  return facts.weights == WeightsFrom::module || facts.weights == WeightsFrom::package ||
+         facts.weights == WeightsFrom::factory;
 }
 
 /// Values that are alive at a time while the model computes one image: the input and the output of its widest layer,
@@ -369,7 +356,8 @@ std::string* folder_of(ModelKind& kind);
 const std::string* folder_of(const ModelKind& kind);
 
 /// The files that count of what paths_of() names: of a folder, config.json and, where `weights` names no others, all
-/// .safetensors, sorted. What is not there is left out.
+/// .safetensors, sorted. Of a Python model the file of its factory, and those that its arguments name. What is not there
+/// is left out.
 std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights);
 
 }  // namespace tutti

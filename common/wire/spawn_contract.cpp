@@ -52,6 +52,7 @@ std::vector<std::string> to_arguments(const LaunchOptions& options) {
   if (options.core_files) arguments.emplace_back("--core-files");
   // Its workers will show their arguments in its place, and longer ones than its own.
   if (options.preload) arguments.emplace_back("--preload");
+  if (!options.python.empty()) arguments.push_back("--python=" + options.python);
   if (options.fork_server) arguments.push_back(fmt::format("--fork-server={:-<400}", ""));
   return arguments;
 }
@@ -85,6 +86,8 @@ LaunchOptions parse_arguments(const std::vector<std::string_view>& arguments) {
       options.core_files = true;
     else if (argument == "--preload")
       options.preload = true;
+    else if (argument.starts_with("--python="))
+      options.python = value;
     else if (argument.starts_with("--fork-server="))
       options.fork_server = true;
     else

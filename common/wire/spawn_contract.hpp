@@ -37,6 +37,7 @@ struct LaunchOptions {
   bool core_files = false;      ///< a crash may leave a core file, as far as the inherited limit allows
   bool fork_server = false;     ///< hosts no member, but forks the workers that do
   bool preload = false;         ///< the fork server opens LibTorch's plugin first
+  std::string python = {};      ///< the interpreter that the process is to become; empty: none
 };
 
 /// A request to the fork server is one message: the arguments of a worker, and all its descriptors (0 to
@@ -51,6 +52,10 @@ std::vector<std::string> split_fork_request(std::string_view text);
 inline constexpr std::string_view kTorchPlugin = "libtutti-torch.so";
 inline constexpr std::string_view kCudaPlugin = "libtutti-cuda.so";
 inline constexpr std::string_view kOnnxPlugin = "libtutti-onnx.so";
+/// Not a backend that a worker opens: a Python interpreter does, and becomes the worker.
+inline constexpr std::string_view kPythonLibrary = "libtutti-python.so";
+/// The script that an interpreter runs for this, in a folder of modules for it.
+inline constexpr std::string_view kPythonScript = "tutti-python/tutti_worker.py";
 /// The folder with the empty libtorch.so that is to be found before LibTorch's own.
 inline constexpr std::string_view kTorchStandIn = "torch-stand-in";
 /// The path of a worker's plugin: in the worker's folder, or in ../lib of it as in a build tree; empty if not found.

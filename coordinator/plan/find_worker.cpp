@@ -27,11 +27,6 @@ fs::path folder_of_this_library() {
   return (unreadable ? fs::absolute(info.dli_fname) : file).parent_path();
 }
 
-bool is_program(const fs::path& file) {
-  std::error_code unreadable;
-  return fs::is_regular_file(file, unreadable) && ::access(file.c_str(), X_OK) == 0;
-}
-
 fs::path checked(const fs::path& file, std::string_view origin) {
   if (is_program(file)) return fs::absolute(file);
   throw Error(ErrorKind::usage, fmt::format("no worker program at '{}'", file.string()), fmt::format("from {}", origin),
@@ -39,6 +34,11 @@ fs::path checked(const fs::path& file, std::string_view origin) {
 }
 
 }  // namespace
+
+bool is_program(const fs::path& file) {
+  std::error_code unreadable;
+  return fs::is_regular_file(file, unreadable) && ::access(file.c_str(), X_OK) == 0;
+}
 
 fs::path find_program(const std::string& name, const std::string& hint) {
   std::string tried;

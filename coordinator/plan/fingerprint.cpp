@@ -34,6 +34,13 @@ struct Reduction {
   void operator()(std::string_view /*key*/, Value& /*value*/, const Form& /*form*/) const {}
   void operator()(std::string_view, std::string& path, const form::Path&) const { path.clear(); }  // its content counts
   void operator()(std::string_view, std::vector<std::string>& paths, const form::Paths&) const { paths.clear(); }
+  void operator()(std::string_view, std::string& factory, const form::Factory&) const {
+    const std::size_t colon = factory.rfind(':');  // the content of a file counts
+    if (std::string_view(factory).substr(0, colon).ends_with(".py")) factory.erase(0, colon);
+  }
+  // Its version, and those of its libraries, are part of the backend.
+  void operator()(std::string_view, std::string& python, const form::Interpreter&) const { python.clear(); }
+  void operator()(std::string_view, std::string& folder, const form::ModuleFolder&) const { folder.clear(); }
   void operator()(std::string_view, std::uint64_t& time, const form::Delay&) const { time = 0; }
   void operator()(std::string_view, std::vector<ScriptedFault>& faults, const form::Faults&) const {
     std::erase_if(faults, [](const ScriptedFault& fault) { return fault.kind != FaultKind::nan; });
@@ -46,6 +53,7 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
   for (config::MemberSpec& member : spec.members) {
     member.device = config::AutoDevice{};  // as resolved, from the plan
     member.train = {};
+    member.max_memory = 0;
     member.model.weights.clear();  // the content of the files counts
     for_each_field(member.model.kind, Reduction{});
   }

@@ -16,6 +16,7 @@
 #include "config/input.hpp"
 #include "config/takes.hpp"
 #include "config/view_checks.hpp"
+#include "coordinator/plan/find_python.hpp"
 #include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/plan/placement.hpp"
 #include "coordinator/plan/saved.hpp"
@@ -190,6 +191,7 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   request.axis = spec.combine.axis;
   request.activation = spec.combine.activation;
   request.copy_input = member.copy_input;
+  request.max_memory = member.max_memory;
   request.train_batch_images = member.train.batch_images;
   request.learning_rate = member.train.learning_rate;
   request.bootstrap = member.train.bootstrap;
@@ -267,6 +269,9 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
     const std::size_t first = unit.members.front();
     place_unit(plan, unit, spec.members[first], placements[first].second, machine, problems);
   }
+  for (WorkerPlan& worker : plan.workers)
+    for (const Rank rank : worker.members)
+      if (const auto python = find_python(spec.members[rank.value()]); !python.empty()) worker.python = python.string();
   raise_placement_problems(problems);
   check_saved_shapes(spec, plan);
   for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));

@@ -41,6 +41,7 @@ struct WorkerPlan {
   bool cuda = false;
   bool same_bits = true;  ///< false: of replicas on different kinds of devices
   bool forked = false;    ///< by the fork server, whose environment is the worker's
+  std::string python{};   ///< the interpreter of Python members; empty: they are none
   std::vector<std::pair<std::string, std::string>> environment;
 };
 

@@ -46,6 +46,7 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<
                              .unit = unit,
                              .preload = preload,
                              .program = setting_.program,
+                             .python = plan.python,
                              .arena_fd = setting_.arena_fd,
                              .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
                              .debug = std::ranges::any_of(unit, is_debugged),

@@ -60,6 +60,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::vector<control::Load> unit;            ///< by seat
     std::optional<control::Preload> preload{};  ///< what a spare opens before it is told to load
     std::filesystem::path program;
+    std::string python{};  ///< the interpreter that the program becomes; empty: none
     int arena_fd = -1;
     std::array<int, 2> checkpoint_fds{-1, -1};
     bool debug = false;

@@ -77,7 +77,12 @@ std::shared_ptr<WorkerProcess::Launch> WorkerProcess::prepare() {
   Ends out = make_output_pipe();
   Ends err = make_output_pipe();
   Doorbell completion_bell = Doorbell::create();
-  const LaunchOptions options{setting_.name, ::getpid(), setting_.cores, setting_.debug, setting_.core_files};
+  const LaunchOptions options{.member = setting_.name,
+                              .parent = ::getpid(),
+                              .cores = setting_.cores,
+                              .debug = setting_.debug,
+                              .core_files = setting_.core_files,
+                              .python = setting_.python};
   SpawnRequest request{setting_.program, to_arguments(options), setting_.environment, {}};
   request.descriptors = {-1,
                          out.theirs.get(),

@@ -256,12 +256,12 @@ TEST_CASE("a model needs a known kind") {
   CHECK(problem("members: [{name: a, model: small-cnn}]") ==
         "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
   CHECK(model_problem("classes: 3") ==
-        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, clip-vit, saved or fake");
+        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, python, clip-vit, saved or fake");
   CHECK(model_problem("kind: smal-cnn") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, clip-vit, saved or fake, not 'smal-cnn'; did you mean "
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, python, clip-vit, saved or fake, not 'smal-cnn'; did you mean "
         "'small-cnn'?");
   CHECK(model_problem("kind: [fake]") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, clip-vit, saved or fake, not a list");
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, python, clip-vit, saved or fake, not a list");
 }
 
 TEST_CASE("keys of another kind of model are refused with the kinds that have them") {
@@ -360,9 +360,9 @@ TEST_CASE("scripted faults are checked") {
   CHECK(faults("{kind: exit}") ==
         "'faults' must be a list of at most 1024 maps with kind, phase, and at_batch or at_value");
   CHECK(faults("[exit]") == "a fault must be a map of keys and values, not 'exit'");
-  CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan or stop");
+  CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan, stop or leak");
   CHECK(faults("[{kind: none}]") ==
-        "'kind' must be exception, exit, abort, segfault, kill, hang, nan or stop, not 'none'; did you mean 'nan'?");
+        "'kind' must be exception, exit, abort, segfault, kill, hang, nan, stop or leak, not 'none'; did you mean 'nan'?");
   CHECK(faults("[{kind: exit, phase: warmup}]") ==
         "'phase' must be load, warm_up, predict or train, not 'warmup'; did you mean 'warm_up'?");
   CHECK(faults("[{kind: exit, phase: load, at_batch: 1}]") ==
@@ -380,6 +380,23 @@ TEST_CASE("scripted faults are checked") {
 TEST_CASE("all violations of all members are found at once") {
   CHECK(problems("members:\n  - {name: a b, model: {kind: fake, classes: 0}}\n  - {nam: b, model: {kind: mlp}}\n")
             .size() == 5);
+}
+
+TEST_CASE("the memory of a worker has a unit") {
+  const auto of = [](const std::string& size) {
+    return load_yaml("members: [{name: a, model: {kind: fake}, max_memory: " + size + "}]").members.front().max_memory;
+  };
+  CHECK(of("2 GB") == 2'000'000'000);
+  CHECK(of("'1.5kB'") == 1500);
+  CHECK(of("512MiB") == 512U << 20);
+  CHECK(of("7 B") == 7);
+  for (const char* size : {"2", "2 gb", "-1 GB", "0.5 B", "GB", "[2 GB]", "3e30 GB", "2 GB or so"}) {
+    CAPTURE(size);
+    CHECK(contains(problem("members: [{name: a, model: {kind: fake}, max_memory: " + std::string(size) + "}]"),
+                   "'max_memory' must be a size of memory with its unit, such as 2 GB or 512 MiB, not "));
+  }
+  const auto spec = load_yaml("members: [{name: a, model: {kind: fake}, max_memory: 2 GB}]");
+  CHECK(load_yaml(spec.effective_yaml).members.front().max_memory == 2'000'000'000);
 }
 
 }  // namespace

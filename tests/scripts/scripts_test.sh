@@ -356,7 +356,7 @@ test_a_step_ends_at_the_first_command_that_fails_and_says_so() {
 
 test_scripts_explain_themselves() {
   local script
-  for script in setup demo demo-segmentation test fuzz model-check abi reference check-deb check-distribution; do
+  for script in setup demo demo-mixed demo-segmentation test fuzz model-check abi reference check-deb check-distribution; do
     outcome "$source_root/scripts/$script" --help
     expect_code 0 && expect_text "usage: scripts/$script"
   done
@@ -364,7 +364,7 @@ test_scripts_explain_themselves() {
 
 test_unknown_arguments_are_rejected() {
   local script
-  for script in setup demo demo-segmentation; do
+  for script in setup demo demo-mixed demo-segmentation; do
     outcome "$source_root/scripts/$script" --frobnicate
     expect_code 2 && expect_text "unknown: --frobnicate"
   done

@@ -117,7 +117,8 @@ class ScriptModel final : public TorchModel {
                   "its kernels may make numbers of them once it is optimised",
                   fmt::format("check its weights; if such values are meant, {}", kOptimizeOff));
     if (!same_bits(run(*plain_, clones(batch)), expected))
-      throw unsteady("the model gives other outputs when it predicts the same images again", why_unsteady_, true);
+      throw unsteady("the model gives other outputs when it predicts the same images again", why_unsteady_,
+                     facts_of(request().model));
     throw Error(ErrorKind::usage, fmt::format("'{}' gives other outputs when it is optimised", path_), difference,
                 std::string(kOptimizeOff));
   }

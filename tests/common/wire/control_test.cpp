@@ -57,6 +57,7 @@ MemberRequest full_request() {
   member.learning_rate = 1.0 / 3;
   member.bootstrap = true;
   member.learns = Learns::statistics;
+  member.max_memory = 123456789012;
   return member;
 }
 
@@ -90,6 +91,7 @@ TEST_CASE("a request for a member arrives field by field") {
   CHECK(member.weights == sent.weights);
   CHECK(member.saved == sent.saved);
   CHECK(member.seed == sent.seed);
+  CHECK(member.max_memory == sent.max_memory);
   CHECK(member.takes == sent.takes);
   CHECK(member.views == sent.views);
   CHECK(member.batch_images == sent.batch_images);

@@ -41,6 +41,10 @@ class Change {
     values.push_back("x" + std::to_string(values.size()));
   }
   void operator()(std::string_view, std::string& value, const form::Path& path) { value = made(path.folder); }
+  void operator()(std::string_view, std::string& value, const form::Factory&) { value = made(false, ".py") + ":make"; }
+  void operator()(std::string_view, Arguments& value, const form::Call&) { value.json = R"({"x":[1,2.5E0,"3",null]})"; }
+  void operator()(std::string_view, std::string& value, const form::Interpreter&) { value = "/usr/bin/python3"; }
+  void operator()(std::string_view, std::string& value, const form::ModuleFolder&) { value = folder_.string(); }
   void operator()(std::string_view, std::vector<std::string>& values, const form::Paths&) {
     values.push_back(made(/*folder=*/false));
   }
@@ -54,8 +58,8 @@ class Change {
   }
 
  private:
-  std::string made(bool folder) {
-    std::filesystem::path path = folder_ / std::to_string(++made_);
+  std::string made(bool folder, const std::string& ending = {}) {
+    std::filesystem::path path = folder_ / (std::to_string(++made_) + ending);
     const std::string content = path.filename().string();
     std::string name = path.string();
     if (folder) {
@@ -84,14 +88,17 @@ inline std::vector<ModelKind> every_model(Change& change) {
 struct Changed {
   std::string key;
   ModelKind model;
-  bool is_delay = false;
+  bool counts = true;  ///< it may change a prediction by what it says, and not only by what is found there
 };
 
 /// `model` as often as it has fields, each time with another one of them changed. They may clash with the others.
 inline std::vector<Changed> changed_one_by_one(const ModelKind& model, Change& change) {
   std::vector<Changed> all;
   for_each_field(model, [&](std::string_view key, const auto&, const auto& its_form) {
-    Changed one{std::string(key), model, std::is_same_v<decltype(its_form), const form::Delay&>};
+    using Form = std::remove_cvref_t<decltype(its_form)>;
+    constexpr bool kCounts = !std::is_same_v<Form, form::Delay> && !std::is_same_v<Form, form::Interpreter> &&
+                             !std::is_same_v<Form, form::ModuleFolder>;
+    Changed one{std::string(key), model, kCounts};
     for_each_field(one.model, [&](std::string_view other, auto& value, const auto& other_form) {
       if (other == key) change(other, value, other_form);
     });

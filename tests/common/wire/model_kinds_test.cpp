@@ -22,6 +22,7 @@ TEST_CASE("every kind of model has the name that it has in YAML") {
   CHECK(kind_name(TorchScriptModel{}) == "torchscript");
   CHECK(kind_name(AotiModel{}) == "aoti");
   CHECK(kind_name(OnnxFileModel{}) == "onnx");
+  CHECK(kind_name(PythonModel{}) == "python");
   CHECK(kind_name(ClipVitModel{}) == "clip-vit");
   CHECK(kind_name(SavedModel{}) == "saved");
   CHECK(kind_name(FakeModel{}) == "fake");
@@ -51,7 +52,7 @@ TEST_CASE("what is true of some kinds names them in the order of the table") {
   CHECK(kinds_where([](const KindFacts& kind) { return kind.learns_statistics; }) == Names{"torchscript"});
   CHECK(kinds_where(takes_weights) == Names{"small-cnn", "mlp", "torchscript", "clip-vit", "fake"});
   CHECK(kinds_where([](const KindFacts& kind) { return is_saved(kind); }) == Names{"saved"});
-  CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti", "onnx"});
+  CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti", "onnx", "python"});
 }
 
 TEST_CASE("a kind whose weights come with a tower names its folder") {
@@ -133,10 +134,10 @@ TEST_CASE("a control message that lacks any field of a model is refused with the
     for_each_field(model, [&](std::string_view key, const auto&, const auto&) {
       // Behind the model's kind: other parts of the message have keys of the same name.
       std::string text = load_message(model);
-      const std::string quoted = "\"" + std::string(key) + "\"";
+      const std::string quoted = "\"" + std::string(key) + "\":";
       const std::size_t at = text.find(quoted, text.find("\"" + std::string(kind_name(model)) + "\""));
       REQUIRE(at != std::string::npos);
-      text.replace(at, quoted.size(), "\"lost\"");
+      text.replace(at, quoted.size(), "\"lost\":");
       const auto error = error_of([&] { control::decode(text); });
       REQUIRE(error);
       CHECK(error->detail() == "field '" + std::string(key) + "' is missing");

@@ -1,0 +1,74 @@
+// What the value of a field of a model may be (common/wire/model_kinds.hpp), and the types of fields that need one of
+// their own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tutti {
+
+/// What the factory of a Python member is called with: names and values as a JSON object.
+struct Arguments {
+  std::string json = "{}";
+  friend bool operator==(const Arguments&, const Arguments&) = default;
+};
+
+/// What the value of a field is, and which values it may have.
+namespace form {
+
+struct Whole {
+  std::uint64_t least;
+  std::uint64_t most;
+};
+/// Time that a model spends on purpose. It changes no prediction.
+struct Delay {
+  std::uint64_t most;
+  std::string_view in_thousands{};  ///< another key of the same delay, in units that are a thousand times larger
+};
+struct Flag {};
+/// One of the names of an enumeration.
+struct Choice {};
+/// None, one text, or a list of them.
+struct Texts {
+  std::size_t most;
+};
+/// A file or a folder. `needed` says what it is, for those who leave it out; empty: it may be left out.
+struct Path {
+  std::string_view needed{};
+  bool folder = false;
+};
+/// One file or a list of them.
+struct Paths {
+  std::string_view needed;
+  std::size_t most;
+};
+/// A list of layers.
+struct Widths {
+  std::string_view needed;
+  std::size_t most_layers;
+};
+/// A list of sizes, which may be left out.
+struct Sizes {
+  std::size_t most;
+};
+/// A list of ScriptedFault. Only those that change what the model outputs change a prediction.
+struct Faults {
+  std::size_t most;
+};
+
+/// A function in a Python module: "my_models:make" or "folder/my_models.py:make".
+struct Factory {
+  std::string_view needed;
+};
+/// A map with what a function is called with.
+struct Call {};
+/// A Python interpreter: its file, its environment's folder, or its name. Its version is looked at when it runs.
+struct Interpreter {};
+/// The folder where modules are looked for; by default that of the description. What is found there counts.
+struct ModuleFolder {};
+
+}  // namespace form
+
+}  // namespace tutti

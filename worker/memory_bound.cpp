@@ -1,0 +1,52 @@
+#include "worker/memory_bound.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <string>
+
+#include <tutti/error.hpp>
+
+#include "common/process_memory.hpp"
+
+namespace tutti::worker {
+namespace {
+
+constexpr std::chrono::seconds kBetweenLooks{1};
+
+std::string megabytes(std::uint64_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
+
+}  // namespace
+
+std::uint64_t memory_bound(std::span<const MemberRequest* const> members) {
+  std::uint64_t sum = 0;
+  for (const MemberRequest* const member : members) {
+    if (member->max_memory == 0) return 0;
+    sum += member->max_memory;
+  }
+  return sum;
+}
+
+void MemoryBound::check_loaded() const {
+  if (most_ == 0) return;
+  const auto held = pss_bytes(::getpid());
+  if (held && *held > most_)
+    throw Error(ErrorKind::usage,
+                fmt::format("the worker holds {} once it is loaded, more than 'max_memory' ({})", megabytes(*held),
+                            megabytes(most_)),
+                {}, "raise 'max_memory' of the member");
+}
+
+void MemoryBound::check() {
+  if (most_ == 0) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_) return;
+  next_ = now + kBetweenLooks;
+  const auto held = pss_bytes(::getpid());
+  if (held && *held > most_)
+    throw Error(ErrorKind::failed,
+                fmt::format("the worker holds {}, more than 'max_memory' ({})", megabytes(*held), megabytes(most_)), {},
+                "raise 'max_memory' of the member, or find what it keeps from one batch to the next");
+}
+
+}  // namespace tutti::worker
