@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <system_error>
 
 #include "common/axis.hpp"
@@ -34,6 +35,16 @@
 namespace tutti {
 
 const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
+
+std::vector<std::string> Spec::libraries() const {
+  std::set<std::string> names;
+  for (const config::MemberSpec& member : checked_->members) {
+    const Library library = facts_of(member.model.kind).library;
+    if (library == Library::torch) names.insert("torch");
+    if (library == Library::onnxruntime) names.insert("onnxruntime");
+  }
+  return {names.begin(), names.end()};
+}
 
 Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
@@ -181,6 +192,10 @@ class Ensemble::Impl {
     return result;
   }
 
+  std::vector<NamedLayout> inputs() const {
+    const InputForm& form = pool_.plan().input;
+    return form.planes.empty() && !form.tiles ? form.tensors : std::vector<NamedLayout>{};
+  }
   Status status(StatusDetail detail) const { return pool_.status(detail); }
   Health health() const {
     return health_of(pool_.status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
@@ -388,6 +403,7 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {
   return impl_->train(source, folder, on_epoch);
 }
+std::vector<NamedLayout> Ensemble::inputs() const { return impl_->inputs(); }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
 Health Ensemble::health() const { return impl_->health(); }
 void Ensemble::interrupt() { impl_->interrupt(); }

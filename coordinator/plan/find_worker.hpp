@@ -6,7 +6,7 @@
 
 namespace tutti {
 
-/// Looks for `name` next to this program, and in ../libexec/tutti and ../bin of the folder of this program or of the
+/// Looks for `name` next to this program, and in libexec/tutti and bin around the folder of this program or of the
 /// library. If it is not there, throws Error(usage) with `hint`; the detail lists the places.
 std::filesystem::path find_program(const std::string& name, const std::string& hint);
 

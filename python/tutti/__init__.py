@@ -1,2 +1,46 @@
-"""The Python side of Tutti: converts models, images and configurations from other tools for `tutti`. Runs no ensemble
-itself."""
+"""Tutti: ensembles of models, one process per model, that predict as one.
+
+What needs the compiled library is imported when it is first used, so that `tutti.export` also works where only the
+Python files are installed (`pip install ./python`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._core import FaultCounts, Health, IncompleteSegment, MemberStatus, Predictions, Status
+    from ._ensemble import Ensemble
+    from ._errors import Error, FailedError, Interrupted, QueueFull, UsageError
+    from ._future import Future
+
+# The module of each public name.
+_HOMES = {
+    "Ensemble": "._ensemble", "Future": "._future", "Predictions": "._core", "IncompleteSegment": "._core",
+    "Status": "._core", "MemberStatus": "._core", "FaultCounts": "._core", "Health": "._core",
+    "Error": "._errors", "UsageError": "._errors", "FailedError": "._errors", "QueueFull": "._errors",
+    "Interrupted": "._errors",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tutti' has no attribute '{name}'")
+    try:
+        module = importlib.import_module(home, __name__)
+    except ModuleNotFoundError as error:
+        if error.name != "tutti._core":
+            raise
+        raise ImportError(f"tutti.{name} needs the compiled library, and only the Python files are installed: run "
+                          "'pip install .' in the top folder of Tutti (pip install ./python installs tutti.export "
+                          "only)", name="tutti._core") from None
+    globals()[name] = value = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
