@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include <nanobind/stl/string.h>
+
 #include <tutti/error.hpp>
 
 namespace nb = nanobind;
@@ -18,6 +20,8 @@ namespace {
 
 std::string type_of(nb::handle object) { return nb::cast<std::string>(nb::inst_name(object)); }
 
+std::string text_of(nb::handle object) { return nb::cast<std::string>(nb::str(object)); }
+
 /// What messages call it, as a plural.
 std::string called(const std::string& name) { return name.empty() ? "the samples" : "the samples of '" + name + "'"; }
 
@@ -27,14 +31,12 @@ std::string own_words(nb::handle object) {
   try {
     object.attr("__dlpack__")();
   } catch (nb::python_error& error) {
-    return nb::cast<std::string>(nb::str(error.value()));
+    return text_of(error.value());
   }
   return {};
 }
 
 [[noreturn]] void refuse_object(nb::handle object, const std::string& name) {
-  if (nb::hasattr(object, "requires_grad") && nb::cast<bool>(nb::bool_(object.attr("requires_grad"))))
-    refuse(called(name) + " require gradients", type_of(object), "pass tensor.detach()");
   if (nb::hasattr(object, "__dlpack__"))
     refuse(called(name) + " do not give their memory away", type_of(object) + ": " + own_words(object),
            "pass a plain array on the CPU, for example numpy.ascontiguousarray(array) or tensor.cpu().contiguous()");
@@ -83,9 +85,9 @@ const char* to_text(Dtype dtype) {
 
 template <class Array>
 bool is_contiguous(const Array& array) {
+  if (array.size() == 0) return true;
   std::int64_t expected = 1;
   for (std::size_t axis = array.ndim(); axis-- > 0;) {
-    if (array.shape(axis) == 0) return true;
     if (array.shape(axis) != 1 && array.stride(axis) != expected) return false;
     expected *= static_cast<std::int64_t>(array.shape(axis));
   }
@@ -187,7 +189,7 @@ TensorView Given::keep(nb::handle object, std::string name) {
   const std::optional<Dtype> dtype = dtype_of(array.dtype());
   if (!dtype)
     refuse(called(name) + " have a type of values that Tutti does not take",
-           nb::hasattr(object, "dtype") ? nb::cast<std::string>(nb::str(object.attr("dtype"))) : type_of(object),
+           nb::hasattr(object, "dtype") ? text_of(nb::object(object.attr("dtype"))) : type_of(object),
            "convert them: array.astype('float32') or tensor.float()");
   if (array.ndim() == 0)
     refuse(called(name) + " are a single number", {}, "the first axis of the array counts the samples: array[None]");
