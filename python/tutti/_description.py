@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import glob
-import json
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Union
+from collections.abc import Mapping
 
 from ._errors import UsageError
 
-Files = Iterable[Union[str, "os.PathLike[str]"]]
-Description = Union[str, "os.PathLike[str]", Mapping[str, Any]]
-DeviceMap = Union[str, Mapping[Any, Any], Sequence[Any]]
+TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, TypeAlias, Union
+
+    Files: TypeAlias = Iterable[Union[str, os.PathLike[str]]]
+    Description: TypeAlias = Union[str, os.PathLike[str], Mapping[str, Any]]
+    DeviceMap: TypeAlias = Union[str, Mapping[Any, Any], Sequence[Any]]
 
 
 def flow(value: Any, where: str = "the description") -> str:
@@ -30,10 +30,12 @@ def flow(value: Any, where: str = "the description") -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        if not math.isfinite(value):
+        if value - value != 0:  # infinite, or NaN
             raise UsageError(f"{where} is {value}, and numbers of a description are finite")
         return repr(value)
     if isinstance(value, (str, os.PathLike)):
+        import json
+
         return json.dumps(os.fspath(value), ensure_ascii=False)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(key, where)}: {flow(item, f'{where}.{key}')}" for key, item in value.items()) + "}"
@@ -45,6 +47,9 @@ def flow(value: Any, where: str = "the description") -> str:
 
 def of_files(files: Files, shape: Sequence[int] | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The description of an ensemble of models in files. Raises UsageError if one is not there."""
+    import glob
+    from pathlib import Path
+
     if isinstance(files, (str, os.PathLike)):
         files = [files]
     members = []

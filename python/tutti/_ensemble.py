@@ -6,16 +6,24 @@ import atexit
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any
+from collections.abc import Mapping
 
-from . import _core, _description, _environment
-from ._core import Health, Predictions, Status
-from ._description import Description, DeviceMap, Files
+from . import _core, _description
 from ._errors import UsageError
-from ._future import Future
 
+TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Any
+
+    from ._core import Health, Predictions, Status
+    from ._description import Description, DeviceMap, Files
+    from ._future import Future
+    from ._modules import Exported
+
+_new_future: type[Future] | None = None  # imported with the first submission: it takes longer than all else here
 _open: weakref.WeakSet[Ensemble] = weakref.WeakSet()
 
 
@@ -36,6 +44,14 @@ def _spec_of(description: Description, overrides: list[str]) -> _core.Spec:
         return _core.load_spec(os.fspath(description), overrides)
     raise UsageError(f"a description cannot be a {type(description).__name__}",
                      "it is a file, YAML text, or a dict", "for files of models there is Ensemble.from_files(files)")
+
+
+def _remove_folder(folder: Path, process: int) -> None:
+    """Not in a child, where a copy of the ensemble ends too."""
+    import shutil
+
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _samples_of(item: Any) -> Any:
@@ -72,6 +88,11 @@ class Ensemble:
     FailedError
         If a worker cannot be started.
 
+    Attributes
+    ----------
+    exports : list of Exported
+        What `from_modules` exported; else empty.
+
     Notes
     -----
     Thread-safe. After a fork, the parent's ensemble works as before, and calls in the child raise UsageError.
@@ -90,8 +111,13 @@ class Ensemble:
         if device_map is not None:
             changes.append("assignment=" + _description.flow(device_map, "device_map"))
         spec = _spec_of(description, changes)
-        variables = _environment.worker_variables(spec.libraries(), _core.torch_version)
-        self._keeps: list[Any] = []  # folders of exported models
+        variables = []
+        if libraries := spec.libraries():
+            from . import _environment
+
+            variables = _environment.worker_variables(libraries, _core.torch_version)
+        self.exports: list[Exported] = []
+        self._remove_exports: weakref.finalize | None = None
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
         _open.add(self)
 
@@ -116,6 +142,72 @@ class Ensemble:
         >>> ensemble = tutti.Ensemble.from_files(glob.glob("models/*.pt"), shape=(3, 224, 224))
         """
         return cls(_description.of_files(files, shape, settings), device_map=device_map)
+
+    @classmethod
+    def from_modules(cls, modules: Iterable[Any] | Mapping[str, Any], *, shape: Sequence[int] | None = None,
+                     example: Any = None, device_map: DeviceMap | None = None, format: str = "auto",
+                     output: str = "logits", folder: str | os.PathLike[str] | None = None, tolerance: float = 1e-4,
+                     **settings: Any) -> Ensemble:
+        """An ensemble of modules of torch. Each is exported to a file that its worker loads, without Python; the line
+        that is printed about it says as what, and how far it is from the module. `ensemble.exports` has the same.
+
+        Parameters
+        ----------
+        modules : iterable or mapping of torch.nn.Module
+            Called m0, m1, ..., or by their keys. They are exported in evaluation mode and float32, and stay as they are.
+        shape : sequence of int, optional
+            The shape of one sample: (channels, height, width). Or give `example`.
+        example : array, optional
+            A few samples, for their shape.
+        device_map : optional
+            As for `Ensemble`.
+        format : str
+            "pt2" compiles with AOTInductor, which needs a C++ compiler and a minute or so for each module; "pt" is
+            TorchScript. "auto": "pt2" if that is possible, else "pt".
+        output : str
+            What the modules output: "logits", "probabilities", "features" or "values".
+        folder : path, optional
+            Where the files go and stay. Without it, into a temporary folder that is removed when the ensemble is closed.
+        tolerance : float
+            The largest difference that is allowed, relative to the largest value of the module if that is above 1.
+        **settings
+            Other keys of the description: combine={"rule": "vote"}, segment_images=64.
+
+        Raises
+        ------
+        UsageError
+            If a module cannot be exported.
+        FailedError
+            If the exported file does not agree with it.
+
+        Examples
+        --------
+        >>> ensemble = tutti.Ensemble.from_modules([m0, m1], shape=(3, 32, 32), device_map={0: "cpu:0", 1: "cpu:1"})
+        """
+        import tempfile
+        from pathlib import Path
+
+        from . import _modules
+
+        found = _modules.named(modules)
+        sizes = _modules.shape_of(shape, example)
+        formats, reason = _modules.formats_to_try(format, device_map)
+        place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="tutti-"))
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            exports = _modules.export(found, sizes, place.resolve(), formats=formats, reason=reason,
+                                      tolerance=tolerance)
+            description = {"members": [{"name": one.name, "model": one.model(), "output": output} for one in exports],
+                           "input": {"shape": list(sizes)}}
+            ensemble = cls(description | settings, device_map=device_map)
+        except BaseException:
+            if folder is None:
+                _remove_folder(place, os.getpid())
+            raise
+        ensemble.exports = exports
+        if folder is None:
+            ensemble._remove_exports = weakref.finalize(ensemble, _remove_folder, place, os.getpid())
+        return ensemble
 
     @property
     def yaml(self) -> str:
@@ -173,7 +265,10 @@ class Ensemble:
             Its result is what `predict` returns or raises. Callbacks that are added to it run on the thread that serves
             all submissions, so they must not wait for another prediction.
         """
-        future = Future()
+        global _new_future
+        if _new_future is None:
+            from ._future import Future as _new_future
+        future = _new_future()
         future._stopper = self._runner.submit(samples, future, timeout, priority)
         return future
 
@@ -239,7 +334,8 @@ class Ensemble:
             self._runner.wait_until_idle()
         self._runner.close()
         _open.discard(self)
-        self._keeps.clear()
+        if self._remove_exports is not None:
+            self._remove_exports()
 
     def __enter__(self) -> Ensemble:
         return self

@@ -17,6 +17,7 @@ import pytest
 from conftest import described, hanging, images, run_python
 
 import tutti
+from tutti import _core, _ensemble
 
 def test_a_future_gives_what_predict_gives(shared):
     future = shared.submit(images(20))
@@ -191,7 +192,7 @@ def test_a_dropped_ensemble_finishes_what_was_submitted_and_ends_its_workers():
     assert len(future.result()) == 8
     del future
     gc.collect()
-    tutti._core.wait_for_threads()
+    _core.wait_for_threads()
     assert runner() is None
     for pid in pids:
         with pytest.raises(ProcessLookupError):
@@ -247,7 +248,7 @@ def test_a_child_that_forks_and_ends_as_a_program_does_leaves_the_parent_alone(o
         try:
             del ensemble
             gc.collect()
-            tutti._ensemble._close_all()
+            _ensemble._close_all()
         finally:
             os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
