@@ -41,8 +41,10 @@ std::string own_words(nb::handle object) {
     refuse(called(name) + " do not give their memory away", type_of(object) + ": " + own_words(object),
            "pass a plain array on the CPU, for example numpy.ascontiguousarray(array) or tensor.cpu().contiguous()");
   if (nb::isinstance<nb::list>(object) || nb::isinstance<nb::tuple>(object))
-    refuse(called(name) + " are a list and not an array", "it holds " + std::string(nb::len(object) == 0 ? "nothing" : type_of(object[0])),
-           "stack them into one array: numpy.stack(samples) or torch.stack(samples); encoded pictures are a list of bytes");
+    refuse(called(name) + " are a list and not an array",
+           "it holds " + std::string(nb::len(object) == 0 ? "nothing" : type_of(object[0])),
+           "stack them into one array: numpy.stack(samples) or torch.stack(samples); encoded pictures are a list of "
+           "bytes");
   refuse(called(name) + " are not an array", type_of(object),
          "pass a NumPy array, a torch tensor, another array that has __dlpack__, a dict of them, or a list of bytes");
 }
@@ -94,9 +96,7 @@ bool is_contiguous(const Array& array) {
   return true;
 }
 
-std::string layout_text(const TensorLayout& layout) {
-  return dims_text(layout.dims) + " of " + to_text(layout.dtype);
-}
+std::string layout_text(const TensorLayout& layout) { return dims_text(layout.dims) + " of " + to_text(layout.dtype); }
 
 /// Throws if one tensor of samples that are known does not fit: with what would make it fit.
 void check_dims(const TensorLayout& given, std::size_t count, const NamedLayout& wanted) {
@@ -169,7 +169,8 @@ Given::View Given::of_array(nb::handle object, const std::vector<NamedLayout>& i
     const bool bytes_of_image = layout.dtype == Dtype::uint8 && view.tensor.name == kImageTensor;
     if (layout.dtype != wanted && !bytes_of_image)
       refuse("the samples are " + layout_text(layout) + ", and the ensemble takes " + to_text(wanted), {},
-             std::string("convert them: array.astype('") + to_text(wanted) + "') or tensor.to(torch." + to_text(wanted) + ")");
+             std::string("convert them: array.astype('") + to_text(wanted) + "') or tensor.to(torch." +
+                 to_text(wanted) + ")");
   }
   const std::optional<ImageShape> shape = image_shape(layout);
   if (!shape || view.tensor.name != kImageTensor) return Samples({view});

@@ -20,9 +20,9 @@ class Given {
  public:
   using View = std::variant<Images, EncodedImages, Samples>;
 
-  /// `samples`: an array, whose first axis counts them; a mapping from names to such arrays; or a list or tuple of bytes,
-  /// each an encoded picture. `inputs` are those of the ensemble (Ensemble::inputs()). Throws Error(usage) that says
-  /// what to do about an object of another kind, and about arrays whose memory cannot be read in place.
+  /// `samples`: an array, whose first axis counts them; a mapping from names to such arrays; or a list or tuple of
+  /// bytes, each an encoded picture. `inputs` are those of the ensemble (Ensemble::inputs()). Throws Error(usage) that
+  /// says what to do about an object of another kind, and about arrays whose memory cannot be read in place.
   Given(nanobind::handle samples, const std::vector<NamedLayout>& inputs);
 
   const View& view() const noexcept { return view_; }

@@ -89,7 +89,8 @@ Ensemble& Runner::ensemble() {
 
 /// Not on the ensemble's own threads, which its destructor waits for.
 void Runner::end(std::unique_ptr<Ensemble> ensemble) {
-  if (is_telling()) return run_apart([gone = std::shared_ptr<Ensemble>(std::move(ensemble))]() mutable { gone.reset(); });
+  if (is_telling())
+    return run_apart([gone = std::shared_ptr<Ensemble>(std::move(ensemble))]() mutable { gone.reset(); });
   const Inside inside;
   const nb::gil_scoped_release released;
   ensemble.reset();
@@ -124,8 +125,8 @@ Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
 Stopper Runner::submit(nb::object self, nb::handle samples, nb::object future, std::optional<double> timeout,
                        int priority) {
   Ensemble& ensemble = this->ensemble();
-  auto pending = std::unique_ptr<Pending>(
-      new Pending{std::move(self), *this, std::move(future), Given(samples, inputs_)});
+  auto pending =
+      std::unique_ptr<Pending>(new Pending{std::move(self), *this, std::move(future), Given(samples, inputs_)});
   Stopper stopper;
   SubmitOptions options = options_of(timeout, stopper.token());
   options.priority = priority;
@@ -160,9 +161,7 @@ void Runner::wait_until_idle() {
   wait(idle);
 }
 
-Status Runner::status(bool memory) {
-  return ensemble().status(memory ? StatusDetail::memory : StatusDetail::counters);
-}
+Status Runner::status(bool memory) { return ensemble().status(memory ? StatusDetail::memory : StatusDetail::counters); }
 
 Health Runner::health() { return ensemble().health(); }
 

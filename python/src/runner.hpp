@@ -26,9 +26,9 @@ class Stopper {
   std::stop_source source_;
 };
 
-/// Every method is called with the GIL, and touches the ensemble only with it, so that close() meets no other call; what
-/// waits, waits for a future without the GIL. In a process that was forked, what needs the workers throws Error(usage), and
-/// the destructor leaves them alone.
+/// Every method is called with the GIL, and touches the ensemble only with it, so that close() meets no other call;
+/// what waits, waits for a future without the GIL. In a process that was forked, what needs the workers throws
+/// Error(usage), and the destructor leaves them alone.
 class Runner {
  public:
   /// Starts the workers, on a thread of its own, so that Ctrl-C need not wait for them. Throws Error.
@@ -39,8 +39,8 @@ class Runner {
 
   /// Waits. `timeout` in seconds from now; nothing: as long as it takes.
   Predictions predict(nanobind::handle samples, std::optional<double> timeout);
-  /// Does not wait. `future._settle(predictions, error)` is called when it is ready, on the thread of the ensemble; until
-  /// then `self`, the Python object of this, `samples` and `future` are kept.
+  /// Does not wait. `future._settle(predictions, error)` is called when it is ready, on the thread of the ensemble;
+  /// until then `self`, the Python object of this, `samples` and `future` are kept.
   Stopper submit(nanobind::object self, nanobind::handle samples, nanobind::object future,
                  std::optional<double> timeout, int priority);
   /// Ends what is running with Error(interrupted), and stops the workers; they are gone when this returns. In a process

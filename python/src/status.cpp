@@ -37,8 +37,9 @@ void bind_member(nb::module_& module) {
       .def_ro("batch_images", &MemberStatus::batch_images, "Samples per batch.")
       .def_ro("pid", &MemberStatus::pid, "Of its worker; 0 when that is gone.")
       .def_ro("alive", &MemberStatus::alive)
-      .def_prop_ro("state", [](const MemberStatus& member) { return std::string(to_text(member.state)); },
-                   "\"starting\", \"running\", \"waiting\", \"ending\" or \"absent\".")
+      .def_prop_ro(
+          "state", [](const MemberStatus& member) { return std::string(to_text(member.state)); },
+          "\"starting\", \"running\", \"waiting\", \"ending\" or \"absent\".")
       .def_ro("generation", &MemberStatus::generation, "How often its worker was replaced.")
       .def_ro("deaths", &MemberStatus::deaths)
       .def_ro("absent_reason", &MemberStatus::absent_reason, "Empty unless it is absent.")
@@ -57,8 +58,9 @@ void bind_status(nb::module_& module) {
   bind_faults(module);
   bind_member(module);
   nb::class_<Status>(module, "Status", "An ensemble as it is now.")
-      .def_prop_ro("state", [](const Status& status) { return std::string(to_text(status.state)); },
-                   "\"starting\", \"ready\", \"failed\" or \"stopped\".")
+      .def_prop_ro(
+          "state", [](const Status& status) { return std::string(to_text(status.state)); },
+          "\"starting\", \"ready\", \"failed\" or \"stopped\".")
       .def_ro("members", &Status::members, "In rank order.")
       .def_ro("start_up_seconds", &Status::start_up_seconds)
       .def_ro("input_bytes_copied", &Status::input_bytes_copied, "Of samples, into the arena.")

@@ -9,8 +9,9 @@
 
 namespace tutti::python {
 
-/// While one is there, a thread of Python is in this module, perhaps without the GIL. The interpreter must not end then:
-/// a thread that asks an ended one for the GIL is cut off in the middle of C++ code. Made and destroyed with the GIL.
+/// While one is there, a thread of Python is in this module, perhaps without the GIL. The interpreter must not end
+/// then: a thread that asks an ended one for the GIL is cut off in the middle of C++ code. Made and destroyed with the
+/// GIL.
 class Inside {
  public:
   Inside();
