@@ -6,13 +6,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 #include <system_error>
 
 #include "common/axis.hpp"
 #include "common/folder_obstacle.hpp"
 #include "common/mutex.hpp"
-#include "config/load.hpp"
 #include "coordinator/api/health.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
@@ -33,27 +31,6 @@
 #include "results/sinks.hpp"
 
 namespace tutti {
-
-const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
-
-std::vector<std::string> Spec::libraries() const {
-  std::set<std::string> names;
-  for (const config::MemberSpec& member : checked_->members) {
-    const Library library = facts_of(member.model.kind).library;
-    if (library == Library::torch) names.insert("torch");
-    if (library == Library::onnxruntime) names.insert("onnxruntime");
-  }
-  return {names.begin(), names.end()};
-}
-
-Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
-}
-
-Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides, const std::filesystem::path& folder) {
-  return Spec(
-      std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}}, folder)));
-}
 
 namespace {
 

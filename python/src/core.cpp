@@ -1,5 +1,6 @@
 // The extension module tutti._core: the ensemble for the Python files of the package, which are what users see.
-#include <filesystem>
+#include <pthread.h>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -49,7 +51,9 @@ void bind_spec(nb::module_& module) {
 }
 
 void bind_runner(nb::module_& module) {
-  nb::class_<Stopper>(module, "Stopper").def("stop", &Stopper::stop, "Gives the prediction up.");
+  nb::class_<Pending>(module, "Pending", "A submitted prediction.")
+      .def("wait", &Pending::wait, nb::arg("timeout").none(), "Waits, and settles the future if it is ready.")
+      .def("stop", &Pending::stop, "Gives the prediction up.");
   nb::class_<Runner>(module, "Runner", "What tutti.Ensemble drives.", nb::is_weak_referenceable())
       .def("__init__", &make, nb::arg("spec"), nb::arg("worker"), nb::arg("trace"), nb::arg("environment"))
       .def("predict", &Runner::predict, nb::arg("samples"), nb::arg("timeout").none())
@@ -78,13 +82,22 @@ void bind_runner(nb::module_& module) {
 
 NB_MODULE(_core, module) {
   using namespace tutti::python;
+  ::pthread_atfork(nullptr, nullptr, [] {
+    forget_threads();
+    forget_settler();
+  });
   module.doc() = "The compiled part of Tutti. Use what `tutti` exports.";
   translate_errors();
   bind_spec(module);
   bind_predictions(module);
   bind_status(module);
   bind_runner(module);
-  module.def("wait_for_threads", &wait_for_threads,
-             "Waits, at the end of the interpreter, for threads that are in this module.");
+  module.def(
+      "wait_for_threads",
+      [] {
+        stop_settler();
+        wait_for_threads();
+      },
+      "Waits, at the end of the interpreter, for threads that are in this module.");
   module.attr("torch_version") = TUTTI_TORCH_VERSION;
 }

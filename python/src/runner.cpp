@@ -19,8 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 SubmitOptions options_of(std::optional<double> timeout, std::stop_token stop) {
   SubmitOptions options;
-  // Further away than any clock reaches counts as never.
-  constexpr double kNever = 1e9;
+  constexpr double kNever = 1e9;  // seconds: more than any clock reaches
   if (timeout && *timeout < kNever)
     options.deadline =
         Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(*timeout));
@@ -40,30 +39,6 @@ std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
 }
 
 }  // namespace
-
-/// A submitted prediction. Made and destroyed with the GIL.
-struct Pending {
-  nb::object owner;
-  Runner& runner;
-  nb::object future;
-  Given given;
-
-  void settle(std::future<Predictions> ready) {
-    nb::object predictions = nb::none();
-    nb::object error = nb::none();
-    try {
-      predictions = nb::cast(ready.get());
-    } catch (...) {
-      error = exception_of(std::current_exception());
-    }
-    runner.settled();
-    try {
-      future.attr("_settle")(predictions, error);
-    } catch (nb::python_error& raised) {
-      raised.discard_as_unraisable("tutti: settling a future");
-    }
-  }
-};
 
 Runner::Runner(const Spec& spec, Options options)
     : spec_(spec), process_(::getpid()), ensemble_(started(spec, std::move(options))), inputs_(ensemble_->inputs()) {}
@@ -87,7 +62,7 @@ Ensemble& Runner::ensemble() {
   return *ensemble_;
 }
 
-/// Not on the ensemble's own threads, which its destructor waits for.
+/// Not on the thread that tells Python about predictions: others may have some, too.
 void Runner::end(std::unique_ptr<Ensemble> ensemble) {
   if (is_telling())
     return run_apart([gone = std::shared_ptr<Ensemble>(std::move(ensemble))]() mutable { gone.reset(); });
@@ -122,31 +97,23 @@ Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
   return future.get();
 }
 
-Stopper Runner::submit(nb::object self, nb::handle samples, nb::object future, std::optional<double> timeout,
-                       int priority) {
+std::shared_ptr<Pending> Runner::submit(nb::object self, nb::handle samples, nb::object future,
+                                        std::optional<double> timeout, int priority) {
   Ensemble& ensemble = this->ensemble();
   auto pending =
-      std::unique_ptr<Pending>(new Pending{std::move(self), *this, std::move(future), Given(samples, inputs_)});
-  Stopper stopper;
-  SubmitOptions options = options_of(timeout, stopper.token());
+      std::make_shared<Pending>(std::move(self), *this, std::move(future), std::make_unique<Given>(samples, inputs_));
+  SubmitOptions options = options_of(timeout, pending->stop_token());
   options.priority = priority;
-  // It is freed with the GIL, whatever the library does with its copies of the function.
-  const auto done = [kept = pending.get()](std::future<Predictions> ready) {
-    if (!nb::is_alive()) return;  // the interpreter has ended, and everything of Python with it
-    const nb::gil_scoped_acquire acquired;
-    const Telling telling;
-    const std::unique_ptr<Pending> settling(kept);
-    settling->settle(std::move(ready));
-  };
-  ++unsettled_;
+  start_settler();
   try {
-    std::visit([&](const auto& view) { ensemble.submit(view, done, options); }, pending->given.view());
+    const auto done = [pending](std::future<Predictions> ready) { pending->finish(std::move(ready)); };
+    std::visit([&](const auto& view) { ensemble.submit(view, done, options); }, pending->view());
   } catch (...) {
-    settled();
+    pending->forget();
     throw;
   }
-  static_cast<void>(pending.release());
-  return stopper;
+  ++unsettled_;
+  return pending;
 }
 
 void Runner::settled() {

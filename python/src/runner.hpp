@@ -6,7 +6,6 @@
 #include <future>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -14,17 +13,9 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "python/src/pending.hpp"
+
 namespace tutti::python {
-
-/// How to give a submitted prediction up.
-class Stopper {
- public:
-  void stop() { source_.request_stop(); }
-  std::stop_token token() const { return source_.get_token(); }
-
- private:
-  std::stop_source source_;
-};
 
 /// Every method is called with the GIL, and touches the ensemble only with it, so that close() meets no other call;
 /// what waits, waits for a future without the GIL. In a process that was forked, what needs the workers throws
@@ -39,15 +30,16 @@ class Runner {
 
   /// Waits. `timeout` in seconds from now; nothing: as long as it takes.
   Predictions predict(nanobind::handle samples, std::optional<double> timeout);
-  /// Does not wait. `future._settle(predictions, error)` is called when it is ready, on the thread of the ensemble;
-  /// until then `self`, the Python object of this, `samples` and `future` are kept.
-  Stopper submit(nanobind::object self, nanobind::handle samples, nanobind::object future,
-                 std::optional<double> timeout, int priority);
+  /// Does not wait. `self` is the Python object of this.
+  std::shared_ptr<Pending> submit(nanobind::object self, nanobind::handle samples, nanobind::object future,
+                                  std::optional<double> timeout, int priority);
   /// Ends what is running with Error(interrupted), and stops the workers; they are gone when this returns. In a process
   /// that was forked, only forgets them.
   void close();
   /// Waits until nothing that was submitted is unsettled.
   void wait_until_idle();
+  /// A submitted prediction is settled.
+  void settled();
 
   Status status(bool memory);
   Health health();
@@ -56,13 +48,9 @@ class Runner {
   const Spec& spec() const noexcept { return spec_; }
 
  private:
-  friend struct Pending;
-
   Ensemble& ensemble();
   bool is_forked() const;
   void end(std::unique_ptr<Ensemble> ensemble);
-  void settled();
-
   const Spec spec_;
   const pid_t process_;
   std::unique_ptr<Ensemble> ensemble_;

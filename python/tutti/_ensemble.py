@@ -262,14 +262,14 @@ class Ensemble:
         Returns
         -------
         concurrent.futures.Future
-            Its result is what `predict` returns or raises. Callbacks that are added to it run on the thread that serves
-            all submissions, so they must not wait for another prediction.
+            Its result is what `predict` returns or raises. Callbacks that are added to it run on a
+            thread that all predictions share, so they must not wait for another prediction.
         """
         global _new_future
         if _new_future is None:
             from ._future import Future as _new_future
         future = _new_future()
-        future._stopper = self._runner.submit(samples, future, timeout, priority)
+        future._pending = self._runner.submit(samples, future, timeout, priority)
         return future
 
     async def predict_async(self, samples: Any, *, timeout: float | None = None, priority: int = 0) -> Predictions:

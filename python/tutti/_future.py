@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 from ._errors import UsageError
 
 if TYPE_CHECKING:
-    from ._core import Predictions, Stopper
+    from ._core import Pending, Predictions
 
 
 class Future(concurrent.futures.Future):
     """A `concurrent.futures.Future` of Predictions. `cancel()` gives the prediction up at any time before it is ready;
     what workers already compute of it, they finish, and nobody reads it."""
 
-    _stopper: Stopper | None = None
+    _pending: Pending | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self._process = os.getpid()
 
     def _settle(self, predictions: Predictions | None, error: BaseException | None) -> None:
-        """Called once, on the ensemble's own thread."""
+        """Called once, on a thread that waits for the result, or else on one that all predictions share."""
         if not self.set_running_or_notify_cancel():
             return
         if error is not None:
@@ -33,22 +33,27 @@ class Future(concurrent.futures.Future):
 
     def cancel(self) -> bool:
         cancelled = super().cancel()
-        if cancelled and self._stopper is not None:
-            self._stopper.stop()
+        if cancelled and self._pending is not None:
+            self._pending.stop()
         return cancelled
 
     def result(self, timeout: float | None = None) -> Predictions:
-        self._refuse_after_fork()
+        timeout = self._wait(timeout)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._refuse_after_fork()
+        timeout = self._wait(timeout)
         return super().exception(timeout)
 
-    def _refuse_after_fork(self) -> None:
-        if not self.done() and os.getpid() != self._process:
+    def _wait(self, timeout: float | None) -> float | None:
+        """Waits for the library itself, which is quicker than for the thread that tells Python. Returns how long the
+        caller may still wait."""
+        if self._state != "PENDING":
+            return timeout
+        if os.getpid() != self._process:
             raise UsageError("this prediction belongs to the process that submitted it",
                              "it was not ready when this process was forked, and never will be here",
                              "take results in the process that has the ensemble")
-
-
+        if self._pending is not None:
+            self._pending.wait(timeout)
+        return timeout if timeout is None else 0

@@ -10,6 +10,7 @@ import pytest
 from conftest import SHAPE, described, images
 
 import tutti
+from tutti import _core
 
 
 class OnlyDlpack:
@@ -101,6 +102,20 @@ def test_with_the_rule_none_there_are_only_members(opened):
 def test_the_spread_is_there_if_it_is_asked_for(opened):
     p = opened(described(combine={"rule": "mean", "spread": True})).predict(images(3))
     assert p.spread.shape == (3,) and (p.spread >= 0).all()
+
+
+def test_masks_have_a_class_for_each_place(opened):
+    members = [{"name": "a", "model": {"kind": "fake", "classes": 3, "per_class": [2, 5]}}]
+    p = opened(described(members=members)).predict(images(4))
+    assert p.values.shape == (4, 3, 2, 5) and p.predicted.shape == (4, 2, 5)
+    assert numpy.array_equal(p.predicted, p.values.argmax(1))
+
+
+def test_the_spec_says_which_libraries_members_need():
+    assert _core.parse_spec("members: [{name: a, model: {kind: fake}}]\ninput: {shape: [1, 2, 2]}", []).libraries() == []
+    both = ("members: [{name: a, model: {kind: mlp, layers: [2]}}, {name: b, model: {kind: onnx, path: b.onnx}}]\n"
+            "input: {shape: [1, 2, 2]}")
+    assert _core.parse_spec(both, []).libraries() == ["onnxruntime", "torch"]
 
 
 def test_several_arrays_per_sample_are_a_dict(opened):

@@ -209,6 +209,16 @@ def test_callbacks_may_submit_and_may_fail(shared):
     assert len(second.result()) == 2
 
 
+def test_a_callback_that_waits_holds_no_prediction_up(shared):
+    go = threading.Event()
+    done = threading.Event()
+    shared.submit(images(1)).add_done_callback(lambda _: (go.wait(), done.set()))
+    assert len(shared.predict(images(3))) == 3
+    assert len(shared.submit(images(4)).result()) == 4
+    go.set()
+    done.wait()
+
+
 def ask_in_child(ensemble: tutti.Ensemble, future: tutti.Future, connection) -> None:
     words = []
     for call in (lambda: ensemble.predict(images(1)), ensemble.status, future.result):
