@@ -3,7 +3,6 @@
 #include <nanobind/stl/string.h>
 
 #include <tutti/error.hpp>
-#include <tutti/submit.hpp>
 
 namespace nb = nanobind;
 
@@ -11,7 +10,6 @@ namespace tutti::python {
 namespace {
 
 const char* class_of(const Error& error) {
-  if (dynamic_cast<const QueueFull*>(&error) != nullptr) return "QueueFull";
   switch (error.kind()) {
     case ErrorKind::usage:
       return "UsageError";

@@ -38,7 +38,8 @@ def flow(value: Any, where: str = "the description") -> str:
 
         return json.dumps(os.fspath(value), ensure_ascii=False)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow(key, where)}: {flow(item, f'{where}.{key}')}" for key, item in value.items()) + "}"
+        pairs = (f"{flow(key, where)}: {flow(item, f'{where}.{key}')}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(flow(item, f"{where}[{place}]") for place, item in enumerate(value)) + "]"
     raise UsageError(f"{where} is a {type(value).__name__}, which a description cannot hold",

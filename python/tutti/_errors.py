@@ -35,9 +35,5 @@ class FailedError(Error, RuntimeError):
     """Something broke while it ran: a worker, a device, a disk."""
 
 
-class QueueFull(FailedError):
-    """As many submissions are waiting as are allowed."""
-
-
 class Interrupted(Error):
     """The caller ended it: by closing the ensemble, by a timeout, or by giving the prediction up."""

@@ -22,7 +22,6 @@ def refused(ensemble: tutti.Ensemble, samples: object) -> tutti.UsageError:
 
 def test_errors_are_also_those_of_python():
     assert issubclass(tutti.UsageError, ValueError) and issubclass(tutti.FailedError, RuntimeError)
-    assert issubclass(tutti.QueueFull, tutti.FailedError)
     error = tutti.UsageError("a", "b", "c")
     assert str(error) == "a\n  detail: b\n  hint: c" and (error.message, error.detail, error.hint) == ("a", "b", "c")
     assert str(tutti.Interrupted("a")) == "a"
