@@ -6,7 +6,8 @@
 #   LibTorch_VERSION, LibTorch_ROOT_FOLDER
 #
 # The first of these is used: the cache variable TUTTI_LIBTORCH, the environment's TUTTI_LIBTORCH, .libtorch/torch in the
-# source tree, the torch of the Python in PATH. If TUTTI_LIBTORCH names one that cannot be used, that is an error; no
+# source tree, the torch of the Python in PATH. While pip builds a wheel, the torch of its environment comes before
+# .libtorch/torch: the wheel is for that one. If TUTTI_LIBTORCH names one that cannot be used, that is an error; no
 # other is taken.
 
 set(TUTTI_LIBTORCH "" CACHE PATH "LibTorch: a pip wheel's torch/ folder, or an unpacked LibTorch zip")
@@ -57,16 +58,24 @@ function(_libtorch_check folder problem)
   set(LibTorch_VERSION ${version} PARENT_SCOPE)
 endfunction()
 
-# Sets `folder` to the torch folder of the Python in PATH, without importing it, or to nothing.
+# Sets `folder` to the torch folder of the Python in PATH, or of the one that builds a wheel, without importing it, or to
+# nothing. pip hides the packages of the environment from a build, but not where they are.
 function(_libtorch_of_python folder)
   set(${folder} "" PARENT_SCOPE)
-  find_program(TUTTI_PYTHON NAMES python3 DOC "A Python whose torch may be used")
-  mark_as_advanced(TUTTI_PYTHON)
-  if(NOT TUTTI_PYTHON)
+  set(interpreter ${Python_EXECUTABLE})
+  if(NOT SKBUILD)
+    find_program(TUTTI_PYTHON NAMES python3 DOC "A Python whose torch may be used")
+    mark_as_advanced(TUTTI_PYTHON)
+    set(interpreter ${TUTTI_PYTHON})
+  endif()
+  if(NOT interpreter)
     return()
   endif()
   execute_process(
-    COMMAND ${TUTTI_PYTHON} -c "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+    COMMAND ${interpreter} -c "import importlib.util as u, os, sysconfig
+found = u.find_spec('torch')
+places = found.submodule_search_locations if found else [os.path.join(sysconfig.get_path('platlib'), 'torch')]
+print(next(place for place in places if os.path.isdir(place)))"
     OUTPUT_VARIABLE output RESULT_VARIABLE result OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   if(result EQUAL 0)
     set(${folder} ${output} PARENT_SCOPE)
@@ -79,6 +88,10 @@ if(TUTTI_LIBTORCH)
   set(LibTorch_ROOT_FOLDER ${TUTTI_LIBTORCH})
 elseif(DEFINED ENV{TUTTI_LIBTORCH} AND NOT "$ENV{TUTTI_LIBTORCH}" STREQUAL "")
   set(LibTorch_ROOT_FOLDER $ENV{TUTTI_LIBTORCH})
+elseif(SKBUILD)
+  _libtorch_of_python(LibTorch_ROOT_FOLDER)
+endif()
+if(LibTorch_ROOT_FOLDER)
 elseif(EXISTS ${PROJECT_SOURCE_DIR}/.libtorch/torch)
   set(LibTorch_ROOT_FOLDER ${PROJECT_SOURCE_DIR}/.libtorch/torch)
 else()

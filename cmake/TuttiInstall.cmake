@@ -12,6 +12,9 @@
 #   share/man/man1/tutti.1       the manual page
 #   share/bash-completion, share/zsh, share/fish   completion of the command line
 #
+# The component `runtime` is what a Python wheel takes: the program, the worker and its plugins. The component `python`, which
+# only a wheel asks for, is the extension modules.
+#
 # The prefix can be moved: program, library and worker find each other by relative paths. The CMake files of worker/ and
 # bench/ install the plugins. LibTorch is not copied: libexec/libtorch is a link to it, unless there is one already or the
 # files are staged for another machine (DESTDIR); the environment variable TUTTI_LIBTORCH overrides it.
@@ -21,7 +24,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tutti)
 set(worker_dir ${CMAKE_INSTALL_LIBEXECDIR}/tutti)
 
 if(TARGET tutti_program)
-  install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS tutti_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
   install(FILES ${PROJECT_SOURCE_DIR}/program/tutti.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
   # Optional: a build of a single target has not made them.
   set(printed ${PROJECT_BINARY_DIR}/program)
@@ -32,7 +35,8 @@ if(TARGET tutti_program)
   install(FILES ${printed}/ensemble.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/tutti OPTIONAL)
 endif()
 
-foreach(program tutti_worker tutti_bench_program tutti_bench_single)
+install(TARGETS tutti_worker RUNTIME DESTINATION ${worker_dir} COMPONENT runtime)
+foreach(program tutti_bench_program tutti_bench_single)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${worker_dir})
   endif()

@@ -237,7 +237,10 @@ BlendingSink::BlendingSink(const ResultForm& form, const Tiling& tiling, Predict
     into.shape = outputs_.emplace_back(*form.shape, tiling).keep_in(into.values, tiling);
     into.width = static_cast<std::uint32_t>(elements_of(into.shape));
   }
-  if (form.decided) outputs_.front().decide_in(into.predicted, tiling);
+  if (form.decided) {
+    outputs_.front().decide_in(into.predicted, tiling);
+    into.predicted_shape = sizes_of_inputs(tiling);
+  }
   if (form.spread) into.spread_shape = outputs_.emplace_back(*form.spread, tiling).keep_in(into.spread, tiling);
   into.members.resize(form.members.size());
   for (std::size_t rank = 0; rank < form.members.size(); ++rank) {

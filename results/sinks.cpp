@@ -213,7 +213,10 @@ MemorySink::MemorySink(const ResultForm& form) {
     predictions_.width = static_cast<std::uint32_t>(elements_of(*form.shape));
     predictions_.values.reserve(form.images * predictions_.width);
   }
-  if (form.decided) predictions_.predicted.reserve(form.images * elements_of(*form.decided));
+  if (form.decided) {
+    predictions_.predicted_shape = *form.decided;
+    predictions_.predicted.reserve(form.images * elements_of(*form.decided));
+  }
   if (form.spread) {
     predictions_.spread_shape = *form.spread;
     predictions_.spread.reserve(form.images * elements_of(*form.spread));

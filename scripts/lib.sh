@@ -104,7 +104,7 @@ debian_family() {
 }
 
 # All but Boost, whose package has its version in its name where the distribution's own is too old.
-common_packages="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv libyaml-cpp-dev
+common_packages="g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv python3-dev libyaml-cpp-dev
   doctest-dev libcli11-dev libspdlog-dev libfmt-dev libhwloc-dev
   libjpeg-dev libpng-dev libwebp-dev libtiff-dev libstb-dev libminizip-dev libutf8proc-dev patchelf"
 known_distributions="Debian 12 and 13, Ubuntu 24.04 and 26.04"

@@ -9,7 +9,6 @@
 
 #include "common/axis.hpp"
 #include "common/mutex.hpp"
-#include "config/load.hpp"
 #include "coordinator/api/health.hpp"
 #include "coordinator/api/new_version.hpp"
 #include "coordinator/api/prediction.hpp"
@@ -32,17 +31,6 @@
 #include "results/sinks.hpp"
 
 namespace tutti {
-
-const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
-
-Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
-}
-
-Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides, const std::filesystem::path& folder) {
-  return Spec(
-      std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}}, folder)));
-}
 
 namespace {
 
@@ -179,6 +167,10 @@ class Ensemble::Impl {
     described_ = next;
   }
 
+  std::vector<NamedLayout> inputs() const {
+    const InputForm& form = pool_.plan().input;
+    return form.planes.empty() && !form.tiles ? form.tensors : std::vector<NamedLayout>{};
+  }
   Status status(StatusDetail detail) const { return pool_.status(detail); }
   Health health() const {
     return health_of(pool_.status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
@@ -369,6 +361,7 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
   return impl_->train(source, folder, on_epoch);
 }
 void Ensemble::replace_member(std::string_view name, const Spec& next) { impl_->replace_member(name, next); }
+std::vector<NamedLayout> Ensemble::inputs() const { return impl_->inputs(); }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
 Health Ensemble::health() const { return impl_->health(); }
 void Ensemble::interrupt() { impl_->interrupt(); }

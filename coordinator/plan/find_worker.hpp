@@ -9,7 +9,7 @@ namespace tutti {
 /// Whether it is a file that this user may start, links followed.
 bool is_program(const std::filesystem::path& file);
 
-/// Looks for `name` next to this program, and in ../libexec/tutti and ../bin of the folder of this program or of the
+/// Looks for `name` next to this program, and in libexec/tutti and bin around the folder of this program or of the
 /// library. If it is not there, throws Error(usage) with `hint`; the detail lists the places.
 std::filesystem::path find_program(const std::string& name, const std::string& hint);
 

@@ -286,7 +286,7 @@ void give_batches(Plan& plan, const config::EnsembleSpec& spec, const Options& o
   }
 }
 
-void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine) {
+void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine, const Environment& given) {
   std::vector<std::vector<int>> core_sets;
   for (const WorkerPlan& worker : plan.workers) core_sets.push_back(worker.cores);
   const std::vector<ThreadShare> shares = share_threads(core_sets, wanted, machine);
@@ -308,6 +308,7 @@ void give_threads(Plan& plan, std::uint32_t wanted, const Machine& machine) {
     const std::uint32_t threads = plan.request_of(worker.members.front()).threads;
     const Environment more = environment_of({threads, worker.shares_cores}, worker.cuda);
     worker.environment.insert(worker.environment.end(), more.begin(), more.end());
+    worker.environment.insert(worker.environment.end(), given.begin(), given.end());  // of two, the first counts
   }
 }
 
@@ -337,7 +338,7 @@ Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, co
   place_members(plan, spec, machine, options);
   check_debug_member(spec, options.debug_member);
   give_batches(plan, spec, options);
-  give_threads(plan, spec.threads, machine);
+  give_threads(plan, spec.threads, machine, options.environment);
   note_crowded(plan, machine);
   const std::vector<bool> forked = choose_forked(plan, spec.start_method, options.debug_member);
   for (std::size_t worker = 0; worker < forked.size(); ++worker) plan.workers[worker].forked = forked[worker];

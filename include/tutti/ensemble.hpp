@@ -39,6 +39,8 @@ class TUTTI_API Spec {
   const config::EnsembleSpec& checked() const noexcept { return *checked_; }
   /// The description in effect, as YAML: defaults are filled in.
   const std::string& yaml() const noexcept;
+  /// The libraries that its members are computed with, each once: "torch", "onnxruntime".
+  std::vector<std::string> libraries() const;
 
  private:
   std::shared_ptr<const config::EnsembleSpec> checked_;
@@ -110,6 +112,9 @@ class TUTTI_API Ensemble {
   /// Error(failed) if it cannot be started.
   void replace_member(std::string_view name, const Spec& next);
 
+  /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a
+  /// sample is a picture that is resized or cut into tiles and may have any size.
+  std::vector<NamedLayout> inputs() const;
   /// A copy of the state of now.
   Status status(StatusDetail detail = StatusDetail::counters) const;
   /// For a readiness probe. Ready means that a prediction would be computed now: the ensemble is neither starting,

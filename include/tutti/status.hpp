@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/error.hpp>
@@ -69,6 +70,9 @@ struct Options {
   /// Calls of Ensemble::submit() whose predictions are not ready yet; more wait or are refused (SubmitOptions). 0: any
   /// number.
   std::size_t most_submissions = 0;
+  /// Variables of the environment that workers get besides those of this program, such as {"TUTTI_LIBTORCH", "/x"}.
+  /// They replace variables of the same names, but not those that Tutti sets for a worker.
+  std::vector<std::pair<std::string, std::string>> environment{};
 };
 
 /// How much status() reports: the memory figures cost some milliseconds per process.

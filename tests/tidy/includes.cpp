@@ -86,6 +86,7 @@ const std::vector<Place>& places() {
       {"program/evaluate/", program_and({"common/wire/", "program/"}), true},
       {"program/merge/", program_and({"program/evaluate/", "program/"}), true},
       {"program/", program, true},
+      {"python/", {}, true},
       {"bench/", everything, true},
       {"tests/", everything, true},
       {"examples/", {}, true},
@@ -141,6 +142,7 @@ const std::vector<Owner>& owners() {
       {"nvml", {"worker/cuda/"}},
       {"benchmark/", {"bench/"}},
       {"doctest/", {"tests/"}},
+      {"nanobind/", {"python/"}},
   };
   return all;
 }

@@ -75,6 +75,15 @@ TEST_CASE("workers that share cores share the threads and wait passively") {
   CHECK(variable(plan.workers[2], "OMP_WAIT_POLICY") == "(not set)");
 }
 
+TEST_CASE("a program adds variables and does not replace those of Tutti") {
+  Options options;
+  options.environment = {{"TUTTI_LIBTORCH", "/x"}, {"OMP_NUM_THREADS", "99"}};
+  const Plan plan = plan_of("cpu:0", machine_of(4), 1, "", options);
+  CHECK(variable(plan.workers[0], "TUTTI_LIBTORCH") == "/x");
+  const auto& all = plan.workers[0].environment;  // of two, the first counts
+  CHECK(std::ranges::find(all, "OMP_NUM_THREADS", &std::pair<std::string, std::string>::first)->second == "1");
+}
+
 TEST_CASE("core sets that overlap in one core share it") {
   const Plan plan = plan_of("{m0: 'cpu:0-2', m1: 'cpu:2-3'}", machine_of(4));
   CHECK(plan.workers[0].shares_cores);

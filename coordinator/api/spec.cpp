@@ -1,0 +1,33 @@
+// A description as programs hold it.
+#include <memory>
+#include <set>
+
+#include <tutti/ensemble.hpp>
+
+#include "config/load.hpp"
+#include "config/spec.hpp"
+
+namespace tutti {
+
+const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
+
+std::vector<std::string> Spec::libraries() const {
+  std::set<std::string> names;
+  for (const config::MemberSpec& member : checked_->members) {
+    const Library library = facts_of(member.model.kind).library;
+    if (library == Library::torch) names.insert("torch");
+    if (library == Library::onnxruntime) names.insert("onnxruntime");
+  }
+  return {names.begin(), names.end()};
+}
+
+Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return Spec(std::make_shared<config::EnsembleSpec>(config::load_file(file, {overrides, {}})));
+}
+
+Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides, const std::filesystem::path& folder) {
+  return Spec(
+      std::make_shared<config::EnsembleSpec>(config::load_text(yaml, "the given text", {overrides, {}}, folder)));
+}
+
+}  // namespace tutti

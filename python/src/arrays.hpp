@@ -1,0 +1,44 @@
+// Samples that Python objects hold: NumPy arrays, tensors of torch, and anything else that speaks DLPack or the buffer
+// protocol; or encoded pictures as bytes. Nothing is copied: the objects are kept, and their memory is read in place.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <tutti/encoded.hpp>
+#include <tutti/images.hpp>
+#include <tutti/samples.hpp>
+
+namespace tutti::python {
+
+/// A view of samples, and what keeps its memory. Made and destroyed with the GIL.
+class Given {
+ public:
+  using View = std::variant<Images, EncodedImages, Samples>;
+
+  /// `samples`: an array, whose first axis counts them; a mapping from names to such arrays; or a list or tuple of
+  /// bytes, each an encoded picture. `inputs` are those of the ensemble (Ensemble::inputs()). Throws Error(usage) that
+  /// says what to do about an object of another kind, and about arrays whose memory cannot be read in place.
+  Given(nanobind::handle samples, const std::vector<NamedLayout>& inputs);
+
+  const View& view() const noexcept { return view_; }
+
+ private:
+  using Array = nanobind::ndarray<nanobind::ro>;
+
+  View of_pictures(nanobind::handle pictures);
+  View of_mapping(nanobind::handle mapping);
+  View of_array(nanobind::handle object, const std::vector<NamedLayout>& inputs);
+  /// A view of the array, which is kept.
+  TensorView keep(nanobind::handle object, std::string name);
+
+  std::vector<Array> arrays_;
+  nanobind::object pictures_;
+  View view_;
+};
+
+}  // namespace tutti::python

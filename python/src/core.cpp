@@ -1,0 +1,103 @@
+// The extension module tutti._core: the ensemble for the Python files of the package, which are what users see.
+#include <pthread.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <tutti/ensemble.hpp>
+
+#include "python/src/errors.hpp"
+#include "python/src/results.hpp"
+#include "python/src/runner.hpp"
+#include "python/src/waiting.hpp"
+
+namespace nb = nanobind;
+
+namespace tutti::python {
+namespace {
+
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+void make(Runner* runner, const Spec& spec, const std::string& worker, const std::string& trace,
+          const Variables& environment) {
+  Options options;
+  options.worker = worker;
+  options.trace = trace;
+  options.environment = environment;
+  new (runner) Runner(spec, std::move(options));
+}
+
+void bind_spec(nb::module_& module) {
+  nb::class_<Spec>(module, "Spec", "A checked description of an ensemble.")
+      .def_prop_ro("yaml", &Spec::yaml, "The description in effect, as YAML; defaults are filled in.")
+      .def("libraries", &Spec::libraries, "The libraries that its members are computed with.");
+  module.def(
+      "load_spec",
+      [](const std::string& file, const std::vector<std::string>& overrides) { return load_spec(file, overrides); },
+      nb::arg("file"), nb::arg("overrides"), "Reads a YAML file.");
+  module.def(
+      "parse_spec",
+      [](const std::string& yaml, const std::vector<std::string>& overrides) { return parse_spec(yaml, overrides); },
+      nb::arg("yaml"), nb::arg("overrides"), "Reads YAML text.");
+}
+
+void bind_runner(nb::module_& module) {
+  nb::class_<Pending>(module, "Pending", "A submitted prediction.")
+      .def("wait", &Pending::wait, nb::arg("timeout").none(), "Waits, and settles the future if it is ready.")
+      .def("stop", &Pending::stop, "Gives the prediction up.");
+  nb::class_<Runner>(module, "Runner", "What tutti.Ensemble drives.", nb::is_weak_referenceable())
+      .def("__init__", &make, nb::arg("spec"), nb::arg("worker"), nb::arg("trace"), nb::arg("environment"))
+      .def("predict", &Runner::predict, nb::arg("samples"), nb::arg("timeout").none())
+      .def(
+          "submit",
+          [](nb::object self, nb::handle samples, nb::object future, std::optional<double> timeout, int priority) {
+            Runner& runner = nb::cast<Runner&>(self);
+            return runner.submit(std::move(self), samples, std::move(future), timeout, priority);
+          },
+          nb::arg("samples"), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority"))
+      .def("close", &Runner::close)
+      .def("wait_until_idle", &Runner::wait_until_idle)
+      .def("status", &Runner::status, nb::arg("memory"))
+      .def("health", &Runner::health)
+      .def_prop_ro("is_closed", &Runner::is_closed)
+      .def_prop_ro("spec", &Runner::spec, nb::rv_policy::copy)
+      .def("inputs", [](const Runner& runner) {
+        std::vector<std::string> names;
+        for (const NamedLayout& input : runner.inputs()) names.push_back(input.name);
+        return names;
+      });
+}
+
+}  // namespace
+}  // namespace tutti::python
+
+NB_MODULE(_core, module) {
+  using namespace tutti::python;
+  ::pthread_atfork(nullptr, nullptr, [] {
+    forget_threads();
+    forget_settler();
+  });
+  module.doc() = "The compiled part of Tutti. Use what `tutti` exports.";
+  translate_errors();
+  bind_spec(module);
+  bind_predictions(module);
+  bind_status(module);
+  bind_runner(module);
+  module.def(
+      "wait_for_threads",
+      [] {
+        stop_settler();
+        wait_for_threads();
+      },
+      "Waits, at the end of the interpreter, for threads that are in this module.");
+  module.attr("torch_version") = TUTTI_TORCH_VERSION;
+}
