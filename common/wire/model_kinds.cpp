@@ -1,5 +1,6 @@
 #include "common/wire/model_kinds.hpp"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -43,6 +44,21 @@ std::optional<Clash> ClipVitModel::clash() const {
   if (output != ClipOutput::logits && !head.empty())
     return Clash{"head", fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(output))};
   return std::nullopt;
+}
+
+std::vector<std::filesystem::path> OpenVinoModel::more_files() const {
+  std::vector<std::filesystem::path> files;
+  std::error_code code;
+  for (const auto& [ending, weights] : {std::pair{".xml", ".bin"}, std::pair{".pdmodel", ".pdiparams"}}) {
+    std::filesystem::path file = path;
+    if (file.extension() == ending && std::filesystem::exists(file.replace_extension(weights), code))
+      files.push_back(std::move(file));
+  }
+  for (std::filesystem::recursive_directory_iterator entry(path, code), end; !code && entry != end;
+       entry.increment(code))
+    if (entry->is_regular_file(code)) files.push_back(entry->path());
+  std::ranges::sort(files);
+  return files;
 }
 
 const std::vector<ModelKind>& every_kind() {
@@ -125,6 +141,12 @@ std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::fi
     else if (std::filesystem::exists(named.path, missing))
       files.emplace_back(named.path);
   }
+  std::visit(
+      [&](const auto& model) {
+        if constexpr (requires { model.more_files(); })
+          for (std::filesystem::path& file : model.more_files()) files.push_back(std::move(file));
+      },
+      kind);
   return files;
 }
 

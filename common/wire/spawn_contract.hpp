@@ -51,6 +51,7 @@ std::vector<std::string> split_fork_request(std::string_view text);
 inline constexpr std::string_view kTorchPlugin = "libtutti-torch.so";
 inline constexpr std::string_view kCudaPlugin = "libtutti-cuda.so";
 inline constexpr std::string_view kOnnxPlugin = "libtutti-onnx.so";
+inline constexpr std::string_view kOpenvinoPlugin = "libtutti-openvino.so";
 /// The folder with the empty libtorch.so that is to be found before LibTorch's own.
 inline constexpr std::string_view kTorchStandIn = "torch-stand-in";
 /// The path of a worker's plugin: in the worker's folder, or in ../lib of it as in a build tree; empty if not found.

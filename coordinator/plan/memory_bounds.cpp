@@ -25,6 +25,7 @@ constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
 // Measured with ONNX Runtime 1.32: 22 MB of each of four workers, with what small networks compute with.
 constexpr std::uint64_t kOnnxWorkerBytes = 20ULL << 20;
+constexpr std::uint64_t kOpenvinoWorkerBytes = 40ULL << 20;  // TODO measure
 // One image of 12 million pixels, its file, and what resizing it for one plane takes.
 constexpr std::uint64_t kDecodingBytes = 45ULL << 20;
 constexpr ImageShape kDecodedImage{3, 3000, 4000};
@@ -37,6 +38,8 @@ std::uint64_t process_bytes(Library library, bool forked) {
       return forked ? kForkedWorkerBytes : kTorchWorkerBytes;
     case Library::onnxruntime:
       return kOnnxWorkerBytes;
+    case Library::openvino:
+      return kOpenvinoWorkerBytes;
   }
   return kPlainWorkerBytes;
 }
