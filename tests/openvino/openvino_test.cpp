@@ -62,9 +62,9 @@ TEST_CASE("an opset that is newer than OpenVINO is computed if its operators are
 
 TEST_CASE("an operator that OpenVINO does not know is named with what else could run it") {
   if (skipped()) return;
-  CHECK(contains(refusal(request_for("unknown_operator")).detail(), "No conversion rule found for operations"));
+  CHECK(contains(refusal(request_for("unknown_operator")).detail(), "NoSuchOperator"));
   CHECK(contains(refusal(request_for("unknown_operator")).hint(), "'kind: onnx'"));
-  CHECK(contains(refusal(request_for("sequence")).detail(), "SequenceMark"));
+  CHECK(contains(refusal(request_for("sequence")).detail(), "Sequence"));
   CHECK_FALSE(contains(refusal(request_for("sequence")).detail(), ".cpp:"));
 }
 

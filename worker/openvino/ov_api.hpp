@@ -1,6 +1,6 @@
 // The part of OpenVINO's C interface that Tutti uses: its functions by their names, and the values that they pass
 // (OpenVINO, "openvino/c/*.h"). Declared here, so that building Tutti needs no OpenVINO and one build fits every
-// version from 2025.0 on.
+// version from 2025.1 on.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ struct PartialShape {
   Dimension* sizes = nullptr;
 };
 
-/// Numbers of the types of values. They moved by one with 2025.0; Library checks them.
+/// Numbers of the types of values. They moved by one with 2025.1; Library checks them.
 enum ElementType : int {
   kBoolean = 1,
   kBf16 = 2,

@@ -28,7 +28,7 @@ const UserLibrary& description() {
 
 [[noreturn]] void refuse(const std::string& version, const std::string& detail) {
   throw Error(ErrorKind::failed, fmt::format("OpenVINO {} does not fit Tutti", version), detail,
-              "use a version from 2025.0 on: pip install --upgrade openvino");
+              "use a version from 2025.1 on: pip install --upgrade openvino");
 }
 
 /// What its exceptions say, without the places in its source.
