@@ -145,6 +145,7 @@ constexpr std::array kKeys{
     SchemaKey{"model", "layers", "widths of the layers; the last is the number of classes", kWholes},
     SchemaKey{"model", "path", "the file or the folder of the model",
               R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})"},
+    SchemaKey{"model", "streams", "parts of a batch that are computed at the same time"},
     SchemaKey{"model", "optimize", "freeze and optimise the module"},
     SchemaKey{"model", "random", "the model draws random numbers on purpose"},
     SchemaKey{"model", "output", "which output of the model is used", kTexts},

@@ -145,8 +145,11 @@ std::string_view kind_of(const fs::path& file) {
   if (ending == ".pt" || ending == ".ts" || ending == ".torchscript") return "torchscript";
   if (ending == ".pt2") return "aoti";
   if (ending == ".onnx") return "onnx";
+  for (const std::string_view of_openvino : {".xml", ".tflite", ".pb", ".pdmodel"})
+    if (ending == of_openvino) return "openvino";
   if (ending == ".npy") return "saved";
   std::error_code ignored;
+  if (fs::exists(file / "saved_model.pb", ignored)) return "openvino";
   return fs::exists(file / "config.json", ignored) ? "clip-vit" : "";
 }
 

@@ -19,6 +19,8 @@ std::string_view name_of(Library library) {
       return "LibTorch";
     case Library::onnxruntime:
       return "ONNX Runtime";
+    case Library::openvino:
+      return "OpenVINO";
     case Library::python:
       return "Python";
     case Library::none:

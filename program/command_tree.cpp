@@ -60,7 +60,7 @@ void add_words_of_models(CLI::App& command, CommandLine& line) {
 
 /// Instead of a YAML file, a command may name the models themselves.
 void add_model_options(CLI::App& command, CommandLine& line) {
-  command.get_option("file")->description("the ensemble's YAML file; or models, *.pt *.pt2 *.onnx, with --images");
+  command.get_option("file")->description("the ensemble's YAML file; or models, *.pt *.pt2 *.onnx *.xml *.tflite *.pb, with --images");
   command.add_option("--images", line.images, "of named models: a folder of pictures, or an .npy file")
       ->type_name("PATH");
   add_words_of_models(command, line);

@@ -65,7 +65,8 @@ void write_out_devices(Tree& root, const std::vector<std::string>& assign) {
 }  // namespace
 
 bool is_model(const fs::path& file) {
-  static constexpr std::array<std::string_view, 5> kEndings{".pt", ".pt2", ".ts", ".torchscript", ".onnx"};
+  static constexpr std::array<std::string_view, 9> kEndings{".pt",  ".pt2",    ".ts", ".torchscript", ".onnx",
+                                                            ".xml", ".tflite", ".pb", ".pdmodel"};
   return std::ranges::find(kEndings, file.extension().string()) != kEndings.end();
 }
 
@@ -112,7 +113,7 @@ std::string description_of_models(CommandLine& line) {
   for (const fs::path& file : files)
     if (!is_model(file))
       throw Error(ErrorKind::usage, fmt::format("'{}' is not the file of a model", file.string()),
-                  "models are called *.pt, *.pt2 or *.onnx",
+                  "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel",
                   "for other models, write a description (docs/configuration.md), or let 'glob' find them in one");
   std::error_code ignored;
   for (const fs::path& file : files)
@@ -162,7 +163,7 @@ void refuse_options_of_models(const CommandLine& line) {
     if (given)
       throw Error(ErrorKind::usage, fmt::format("{} is for models that the command line names", name),
                   description ? fmt::format("'{}' is a description, which says it itself", line.file.string())
-                              : fmt::format("'{}' is not the file of a model: they are called *.pt, *.pt2 or *.onnx",
+                              : fmt::format("'{}' is not the file of a model: they are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel",
                                             line.file.string()),
                   description ? "change a key of it: input.path=photos, combine.rule=vote" : "");
 }

@@ -12,7 +12,8 @@
 
 namespace tutti::program {
 
-/// Whether a file is called as models are whose ending tells the kind: .pt, .pt2, .onnx.
+/// Whether a file is called as models are whose ending tells the kind: .pt, .pt2, .onnx, and the
+/// others that OpenVINO reads.
 bool is_model(const std::filesystem::path& file);
 
 /// Whether the command line names models instead of a description.

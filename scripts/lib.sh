@@ -398,6 +398,8 @@ set_up_test_python() {
   export TUTTI_PYTHON=$folder/bin/python
   local onnxruntime=("$folder"/venv/lib/python3*/site-packages/onnxruntime)
   export TUTTI_ONNXRUNTIME=${TUTTI_ONNXRUNTIME:-${onnxruntime[0]}}
+  local openvino=("$folder"/venv/lib/python3*/site-packages/openvino)
+  export TUTTI_OPENVINO=${TUTTI_OPENVINO:-${openvino[0]}}
 }
 
 # --- All of it ----------------------------------------------------------------------------------------------------

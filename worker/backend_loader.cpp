@@ -44,7 +44,7 @@ const Backend& open_backend(std::string_view file, std::string_view needed_for, 
   const fs::path path = find_plugin(program_folder(), file);
   if (path.empty())
     throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
-  if (file != kOnnxPlugin) open_libtorch(file == kCudaPlugin);
+  if (file == kTorchPlugin || file == kCudaPlugin) open_libtorch(file == kCudaPlugin);
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (plugin == nullptr) refuse_library(fmt::format("cannot open {}", path.lexically_normal().string()));
   const auto entry = reinterpret_cast<BackendEntry>(::dlsym(plugin, "tutti_backend"));
@@ -83,6 +83,7 @@ void preload_backend(bool cuda) { open_torch_backend(cuda, "a member of LibTorch
 
 namespace {
 
+constexpr const char* kInstallAgain = "install Tutti again: the file belongs next to its worker";
 PythonModels g_python_models = nullptr;  // set once, before the worker begins
 
 LoadedModel load_plain(const MemberRequest& request) {
@@ -94,7 +95,9 @@ LoadedModel load_plain(const MemberRequest& request) {
     case Library::none:
       break;
     case Library::onnxruntime:
-      return made_by(open_backend(kOnnxPlugin, needed_for, "install Tutti again: the file belongs next to its worker"));
+      return made_by(open_backend(kOnnxPlugin, needed_for, kInstallAgain));
+    case Library::openvino:
+      return made_by(open_backend(kOpenvinoPlugin, needed_for, kInstallAgain));
     case Library::torch:
       return made_by(open_torch_backend(request.cuda, needed_for));
     case Library::python:

@@ -1,5 +1,6 @@
 #include "common/wire/model_kinds.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -37,15 +38,6 @@ void for_each_text(const json::value& value, const std::function<void(std::strin
     for (const auto& entry : value.get_object()) for_each_text(entry.value(), use);
 }
 
-void add_python_files(const PythonModel& model, std::vector<std::filesystem::path>& files) {
-  namespace fs = std::filesystem;
-  if (const fs::path module = model.file(); !module.empty() && !model.is_file()) files.push_back(module);
-  for_each_text(parse_json(model.arguments.json, "the arguments"), [&](const std::string& text) {
-    std::error_code no_path;  // a text may be anything
-    if (!text.empty() && fs::is_regular_file(text, no_path)) files.emplace_back(text);
-  });
-}
-
 template <class Text, class Kind>
 Text* folder_in(Kind& kind) {
   Text* folder = nullptr;
@@ -64,6 +56,21 @@ std::optional<Clash> ClipVitModel::clash() const {
   if (output != ClipOutput::logits && !head.empty())
     return Clash{"head", fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(output))};
   return std::nullopt;
+}
+
+std::vector<std::filesystem::path> OpenVinoModel::more_files() const {
+  std::vector<std::filesystem::path> files;
+  std::error_code code;
+  for (const auto& [ending, weights] : {std::pair{".xml", ".bin"}, std::pair{".pdmodel", ".pdiparams"}}) {
+    std::filesystem::path file = path;
+    if (file.extension() == ending && std::filesystem::exists(file.replace_extension(weights), code))
+      files.push_back(std::move(file));
+  }
+  for (std::filesystem::recursive_directory_iterator entry(path, code), end; !code && entry != end;
+       entry.increment(code))
+    if (entry->is_regular_file(code)) files.push_back(entry->path());
+  std::ranges::sort(files);
+  return files;
 }
 
 const std::vector<ModelKind>& every_kind() {
@@ -150,6 +157,17 @@ std::vector<std::string> entries_of(const ModelKind& kind) {
 std::string* folder_of(ModelKind& kind) { return folder_in<std::string>(kind); }
 const std::string* folder_of(const ModelKind& kind) { return folder_in<const std::string>(kind); }
 
+std::vector<std::filesystem::path> PythonModel::more_files() const {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files;
+  if (const fs::path module = file(); !module.empty() && !is_file()) files.push_back(module);
+  for_each_text(parse_json(arguments.json, "the arguments"), [&](const std::string& text) {
+    std::error_code no_path;  // a text may be anything
+    if (!text.empty() && fs::is_regular_file(text, no_path)) files.emplace_back(text);
+  });
+  return files;
+}
+
 std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights) {
   std::vector<std::filesystem::path> files;
   std::error_code missing;
@@ -159,7 +177,12 @@ std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::fi
     else if (std::filesystem::exists(named.path, missing))
       files.emplace_back(named.path);
   }
-  if (const auto* python = std::get_if<PythonModel>(&kind)) add_python_files(*python, files);
+  std::visit(
+      [&](const auto& model) {
+        if constexpr (requires { model.more_files(); })
+          for (std::filesystem::path& file : model.more_files()) files.push_back(std::move(file));
+      },
+      kind);
   return files;
 }
 

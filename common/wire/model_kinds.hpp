@@ -10,6 +10,7 @@
 //                            it is written there; `kind` and `weights` are not among them
 //   clash()                  optional: what is wrong with fields that are right one by one
 //   values_per_image(seen)   optional, for the memory bounds: see values_per_image() below
+//   more_files()             optional: the files that belong to the one that `path` names
 #pragma once
 
 #include <algorithm>
@@ -57,7 +58,7 @@ struct FixedOutput {
 enum class Takes : std::uint8_t { image, numbers, any, nothing };
 
 /// What computes it.
-enum class Library : std::uint8_t { none, torch, onnxruntime, python };
+enum class Library : std::uint8_t { none, torch, onnxruntime, openvino, python };
 
 struct KindFacts {
   std::string_view name;
@@ -188,6 +189,25 @@ struct OnnxFileModel {
   }
 };
 
+/// Any model of a format that OpenVINO reads.
+struct OpenVinoModel {
+  std::string path;                    ///< a file, or the folder of a SavedModel
+  std::vector<std::string> entries{};  ///< as of an OnnxFileModel
+  std::uint32_t streams = 1;           ///< parts of a batch that are computed at the same time
+  friend bool operator==(const OpenVinoModel&, const OpenVinoModel&) = default;
+
+  static KindFacts facts() {
+    return {.name = "openvino", .weights = WeightsFrom::package, .library = Library::openvino};
+  }
+  static void fields(auto& self, auto&& field) {
+    field("path", self.path, form::Path{"the file of the model, such as .onnx or .xml"});
+    field("output", self.entries, form::Texts{1});
+    field("streams", self.streams, form::Whole{1, 256});
+  }
+  /// The weights of an .xml or a .pdmodel next to it; all of a SavedModel. Sorted; only those that are there.
+  std::vector<std::filesystem::path> more_files() const;
+};
+
 /// Whatever a Python function makes: its worker is a process of that Python.
 struct PythonModel {
   std::string factory;      ///< "my_models:make" or "folder/my_models.py:make"
@@ -214,6 +234,8 @@ struct PythonModel {
   /// The file of the module if it is one that the description names, or is in `folder`; whether it exists or not.
   /// Empty: the module may be anywhere in Python's path.
   std::filesystem::path file() const;
+  /// The file of its module, and those that its arguments name; only those that are there.
+  std::vector<std::filesystem::path> more_files() const;
 };
 
 /// The vision tower of CLIP, from a folder as Hugging Face writes it.
@@ -292,7 +314,7 @@ struct FakeModel {
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 /// The order is that in which messages list the kinds.
-using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, PythonModel,
+using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, OpenVinoModel, PythonModel,
                                ClipVitModel, SavedModel, FakeModel>;
 
 /// One model of each kind, with the defaults of its fields.
@@ -356,8 +378,7 @@ std::string* folder_of(ModelKind& kind);
 const std::string* folder_of(const ModelKind& kind);
 
 /// The files that count of what paths_of() names: of a folder, config.json and, where `weights` names no others, all
-/// .safetensors, sorted. Of a Python model the file of its factory, and those that its arguments name. What is not there
-/// is left out.
+/// .safetensors, sorted; and more_files() of the kind. What is not there is left out.
 std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights);
 
 }  // namespace tutti

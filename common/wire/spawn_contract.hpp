@@ -52,6 +52,7 @@ std::vector<std::string> split_fork_request(std::string_view text);
 inline constexpr std::string_view kTorchPlugin = "libtutti-torch.so";
 inline constexpr std::string_view kCudaPlugin = "libtutti-cuda.so";
 inline constexpr std::string_view kOnnxPlugin = "libtutti-onnx.so";
+inline constexpr std::string_view kOpenvinoPlugin = "libtutti-openvino.so";
 /// Not a backend that a worker opens: a Python interpreter does, and becomes the worker.
 inline constexpr std::string_view kPythonLibrary = "libtutti-python.so";
 /// The script that an interpreter runs for this, in a folder of modules for it.

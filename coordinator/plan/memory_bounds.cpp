@@ -25,6 +25,8 @@ constexpr std::uint64_t kForkedWorkerBytes = 40ULL << 20;
 constexpr std::uint64_t kForkServerBytes = 100ULL << 20;
 // Measured with ONNX Runtime 1.32: 22 MB of each of four workers, with what small networks compute with.
 constexpr std::uint64_t kOnnxWorkerBytes = 20ULL << 20;
+// Measured with OpenVINO 2026.4: 30 MB of each of four such workers.
+constexpr std::uint64_t kOpenvinoWorkerBytes = 28ULL << 20;
 // Measured with CPython 3.11 and NumPy 2.4, 21 MiB of each of two workers: a factory's libraries come on top.
 constexpr std::uint64_t kPythonWorkerBytes = 20ULL << 20;
 // One image of 12 million pixels, its file, and what resizing it for one plane takes.
@@ -39,6 +41,8 @@ std::uint64_t process_bytes(Library library, bool forked) {
       return forked ? kForkedWorkerBytes : kTorchWorkerBytes;
     case Library::onnxruntime:
       return kOnnxWorkerBytes;
+    case Library::openvino:
+      return kOpenvinoWorkerBytes;
     case Library::python:
       return kPythonWorkerBytes;
   }

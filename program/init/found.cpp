@@ -55,12 +55,26 @@ bool has_config(const fs::path& folder) {
 
 bool holds_weights(const fs::path& file) { return file.extension() == ".safetensors"; }
 
+/// Of TensorFlow.
+bool is_saved_model(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(folder / "saved_model.pb", ignored);
+}
+
+/// Files of other things end in .xml, too; OpenVINO's have their weights next to them.
+bool is_other_xml(const fs::path& file) {
+  std::error_code ignored;
+  return file.extension() == ".xml" && !fs::exists(fs::path(file).replace_extension(".bin"), ignored);
+}
+
 bool may_be_model(const fs::path& file) {
-  return is_folder(file) ? has_config(file) : is_model(file) || holds_weights(file);
+  if (is_folder(file)) return has_config(file) || is_saved_model(file);
+  return (is_model(file) && !is_other_xml(file)) || holds_weights(file);
 }
 
 /// Of a folder; if it has none itself, of its folders.
 std::vector<fs::path> models_in(const fs::path& folder) {
+  if (is_saved_model(folder)) return {folder};
   if (has_config(folder)) {
     std::error_code ignored;
     // The files of an exporter may have their configuration next to them.
@@ -154,7 +168,7 @@ std::optional<FoundModel> model_in(const config::FileMember& member, Processors&
       return native;
     }
     FoundModel found{.name = member.name, .file = file, .model = model_of(member)};
-    if (is_folder(file)) {
+    if (is_folder(file) && !is_saved_model(file)) {
       const merge::ClipConfig config = merge::read_clip_config(file);
       found.prepares_itself = config::processor_input(file).has_value();
       found.side = static_cast<std::uint32_t>(config.image);
@@ -262,7 +276,7 @@ Found look_at(const std::vector<fs::path>& places) {
       images.push_back(place);
     else
       throw Error(ErrorKind::usage, fmt::format("'{}' is neither a model nor images", place.string()),
-                  "models are called *.pt, *.pt2, *.onnx or *.safetensors; images are a folder of pictures or an .npy "
+                  "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb, *.pdmodel or *.safetensors; images are a folder of pictures or an .npy "
                   "file",
                   "leave it out; for other data, write the description by hand (docs/configuration.md)");
   }
@@ -280,7 +294,7 @@ Found look_at(const std::vector<fs::path>& places) {
   leave_out_towers(found);
   if (found.models.empty())
     throw Error(ErrorKind::usage, "there are no models", fmt::format("{}", fmt::join(found.problems, " ")),
-                "models are called *.pt, *.pt2, *.onnx or *.safetensors, or are folders of CLIP: tutti init models "
+                "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb, *.pdmodel or *.safetensors, or are folders of CLIP or of TensorFlow: tutti init models "
                 "photos");
   found.class_file = file_of_classes(found);
   return found;

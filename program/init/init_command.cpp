@@ -36,7 +36,8 @@ std::vector<std::string> devices_for(const std::vector<FoundModel>& models, cons
   std::vector<std::string> devices;
   std::size_t next = 0;
   for (const FoundModel& model : models) {
-    const bool on_gpu = uses_gpus(machine) && !model.model.find("kind")->is_word("onnx");
+    const config::Tree& kind = *model.model.find("kind");
+    const bool on_gpu = uses_gpus(machine) && !kind.is_word("onnx") && !kind.is_word("openvino");
     devices.push_back(on_gpu ? fmt::format("cuda:{}", machine.gpus[next++ % machine.gpus.size()].index) : "cpu");
   }
   return devices;

@@ -256,18 +256,18 @@ TEST_CASE("a model needs a known kind") {
   CHECK(problem("members: [{name: a, model: small-cnn}]") ==
         "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
   CHECK(model_problem("classes: 3") ==
-        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, python, clip-vit, saved or fake");
+        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake");
   CHECK(model_problem("kind: smal-cnn") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, python, clip-vit, saved or fake, not 'smal-cnn'; did you mean "
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not 'smal-cnn'; did you mean "
         "'small-cnn'?");
   CHECK(model_problem("kind: [fake]") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, python, clip-vit, saved or fake, not a list");
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not a list");
 }
 
 TEST_CASE("keys of another kind of model are refused with the kinds that have them") {
   CHECK(model_problem("kind: small-cnn, layers: [3]") == "'layers' belongs to mlp, not to small-cnn");
   CHECK(model_problem("kind: small-cnn, path: x.pt") ==
-        "'path' belongs to torchscript, aoti, onnx or clip-vit, not to small-cnn");
+        "'path' belongs to torchscript, aoti, onnx, openvino or clip-vit, not to small-cnn");
   CHECK(model_problem("kind: mlp, layers: [3], classes: 3") == "'classes' belongs to small-cnn or fake, not to mlp");
   CHECK(model_problem("kind: mlp, layers: [3], delay_us: 3") == "'delay_us' belongs to fake, not to mlp");
   CHECK(model_problem("kind: fake, optimize: on") == "'optimize' belongs to torchscript, not to fake");

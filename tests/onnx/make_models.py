@@ -52,6 +52,25 @@ save("double", dense("d") + [helper.make_node("Cast", ["d"], ["y"], to=T.DOUBLE)
 save("classes", dense("d") + [helper.make_node("ArgMax", ["d"], ["y"], axis=1, keepdims=0)],
      [IMAGES], [value("y", "n", of=T.INT64)], WEIGHTS)
 save("softmax", dense("d") + [helper.make_node("Softmax", ["d"], ["y"], axis=1)], [IMAGES], [value("y", "n", CLASSES)], WEIGHTS)
+def drawn(name, *shape):
+    """Weights whose products have to be rounded."""
+    return numpy_helper.from_array(np.random.default_rng(len(name)).uniform(-1, 1, shape).astype("f4") / 3, name)
+
+
+save("network", [helper.make_node("Conv", ["x", "c1", "c1b"], ["h"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["h"], ["r"]),
+                 helper.make_node("Conv", ["r", "c2", "c2b"], ["g"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["g"], ["s"]),
+                 helper.make_node("MaxPool", ["s"], ["p"], kernel_shape=[2, 2]), helper.make_node("Flatten", ["p"], ["f"]),
+                 helper.make_node("Gemm", ["f", "d", "db"], ["y"])],
+     [IMAGES], [value("y", "n", CLASSES)],
+     [drawn("c1", 16, 3, 3, 3), drawn("c1b", 16), drawn("c2", 16, 16, 3, 3), drawn("c2b", 16), drawn("d", 16, CLASSES),
+      drawn("db", CLASSES)])
+save("int8", [helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q"]), helper.make_node("DequantizeLinear", ["q", "xs", "xz"], ["u"]),
+              helper.make_node("DequantizeLinear", ["wq", "ws", "wz"], ["w"]), helper.make_node("Flatten", ["u"], ["f"]),
+              helper.make_node("Gemm", ["f", "w", "b"], ["y"])],
+     [IMAGES], [value("y", "n", CLASSES)],
+     [numpy_helper.from_array(np.array(1 / 32, "f4"), "xs"), numpy_helper.from_array(np.array(0, "u1"), "xz"),
+      numpy_helper.from_array((numpy_helper.to_array(WEIGHTS[0]) * 16).astype("i1"), "wq"),
+      numpy_helper.from_array(np.array(1 / 16, "f4"), "ws"), numpy_helper.from_array(np.array(0, "i1"), "wz"), WEIGHTS[1]])
 save("flat", [helper.make_node("Reshape", ["x", "s"], ["y"])], [IMAGES], [value("y", "m")],
      [numpy_helper.from_array(np.array([-1], "i8"), "s")])
 save("sequence", [helper.make_node("SplitToSequence", ["x"], ["y"], axis=1)], [IMAGES],

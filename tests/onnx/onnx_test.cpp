@@ -1,246 +1,29 @@
-// Members of kind `onnx`, in this process: what they compute, what they refuse. The models are those of
-// make_models.py.
+// Members of kind `onnx`, in this process: the backend of tests/graph, and what is particular to ONNX Runtime.
 #include "worker/onnx/onnx_model.hpp"
 
 #include <doctest/doctest.h>
 
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <string>
-#include <vector>
-
-#include "tests/common/error_of.hpp"
-#include "tests/common/temporary_folder.hpp"
+#include "tests/graph/graph_backend.hpp"
 #include "worker/onnx/ort_library.hpp"
-#include "worker/warm_up.hpp"
 
 namespace tutti::test {
+
+const GraphBackend kBackend{"ONNX Runtime", [] { worker::ort::Library::get(); },
+                            [](const std::string& path, const std::vector<std::string>& entries) {
+                              return ModelKind(OnnxFileModel{path, entries});
+                            },
+                            worker::make_onnx_model};
+
 namespace {
 
-using worker::make_onnx_model;
-using worker::Model;
-using worker::Samples;
-
-const TensorLayout kImage{Dtype::float32, {3, 2, 2}};
-
-/// Whether there is an ONNX Runtime; says so if not.
-bool skipped() {
-  if (!error_of([] { worker::ort::Library::get(); })) return false;
-  std::puts("SKIPPED: no ONNX Runtime was found");
-  return true;
-}
-
-std::string file(const std::string& name) { return std::string(TUTTI_ONNX_DATA) + "/" + name + ".onnx"; }
-
-MemberRequest request_for(const std::string& name, const std::string& output = {}) {
-  MemberRequest request;
-  request.name = "m0";
-  request.model = OnnxFileModel{file(name), output.empty() ? std::vector<std::string>() : std::vector{output}};
-  request.takes = {TakenTensor::unchanged(kImage)};
-  request.batch_images = 4;
-  request.over = OutputKind::logits;
-  return request;
-}
-
-/// `count` images whose values are 0, 1/8, 2/8, ...
-std::vector<float> images(std::size_t count) {
-  std::vector<float> values(count * kImage.elements());
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 8;
-  return values;
-}
-
-/// What the model predicts, after the warm-up that a worker does.
-std::vector<float> predictions(const MemberRequest& request, const Samples& samples, std::uint32_t count) {
-  const std::unique_ptr<Model> model = make_onnx_model(request);
-  model->probe(samples, count);
-  std::vector<float> output(count * elements_of(model->output()));
-  model->predict(samples, count, output);
-  return output;
-}
-
-std::vector<float> predictions(const MemberRequest& request, std::uint32_t count) {
-  return predictions(request, images(count).data(), count);
-}
-
-std::vector<std::string> notes_of(const MemberRequest& request, std::uint32_t count = 4) {
-  const std::unique_ptr<Model> model = make_onnx_model(request);
-  model->probe(images(count).data(), count);
-  return model->notes();
-}
-
-Error refusal(const MemberRequest& request, std::uint32_t count = 4) {
-  const auto error = error_of([&] { predictions(request, count); });
-  REQUIRE(error);
-  return *error;
-}
-
-using Floats = std::vector<float>;
-
-// By NumPy: x @ w + b.
-const Floats kDense{0.1484375F, 1.453125F, -2.4296875F, -0.7890625F, 4.078125F, -10.4921875F};
-
-TEST_CASE("an ONNX model computes what its operators say") {
+TEST_CASE("an output that is a sequence is refused") {
   if (skipped()) return;
-  CHECK(predictions(request_for("dense"), 2) == kDense);
-  const std::unique_ptr<Model> model = make_onnx_model(request_for("dense"));
-  model->probe(images(2).data(), 2);
-  CHECK(model->output() == Dims{3});
-  CHECK(model->notes().empty());
-}
-
-TEST_CASE("an ONNX model outputs masks and the softmax goes along their classes") {
-  if (skipped()) return;
-  MemberRequest request = request_for("mask");
-  const std::unique_ptr<Model> model = make_onnx_model(request);
-  model->probe(images(1).data(), 1);
-  CHECK(model->output() == Dims{2, 2, 2});
-  request.over = OutputKind::probabilities;
-  const Floats shares = predictions(request, 1);
-  for (std::size_t place = 0; place < 4; ++place) CHECK(shares[place] + shares[4 + place] == doctest::Approx(1));
-  // By NumPy: the first place has the logits -0.75 and -0.71875.
-  CHECK(shares[0] == doctest::Approx(1 / (1 + std::exp(0.75 - 0.71875))));
-}
-
-TEST_CASE("an ONNX model with a fixed batch computes any number of images") {
-  if (skipped()) return;
-  for (const std::uint32_t count : {1U, 2U, 4U, 7U, 9U})
-    CHECK(predictions(request_for("fixed"), count) == predictions(request_for("dense"), count));
-  CHECK(notes_of(request_for("fixed")).empty());
-  MemberRequest odd = request_for("fixed");
-  odd.batch_images = 6;
-  REQUIRE(notes_of(odd).size() == 1);
-  CHECK(contains(notes_of(odd)[0], "it computes 4 images at a time"));
-}
-
-TEST_CASE("images are turned for an ONNX model whose channels come last") {
-  if (skipped()) return;
-  const Floats straight = images(2);
-  Floats turned(straight.size());
-  for (std::size_t i = 0; i < 2; ++i)
-    for (std::size_t c = 0; c < 3; ++c)
-      for (std::size_t p = 0; p < 4; ++p) turned[i * 12 + p * 3 + c] = straight[i * 12 + c * 4 + p];
-  CHECK(predictions(request_for("channels_last"), 2) == predictions(request_for("dense"), turned.data(), 2));
-}
-
-TEST_CASE("an ONNX model takes several tensors by name or by place") {
-  if (skipped()) return;
-  const Floats pictures = images(2);
-  const std::vector<std::int64_t> table{1, 2, 3, 40, 50, 60};
-  const TensorLayout numbers{Dtype::int64, {3}};
-  MemberRequest request = request_for("two_inputs");
-  request.takes.push_back(TakenTensor::unchanged(numbers, 1));
-  Floats expected = kDense;
-  for (std::size_t i = 0; i < 6; ++i) expected[i] += static_cast<float>(table[i]);
-  const auto* const first = reinterpret_cast<const std::byte*>(pictures.data());
-  const auto* const second = reinterpret_cast<const std::byte*>(table.data());
-  CHECK(predictions(request, Samples(std::vector{first, second}), 2) == expected);
-  std::swap(request.takes[0], request.takes[1]);
-  request.takes[0].as = "t";
-  request.takes[1].as = "x";
-  CHECK(predictions(request, Samples(std::vector{second, first}), 2) == expected);
-  request.takes[0].as = "u";
-  const Error error = refusal(request);
-  CHECK(contains(error.message(), "has no input 'u'"));
-  CHECK(error.detail() == "'x' (float32 [?, 3, 2, 2]), 't' (int64 [?, 3])");
-}
-
-TEST_CASE("of several outputs of an ONNX model one is named") {
-  if (skipped()) return;
-  Floats minus = kDense;
-  for (float& value : minus) value = -value;
-  CHECK(predictions(request_for("two_outputs", "minus"), 2) == minus);
-  CHECK(contains(refusal(request_for("two_outputs")).message(), "has 2 outputs"));
-  CHECK(refusal(request_for("two_outputs")).hint() == "name the one to use with 'output' in 'model'");
-  CHECK(contains(refusal(request_for("dense", "z")).message(), "has no output 'z'"));
-}
-
-TEST_CASE("other floating types that an ONNX model outputs become float32 with a note") {
-  if (skipped()) return;
-  CHECK(predictions(request_for("double"), 2) == kDense);
-  CHECK(notes_of(request_for("double")) ==
-        std::vector<std::string>{"its outputs are float64, and are converted to float32"});
-  const Floats half = predictions(request_for("half"), 2);
-  for (std::size_t i = 0; i < half.size(); ++i) CHECK(half[i] == doctest::Approx(kDense[i]).epsilon(1e-3));
-}
-
-TEST_CASE("an ONNX model takes images of several sizes if it is exported so") {
-  if (skipped()) return;
-  MemberRequest request = request_for("any_size");
-  const std::unique_ptr<Model> model = make_onnx_model(request);
-  model->probe(images(1).data(), 1);
-  model->expect_images({3, 4, 1});
-  model->probe(images(1).data(), 1);
-  CHECK(model->output() == Dims{3});
-  const std::unique_ptr<Model> rigid = make_onnx_model(request_for("dense"));
-  const auto error = error_of([&] { rigid->expect_images({3, 4, 4}); });
-  REQUIRE(error);
-  CHECK(contains(error->message(), "does not take float32 [3x4x4]"));
-}
-
-TEST_CASE("outputs of an ONNX model that are no scores are refused") {
-  if (skipped()) return;
-  CHECK(contains(refusal(request_for("classes")).hint(), "not the numbers of classes"));
-  CHECK(contains(refusal(request_for("flat")).hint(), "keep the axis of the samples as the first"));
   CHECK(contains(refusal(request_for("sequence")).message(), "outputs something that is no tensor"));
-  MemberRequest request = request_for("dense");
-  request.output = request.over = OutputKind::probabilities;
-  CHECK(contains(refusal(request).message(), "they do not sum to 1"));
 }
 
-TEST_CASE("a second softmax after that of an ONNX model is noted") {
+TEST_CASE("an opset that ONNX Runtime does not know is named") {
   if (skipped()) return;
-  MemberRequest request = request_for("softmax");
-  request.over = OutputKind::probabilities;
-  REQUIRE(notes_of(request).size() == 1);
-  CHECK(contains(notes_of(request)[0], "get a second softmax"));
-  request.output = OutputKind::probabilities;
-  CHECK(notes_of(request).empty());
-}
-
-TEST_CASE("samples that an ONNX model does not take are refused with what it takes") {
-  if (skipped()) return;
-  MemberRequest request = request_for("dense");
-  request.takes = {TakenTensor::unchanged({Dtype::float32, {3, 4, 4}})};
-  CHECK(contains(refusal(request, 1).message(), "does not take float32 [3x4x4]"));
-  CHECK(refusal(request, 1).detail() == "its input 'x' is float32 [?, 3, 2, 2]");
-  CHECK(contains(refusal(request, 1).hint(), "set 'resize' and 'crop'"));
-  request.takes = {TakenTensor::unchanged({Dtype::uint8, {3, 2, 2}})};
-  CHECK(contains(refusal(request, 1).hint(), "give it samples of that type"));
-  request = request_for("two_inputs");
-  CHECK(contains(refusal(request, 1).message(), "needs its input 't'"));
-  request = request_for("dense");
-  request.takes.push_back(TakenTensor::unchanged(kImage, 1));
-  CHECK(contains(refusal(request, 1).message(), "takes 1 input, and the member gives 2 tensors"));
-}
-
-TEST_CASE("files that ONNX Runtime cannot load are named with its reason") {
-  if (skipped()) return;
-  CHECK(contains(refusal(request_for("unknown_operator")).detail(), "NoSuchOperator"));
   CHECK(contains(refusal(request_for("future_opset")).detail(), "999"));
-  CHECK(contains(refusal(request_for("external")).detail(), "external.weights"));
-  CHECK(contains(refusal(request_for("external")).hint(), "belongs into the folder of the model"));
-  CHECK(contains(refusal(request_for("nothing")).message(), "there is no file"));
-  const TemporaryFolder folder;
-  MemberRequest request = request_for("dense");
-  const std::string path = (folder / "m.onnx").string();
-  request.model = OnnxFileModel{path};
-  std::ofstream(path) << "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n";
-  CHECK(contains(refusal(request).what(), "Git LFS pointer"));
-  std::filesystem::remove(path);
-  std::filesystem::copy(file("dense"), path);
-  std::filesystem::resize_file(path, 100);
-  CHECK(contains(refusal(request).message(), "cannot load"));
-}
-
-TEST_CASE("an ONNX member on CUDA is refused") {
-  MemberRequest request = request_for("dense");
-  request.cuda = true;
-  const auto error = error_of([&] { make_onnx_model(request); });
-  REQUIRE(error);
-  CHECK(error->hint() == "assign the member to cpu");
 }
 
 }  // namespace

@@ -93,6 +93,17 @@ TEST_CASE("models and pictures are found in the order in which they are named or
   CHECK(finds.look({"folds", "photos"}).models[1].name == "2-model");
 }
 
+TEST_CASE("models of OpenVINO are found and other files that end in .xml are not") {
+  const Finds finds;
+  for (const char* name : {"ir/net.xml", "ir/net.bin", "ir/annotation.xml", "tf/first/saved_model.pb"}) finds.put(name);
+  const Found found = finds.look({"ir", "tf", "photos"});
+  REQUIRE(found.models.size() == 2);
+  for (const auto& model : found.models) CHECK(model.model.find("kind")->scalar == "openvino");
+  CHECK(found.models[0].name == "net");
+  CHECK(found.models[1].name == "first");
+  CHECK(finds.look({"tf/first", "photos"}).models.size() == 1);
+}
+
 TEST_CASE("places without models or images or with too many images are refused with what to do") {
   const Finds finds;
   finds.put("more/3.png");

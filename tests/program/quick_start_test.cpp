@@ -54,6 +54,15 @@ TEST_CASE("models on the command line stand for a description that can be read")
   CHECK(spec.batch_images == 4);
 }
 
+TEST_CASE("files of OpenVINO's formats on the command line are its members") {
+  const Place place;
+  for (const char* name : {"d.xml", "e.tflite", "f.pb", "g.pdmodel"}) std::ofstream(place / name).put('x');
+  CommandLine line = place.line("d.xml", {"e.tflite", "f.pb", "g.pdmodel"});
+  const auto spec = config::load_text(program::description_of_models(line), "test");
+  REQUIRE(spec.members.size() == 4);
+  for (const config::MemberSpec& member : spec.members) CHECK(std::holds_alternative<OpenVinoModel>(member.model.kind));
+}
+
 TEST_CASE("devices of the command line are part of the description") {
   const Place place;
   CommandLine line = place.line("a.pt", {"b.onnx", "c.pt2", "assignment=[cpu:1, -1, null]"});
@@ -107,7 +116,7 @@ TEST_CASE("options for models are refused beside a description") {
         "--images is for models that the command line names");
   line.file = "x.txt";
   CHECK(error_of([&] { program::refuse_options_of_models(line); })->detail() ==
-        "'x.txt' is not the file of a model: they are called *.pt, *.pt2 or *.onnx");
+        "'x.txt' is not the file of a model: they are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel");
 }
 
 TEST_CASE("a description is saved only where there is no file") {

@@ -1,12 +1,14 @@
 #include "worker/onnx/onnx_session.hpp"
 
 #include <array>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "common/values.hpp"
+#include "worker/onnx/ort_library.hpp"
 
 namespace tutti::worker::ort {
 namespace {
@@ -15,6 +17,13 @@ constexpr std::array kTypes{std::pair{kFloat, Dtype::float32},     std::pair{kFl
                             std::pair{kBfloat16, Dtype::bfloat16}, std::pair{kUint8, Dtype::uint8},
                             std::pair{kInt32, Dtype::int32},       std::pair{kInt64, Dtype::int64},
                             std::pair{kBool, Dtype::boolean}};
+
+std::string type_text(int type) {
+  if (type == kDouble) return "float64";
+  for (const auto& [known, dtype] : kTypes)
+    if (known == type) return std::string(to_name(dtype));
+  return fmt::format("type {}", type);
+}
 
 /// One per process: the library wants it so, and it lives as long.
 Handle environment() {
@@ -47,90 +56,100 @@ int type_in(const Library& library, Handle info) {
   return type;
 }
 
+/// The calls are computed in start().
+class OrtSession final : public GraphSession {
+ public:
+  OrtSession(const std::string& path, std::uint32_t threads)
+      : memory_(library_.make<CreateCpuMemoryInfo>(kDeviceAllocator, kDefaultMemory)),
+        session_(load(library_, path, threads)) {
+    std::vector<int> output_types;
+    inputs_ = ports(true, input_types_);
+    outputs_ = ports(false, output_types);
+    for (const Port& input : inputs_) input_names_.push_back(input.name.c_str());
+  }
+
+  const std::vector<Port>& inputs() const override { return inputs_; }
+  const std::vector<Port>& outputs() const override { return outputs_; }
+
+  void start(std::uint32_t, std::span<const Fed> inputs, std::size_t output, const Into* into) override {
+    std::vector<Value> values;
+    std::vector<Handle> handles;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      values.push_back(tensor(inputs[i].data, inputs[i].bytes, inputs[i].sizes, input_types_[i]));
+      handles.push_back(values.back().get());
+    }
+    into_ = into != nullptr;
+    made_ = into_ ? tensor(into->values.data(), into->values.size_bytes(), into->sizes, kFloat) : Value();
+    Handle result = made_.get();
+    const char* const wanted = outputs_[output].name.c_str();
+    library_.call<Run>(session_.get(), nullptr, input_names_.data(), handles.data(), handles.size(), &wanted, 1,
+                       &result);
+    if (!into_) made_ = Value(result);
+  }
+
+  Made finish(std::uint32_t) override {
+    if (into_) return {};
+    Made made;
+    const Owned<ReleaseTensorTypeAndShapeInfo> info(library_.make<GetTensorTypeAndShape>(made_.get()));
+    made.type = type_text(type_in(library_, info.get()));
+    made.sizes = sizes_in(library_, info.get());
+    void* data = nullptr;
+    library_.call<GetTensorMutableData>(made_.get(), &data);
+    made.data = data;
+    return made;
+  }
+
+ private:
+  std::vector<Port> ports(bool of_inputs, std::vector<int>& types) const {
+    const Handle allocator = library_.make<GetAllocatorWithDefaultOptions>();
+    std::size_t count = 0;
+    if (of_inputs)
+      library_.call<SessionGetInputCount>(session_.get(), &count);
+    else
+      library_.call<SessionGetOutputCount>(session_.get(), &count);
+    std::vector<Port> ports;
+    for (std::size_t i = 0; i < count; ++i) {
+      char* name = nullptr;
+      if (of_inputs)
+        library_.call<SessionGetInputName>(session_.get(), i, allocator, &name);
+      else
+        library_.call<SessionGetOutputName>(session_.get(), i, allocator, &name);
+      Port port{name, {}, {}};
+      library_.call<AllocatorFree>(allocator, name);
+      const Owned<ReleaseTypeInfo> info(of_inputs ? library_.make<SessionGetInputTypeInfo>(session_.get(), i)
+                                                  : library_.make<SessionGetOutputTypeInfo>(session_.get(), i));
+      const Handle tensor = library_.make<CastTypeInfoToTensorInfo>(info.get());
+      types.push_back(tensor == nullptr ? 0 : type_in(library_, tensor));
+      if (tensor != nullptr) {
+        port.type = type_text(types.back());
+        port.sizes = sizes_in(library_, tensor);
+      }
+      ports.push_back(std::move(port));
+    }
+    return ports;
+  }
+
+  /// The library takes no const memory; models do not write to their inputs, and the arena is read-only.
+  Value tensor(const void* data, std::size_t bytes, std::span<const std::int64_t> sizes, int type) const {
+    return Value(library_.make<CreateTensorWithDataAsOrtValue>(memory_.get(), const_cast<void*>(data), bytes,
+                                                               sizes.data(), sizes.size(), type));
+  }
+
+  const Library& library_ = Library::get();
+  Owned<ReleaseMemoryInfo> memory_;
+  Session session_;
+  std::vector<Port> inputs_;
+  std::vector<int> input_types_;
+  std::vector<Port> outputs_;
+  std::vector<const char*> input_names_;  ///< of inputs_, as each call takes them
+  Value made_;
+  bool into_ = false;  ///< what was computed last is in memory of the caller
+};
+
 }  // namespace
 
-int element_type(Dtype dtype) {
-  for (const auto& [type, known] : kTypes)
-    if (known == dtype) return type;
-  return 0;
-}
-
-std::string type_text(int type) {
-  if (type == 0) return "no tensor";
-  if (type == kDouble) return "float64";
-  for (const auto& [known, dtype] : kTypes)
-    if (known == type) return std::string(to_name(dtype));
-  return fmt::format("type {}", type);
-}
-
-std::string text_of(const Port& port) {
-  std::vector<std::string> sizes;
-  for (const std::int64_t size : port.sizes) sizes.push_back(size < 0 ? "?" : std::to_string(size));
-  return fmt::format("{} [{}]", type_text(port.type), fmt::join(sizes, ", "));
-}
-
-LoadedSession::LoadedSession(const std::string& path, std::uint32_t threads)
-    : memory_(library_.make<CreateCpuMemoryInfo>(kDeviceAllocator, kDefaultMemory)),
-      session_(load(library_, path, threads)),
-      inputs_(ports(true)),
-      outputs_(ports(false)) {
-  for (const Port& input : inputs_) input_names_.push_back(input.name.c_str());
-}
-
-std::vector<Port> LoadedSession::ports(bool of_inputs) const {
-  const Handle allocator = library_.make<GetAllocatorWithDefaultOptions>();
-  std::size_t count = 0;
-  if (of_inputs)
-    library_.call<SessionGetInputCount>(session_.get(), &count);
-  else
-    library_.call<SessionGetOutputCount>(session_.get(), &count);
-  std::vector<Port> ports;
-  for (std::size_t i = 0; i < count; ++i) {
-    char* name = nullptr;
-    if (of_inputs)
-      library_.call<SessionGetInputName>(session_.get(), i, allocator, &name);
-    else
-      library_.call<SessionGetOutputName>(session_.get(), i, allocator, &name);
-    Port port{name, 0, {}};
-    library_.call<AllocatorFree>(allocator, name);
-    const Owned<ReleaseTypeInfo> info(of_inputs ? library_.make<SessionGetInputTypeInfo>(session_.get(), i)
-                                                : library_.make<SessionGetOutputTypeInfo>(session_.get(), i));
-    if (const Handle tensor = library_.make<CastTypeInfoToTensorInfo>(info.get())) {
-      port.type = type_in(library_, tensor);
-      port.sizes = sizes_in(library_, tensor);
-    }
-    ports.push_back(std::move(port));
-  }
-  return ports;
-}
-
-Value LoadedSession::tensor(const void* data, std::size_t bytes, std::span<const std::int64_t> sizes, int type) const {
-  // The library takes no const memory; models do not write to their inputs, and the arena is read-only.
-  return Value(library_.make<CreateTensorWithDataAsOrtValue>(memory_.get(), const_cast<void*>(data), bytes,
-                                                             sizes.data(), sizes.size(), type));
-}
-
-Handle LoadedSession::compute(std::span<const Value> inputs, std::size_t output, Handle into) const {
-  std::vector<Handle> values;
-  for (const Value& input : inputs) values.push_back(input.get());
-  const char* const wanted = outputs_[output].name.c_str();
-  library_.call<Run>(session_.get(), nullptr, input_names_.data(), values.data(), values.size(), &wanted, 1, &into);
-  return into;
-}
-
-LoadedSession::Made LoadedSession::run(std::span<const Value> inputs, std::size_t output) const {
-  Made made{Value(compute(inputs, output, nullptr)), nullptr, {}, 0};
-  const Owned<ReleaseTensorTypeAndShapeInfo> info(library_.make<GetTensorTypeAndShape>(made.value.get()));
-  made.type = type_in(library_, info.get());
-  made.sizes = sizes_in(library_, info.get());
-  void* data = nullptr;
-  library_.call<GetTensorMutableData>(made.value.get(), &data);
-  made.data = data;
-  return made;
-}
-
-void LoadedSession::run_into(std::span<const Value> inputs, std::size_t output, const Value& into) const {
-  compute(inputs, output, into.get());
+std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_t threads) {
+  return std::make_unique<OrtSession>(path, threads);
 }
 
 }  // namespace tutti::worker::ort

@@ -56,6 +56,7 @@ struct Maker {
   std::unique_ptr<Model> operator()(const ClipVitModel&) const { return make_clip_vit(request); }
   // The facts of the others say that LibTorch does not compute them.
   std::unique_ptr<Model> operator()(const OnnxFileModel&) const { return other(); }
+  std::unique_ptr<Model> operator()(const OpenVinoModel&) const { return other(); }
   std::unique_ptr<Model> operator()(const PythonModel&) const { return other(); }
   std::unique_ptr<Model> operator()(const SavedModel&) const { return other(); }
   std::unique_ptr<Model> operator()(const FakeModel&) const { return other(); }

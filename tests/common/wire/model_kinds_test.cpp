@@ -52,7 +52,7 @@ TEST_CASE("what is true of some kinds names them in the order of the table") {
   CHECK(kinds_where([](const KindFacts& kind) { return kind.learns_statistics; }) == Names{"torchscript"});
   CHECK(kinds_where(takes_weights) == Names{"small-cnn", "mlp", "torchscript", "clip-vit", "fake"});
   CHECK(kinds_where([](const KindFacts& kind) { return is_saved(kind); }) == Names{"saved"});
-  CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti", "onnx", "python"});
+  CHECK(kinds_where(holds_program) == Names{"torchscript", "aoti", "onnx", "openvino", "python"});
 }
 
 TEST_CASE("a kind whose weights come with a tower names its folder") {
@@ -96,6 +96,19 @@ TEST_CASE("the files of a model are those that it names and those that count in 
   *folder_of(kind) = "elsewhere";
   CHECK(std::get<ClipVitModel>(kind).path == "elsewhere");
   CHECK(folder_of(ModelKind(TorchScriptModel{"m.pt"})) == nullptr);
+}
+
+TEST_CASE("the files of an openvino model are its weights and all of a SavedModel too") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "saved" / "variables");
+  for (const char* name : {"a.xml", "a.bin", "b.bin", "p.pdmodel", "p.pdiparams", "saved/saved_model.pb", "saved/variables/v"})
+    std::ofstream(folder / name) << "x";
+  using Files = std::vector<std::filesystem::path>;
+  const auto files = [&](const std::string& name) { return files_of(OpenVinoModel{(folder / name).string()}, ""); };
+  CHECK(files("a.xml") == Files{folder / "a.xml", folder / "a.bin"});
+  CHECK(files("p.pdmodel") == Files{folder / "p.pdmodel", folder / "p.pdiparams"});
+  CHECK(files("saved") == Files{folder / "saved" / "saved_model.pb", folder / "saved" / "variables" / "v"});
+  CHECK(files("absent.xml").empty());
 }
 
 TEST_CASE("fields that do not go together are named by the key that is at fault") {

@@ -1,0 +1,157 @@
+// Members of kind `openvino`, in this process: the backend of tests/graph, and what is particular to OpenVINO. The models
+// in data/ are those of make_models.py.
+#include "worker/openvino/openvino_model.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/common/temporary_folder.hpp"
+#include "tests/graph/graph_backend.hpp"
+#include "worker/openvino/ov_library.hpp"
+
+namespace tutti::test {
+
+const GraphBackend kBackend{"OpenVINO", [] { worker::ov::Library::get(); },
+                            [](const std::string& path, const std::vector<std::string>& entries) {
+                              return ModelKind(OpenVinoModel{path, entries});
+                            },
+                            worker::make_openvino_model};
+
+namespace {
+
+namespace fs = std::filesystem;
+using worker::Model;
+using worker::Samples;
+
+std::string made(const std::string& name) { return std::string(TUTTI_DATA) + "/" + name; }
+
+MemberRequest with_streams(MemberRequest request, std::uint32_t streams, std::uint32_t threads) {
+  std::get<OpenVinoModel>(request.model).streams = streams;
+  request.threads = threads;
+  return request;
+}
+
+TEST_CASE("OpenVINO reads every format and computes the same") {
+  if (skipped()) return;
+  for (const char* name : {"dense.xml", "half_weights.xml", "paddle.pdmodel"}) {
+    CAPTURE(name);
+    CHECK(predictions(request_of(made(name)), 2) == kDense);
+  }
+  for (const char* name : {"dense.pb", "dense_saved", "dense.tflite"}) {
+    CAPTURE(name);
+    CHECK(predictions(request_of(made(name)), 2) == predictions(request_for("channels_last"), 2));
+  }
+}
+
+TEST_CASE("a model with int8 weights and activations is computed") {
+  if (skipped()) return;
+  const Floats exact = predictions(request_of(made("dense.tflite")), 2);
+  const Floats rounded = predictions(request_of(made("int8.tflite")), 2);
+  const float largest = *std::ranges::max_element(exact, {}, [](float value) { return std::abs(value); });
+  for (std::size_t i = 0; i < exact.size(); ++i) CHECK(std::abs(rounded[i] - exact[i]) < 0.05F * std::abs(largest));
+}
+
+TEST_CASE("an opset that is newer than OpenVINO is computed if its operators are known") {
+  if (skipped()) return;
+  CHECK(predictions(request_for("future_opset"), 2) == kDense);
+}
+
+TEST_CASE("an operator that OpenVINO does not know is named with what else could run it") {
+  if (skipped()) return;
+  CHECK(contains(refusal(request_for("unknown_operator")).detail(), "NoSuchOperator"));
+  CHECK(contains(refusal(request_for("unknown_operator")).hint(), "'kind: onnx'"));
+  CHECK(contains(refusal(request_for("sequence")).detail(), "Sequence"));
+  CHECK_FALSE(contains(refusal(request_for("sequence")).detail(), ".cpp:"));
+}
+
+TEST_CASE("a model of TensorFlow whose sizes do not show where the channels are is refused") {
+  if (skipped()) return;
+  CHECK(contains(refusal(request_of(made("any_channels.pb"))).hint(), "channels of an image come first or last"));
+}
+
+TEST_CASE("a model that does not say how many axes its input has is refused") {
+  if (skipped()) return;
+  const Error error = refusal(request_of(made("any_rank.xml")));
+  CHECK(contains(error.message(), "cannot compute"));
+  CHECK(contains(error.detail(), "dynamic rank"));
+  CHECK(contains(error.hint(), "with the sizes of its inputs"));
+}
+
+TEST_CASE("inputs of other types take samples of that type and no images") {
+  if (skipped()) return;
+  std::vector<std::uint8_t> bytes(24);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i);
+  MemberRequest request = request_of(made("byte_input.xml"));
+  CHECK(contains(refusal(request).hint(), "give it samples of that type"));
+  request.takes = {TakenTensor::unchanged({Dtype::uint8, {3, 2, 2}})};
+  const Floats from_bytes =
+      predictions(request, Samples(std::vector{reinterpret_cast<const std::byte*>(bytes.data())}), 2);
+  const Floats floats(bytes.begin(), bytes.end());
+  CHECK(from_bytes == predictions(request_for("dense"), floats.data(), 2));
+  CHECK(contains(refusal(request_of(made("half_input.xml"))).detail(), "float16 [?, 3, 2, 2]"));
+}
+
+TEST_CASE("weights next to a model that are missing or cut off are errors with what to do") {
+  if (skipped()) return;
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& name) { return refusal(request_of((folder / name).string())); };
+  fs::copy(made("dense.xml"), folder / "m.xml");
+  CHECK(contains(refused("m.xml").detail(), "bin file cannot be found"));
+  CHECK(contains(refused("m.xml").hint(), "of the same name that ends in .bin"));
+  fs::copy(made("dense.bin"), folder / "m.bin");
+  fs::resize_file(folder / "m.bin", 50);
+  CHECK(contains(refused("m.xml").detail(), "Incorrect weights in bin file"));
+  std::ofstream(folder / "m.bin") << "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n";
+  CHECK(contains(refused("m.xml").what(), "Git LFS pointer"));
+  fs::copy(made("paddle.pdmodel"), folder / "p.pdmodel");
+  CHECK(contains(refused("p.pdmodel").message(), "cannot load"));
+  CHECK(contains(refused("p.pdmodel").hint(), ".pdiparams"));
+}
+
+TEST_CASE("files that are cut off and folders without a model are errors with what OpenVINO reads") {
+  if (skipped()) return;
+  const TemporaryFolder folder;
+  for (const char* name : {"dense.pb", "dense.tflite", "paddle.pdmodel", "dense.xml"}) {
+    CAPTURE(name);
+    const fs::path file = folder / name;
+    fs::copy(made(name), file);
+    fs::resize_file(file, 40);
+    CHECK(contains(refusal(request_of(file.string())).message(), "cannot load"));
+  }
+  fs::create_directory(folder / "empty");
+  CHECK(contains(refusal(request_of((folder / "empty").string())).detail(), "saved_model.pb"));
+  CHECK(contains(refusal(request_of((folder / "empty").string())).hint(), "the folder of a SavedModel"));
+}
+
+TEST_CASE("streams compute the parts of a batch at the same time and give the same predictions") {
+  if (skipped()) return;
+  for (const char* name : {"dense", "fixed", "double"})
+    for (const std::uint32_t count : {1U, 2U, 7U, 9U}) {
+      CAPTURE(name);
+      CAPTURE(count);
+      const MemberRequest request = request_for(name);
+      CHECK(predictions(with_streams(request, 2, 2), count) == predictions(request, count));
+    }
+  const Error uneven = refusal(with_streams(request_for("dense"), 2, 3));
+  CHECK(uneven.message() == "2 streams cannot share 3 threads evenly");
+  CHECK(contains(uneven.hint(), "a multiple of 'streams'"));
+}
+
+TEST_CASE("the bits of a batch do not depend on the batches before it") {
+  if (skipped()) return;
+  const MemberRequest request = request_for("network");
+  const std::unique_ptr<Model> used = kBackend.make(request);
+  used->probe(images(4).data(), 4);
+  for (const std::uint32_t count : {7U, 1U, 4U, 2U, 7U, 4U}) {
+    Floats output(count * elements_of(used->output()));
+    used->predict(images(count).data(), count, output);
+    CHECK(output == predictions(request, count));
+  }
+}
+
+}  // namespace
+}  // namespace tutti::test

@@ -1,0 +1,48 @@
+// A member whose model is a GraphSession: which tensor of a sample goes to which input, batches that the model fixes,
+// images whose channels come last, the choice and the type of the output. The same for every library.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <tutti/error.hpp>
+
+#include "worker/graph/graph_session.hpp"
+#include "worker/model.hpp"
+
+namespace tutti::worker {
+
+/// Where a model has the channels of images if its sizes leave that open.
+enum class Channels : std::uint8_t {
+  first,
+  unknown,  ///< such models are refused
+};
+
+/// What a backend knows about the file of a member.
+struct GraphFile {
+  std::string path;
+  std::string output{};  ///< the name of the output to use; empty: it has one
+  Channels channels = Channels::first;
+};
+
+/// Calls `work`; an exception of the library becomes Error(kind, message, its reason, hint).
+template <class Work>
+auto explained(ErrorKind kind, const std::string& message, const std::string& hint, Work work) {
+  try {
+    return work();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(kind, message, error.what(), hint);
+  }
+}
+
+/// Throws Error(usage) if the path leads to nothing, or to a Git LFS pointer.
+void check_model_file(const std::string& path);
+
+/// Throws Error(usage) if the model does not take what the member takes, or has no such output.
+std::unique_ptr<Model> make_graph_model(const MemberRequest& request, const GraphFile& file,
+                                        std::unique_ptr<GraphSession> session);
+
+}  // namespace tutti::worker

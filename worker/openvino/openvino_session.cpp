@@ -1,0 +1,179 @@
+#include "worker/openvino/openvino_session.hpp"
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "common/values.hpp"
+#include "worker/openvino/ov_library.hpp"
+
+namespace tutti::worker::ov {
+namespace {
+
+constexpr std::array kTypes{std::pair{kF32, Dtype::float32},     std::pair{kF16, Dtype::float16},
+                            std::pair{kBf16, Dtype::bfloat16},   std::pair{kU8, Dtype::uint8},
+                            std::pair{kI32, Dtype::int32},       std::pair{kI64, Dtype::int64},
+                            std::pair{kBoolean, Dtype::boolean}};
+
+std::string type_text(int type) {
+  for (const auto& [known, dtype] : kTypes)
+    if (known == type) return std::string(to_name(dtype));
+  for (const auto& [known, name] : {std::pair{kF64, "float64"}, std::pair{kI8, "int8"}, std::pair{kI16, "int16"},
+                                    std::pair{kU16, "uint16"}, std::pair{kU32, "uint32"}, std::pair{kU64, "uint64"}})
+    if (known == type) return name;
+  return fmt::format("type {}", type);
+}
+
+/// One per process, which lives as long: its threads could still run.
+Handle core(const Library& library) {
+  static const Handle made = [&] {
+    const Handle core = library.make(library.functions().core_create);
+    // A file that another program cuts off would end the process in the middle of a batch.
+    library.check(library.functions().core_set_property(core, nullptr, "ENABLE_MMAP", "NO"));
+    return core;
+  }();
+  return made;
+}
+
+/// The cores belong to other members, too; and the same bits come out on every processor that has the same kernels,
+/// so float32 stays float32.
+Compiled compile(const Library& library, const std::string& path, std::uint32_t threads, std::uint32_t streams) {
+  const Functions& call = library.functions();
+  const Model model(library.make(call.core_read_model, core(library), path.c_str(), static_cast<const char*>(nullptr)));
+  const std::string thread_count = std::to_string(threads);
+  const std::string stream_count = std::to_string(streams);
+  constexpr std::size_t kArguments = 10;
+  Handle compiled = nullptr;
+  const Status status = call.core_compile_model(core(library), model.get(), "CPU", kArguments, &compiled,  //
+                                                "INFERENCE_NUM_THREADS", thread_count.c_str(),             //
+                                                "NUM_STREAMS", stream_count.c_str(),                       //
+                                                "ENABLE_CPU_PINNING", "NO",                                //
+                                                "INFERENCE_PRECISION_HINT", "f32",                         //
+                                                "EXECUTION_MODE_HINT", "ACCURACY");
+  if (status != 0) throw CannotCompute(library.message_of(status));
+  return Compiled(compiled);
+}
+
+class OpenVinoSession final : public GraphSession {
+ public:
+  OpenVinoSession(const std::string& path, std::uint32_t threads, std::uint32_t streams)
+      : compiled_(compile(library_, path, threads, streams)),
+        inputs_(ports(call_.compiled_model_inputs_size, call_.compiled_model_input_by_index, input_types_)),
+        outputs_(ports(call_.compiled_model_outputs_size, call_.compiled_model_output_by_index, output_types_)) {
+    lanes_.resize(streams);
+    for (Lane& lane : lanes_)
+      lane.request = Request(library_.make(call_.compiled_model_create_infer_request, compiled_.get()));
+  }
+
+  const std::vector<Port>& inputs() const override { return inputs_; }
+  const std::vector<Port>& outputs() const override { return outputs_; }
+  std::uint32_t lanes() const override { return static_cast<std::uint32_t>(lanes_.size()); }
+
+  void start(std::uint32_t lane, std::span<const Fed> inputs, std::size_t output, const Into* into) override {
+    Lane& in = lanes_[lane];
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const Tensor tensor = over(inputs[i].data, inputs[i].sizes, input_types_[i]);
+      library_.check(call_.infer_request_set_input_tensor_by_index(in.request.get(), i, tensor.get()));
+    }
+    set_output(in, output, into);
+    if (lanes_.size() == 1)
+      library_.check(call_.infer_request_infer(in.request.get()));
+    else
+      library_.check(call_.infer_request_start_async(in.request.get()));
+  }
+
+  Made finish(std::uint32_t lane) override {
+    const Lane& in = lanes_[lane];
+    if (lanes_.size() > 1) library_.check(call_.infer_request_wait(in.request.get()));
+    if (in.into) return {};
+    Made made;
+    const Tensor tensor(library_.make(call_.infer_request_get_output_tensor_by_index, in.request.get(), in.output));
+    int type = 0;
+    library_.check(call_.tensor_get_element_type(tensor.get(), &type));
+    made.type = type_text(type);
+    Shape shape;
+    library_.check(call_.tensor_get_shape(tensor.get(), &shape));
+    made.sizes.assign(shape.sizes, shape.sizes + shape.rank);
+    call_.shape_free(&shape);
+    void* data = nullptr;
+    library_.check(call_.tensor_data(tensor.get(), &data));
+    made.data = data;
+    return made;
+  }
+
+ private:
+  /// A call that can be computed next to others.
+  struct Lane {
+    Request request;
+    Tensor own;              ///< the request's memory for the output, once other memory takes its place
+    std::size_t output = 0;  ///< of the last call
+    bool into = false;       ///< it is in memory of the caller
+  };
+
+  std::vector<Port> ports(Status (*count_of)(Handle, std::size_t*), Status (*port_at)(Handle, std::size_t, Handle*),
+                          std::vector<int>& types) const {
+    std::size_t count = 0;
+    library_.check(count_of(compiled_.get(), &count));
+    std::vector<Port> ports;
+    for (std::size_t i = 0; i < count; ++i) {
+      const PortHandle handle(library_.make(port_at, compiled_.get(), i));
+      library_.check(call_.port_get_element_type(handle.get(), &types.emplace_back()));
+      Port port{name_of(handle, i), type_text(types.back()), {}};
+      PartialShape shape;
+      library_.check(call_.port_get_partial_shape(handle.get(), &shape));
+      const bool known = shape.rank.least == shape.rank.most;  // of outputs; the CPU computes no such inputs
+      for (std::int64_t axis = 0; known && axis < shape.rank.least; ++axis)
+        port.sizes.push_back(shape.sizes[axis].least == shape.sizes[axis].most ? shape.sizes[axis].least : -1);
+      call_.partial_shape_free(&shape);
+      ports.push_back(std::move(port));
+    }
+    return ports;
+  }
+
+  /// Its place, if it has no name.
+  std::string name_of(const PortHandle& port, std::size_t place) const {
+    char* name = nullptr;
+    if (call_.port_get_any_name(port.get(), &name) != 0) return std::to_string(place);
+    std::string text = name;
+    call_.free(name);
+    return text;
+  }
+
+  /// The library takes no const memory; models do not write to their inputs, and the arena is read-only.
+  Tensor over(const void* data, const std::vector<std::int64_t>& sizes, int type) const {
+    const Shape shape{static_cast<std::int64_t>(sizes.size()), const_cast<std::int64_t*>(sizes.data())};
+    return Tensor(library_.make(call_.tensor_create_from_host_ptr, type, shape, const_cast<void*>(data)));
+  }
+
+  void set_output(Lane& in, std::size_t output, const Into* into) const {
+    in.output = output;
+    if (into != nullptr) {
+      if (in.own.get() == nullptr)
+        in.own = Tensor(library_.make(call_.infer_request_get_output_tensor_by_index, in.request.get(), output));
+      const Tensor tensor = over(into->values.data(), into->sizes, kF32);
+      library_.check(call_.infer_request_set_output_tensor_by_index(in.request.get(), output, tensor.get()));
+    } else if (in.into) {
+      library_.check(call_.infer_request_set_output_tensor_by_index(in.request.get(), output, in.own.get()));
+    }
+    in.into = into != nullptr;
+  }
+
+  const Library& library_ = Library::get();
+  const Functions& call_ = library_.functions();
+  Compiled compiled_;
+  std::vector<int> input_types_;
+  std::vector<int> output_types_;
+  std::vector<Port> inputs_;
+  std::vector<Port> outputs_;
+  std::vector<Lane> lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_t threads, std::uint32_t streams) {
+  return std::make_unique<OpenVinoSession>(path, threads, streams);
+}
+
+}  // namespace tutti::worker::ov
