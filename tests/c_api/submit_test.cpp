@@ -1,5 +1,9 @@
 // Submissions through the C API: what comes back, what is given up or refused, and what a callback may do.
+#include <fstream>
 #include <future>
+#include <iterator>
+#include <string>
+#include <vector>
 
 #include "tests/c_api/calls.hpp"
 #include "tests/support/fake_ensemble.hpp"
@@ -130,6 +134,60 @@ TEST_CASE("a callback may submit but neither predict nor free its ensemble") {
   CHECK(callback.submitted.code == TUTTI_OK);
   CHECK(tutti_predictions_free(callback.next.wait().predictions, nullptr) == TUTTI_OK);
   freed(callback.ensemble);
+}
+
+/// The values of predictions, which are freed.
+std::vector<float> taken(tutti_predictions* predictions) {
+  tutti_values values{};
+  succeeds([&](tutti_error** e) { return tutti_predictions_values(predictions, &values, e); });
+  std::vector<float> list(values.data, values.data + values.count * values.width);
+  CHECK(tutti_predictions_free(predictions, nullptr) == TUTTI_OK);
+  return list;
+}
+
+TEST_CASE("encoded pictures are predicted and submitted alike and one that cannot be decoded is named") {
+  tutti_ensemble* ensemble =
+      started("members: [{name: a, model: {kind: fake, classes: 3}}]\nassignment: cpu\ninput: {resize: [4, 5]}\n");
+  std::ifstream in(TUTTI_ENCODED_IMAGES "/full_colour.jpg", std::ios::binary);
+  const std::string file{std::istreambuf_iterator<char>(in), {}};
+  const tutti_encoded pictures[] = {{file.data(), file.size()}, {file.data(), file.size()}};
+  tutti_predictions* predictions = nullptr;
+  succeeds([&](tutti_error** e) { return tutti_predict_encoded(ensemble, pictures, 2, &predictions, e); });
+  const std::vector<float> expected = taken(predictions);
+  CHECK(expected.size() == 6);
+  Waiting waiting;
+  succeeds([&](tutti_error** e) {
+    return tutti_submit_encoded(ensemble, pictures, 2, nullptr, Waiting::done, &waiting, e);
+  });
+  CHECK(taken(waiting.wait().predictions) == expected);
+  const tutti_encoded broken = {"no picture", 10};
+  Waiting refused;
+  succeeds(
+      [&](tutti_error** e) { return tutti_submit_encoded(ensemble, &broken, 1, nullptr, Waiting::done, &refused, e); });
+  const Answer answer = refused.wait();
+  CHECK(answer.code != TUTTI_OK);
+  CHECK(answer.message.find("picture 0") != std::string::npos);
+  freed(ensemble);
+}
+
+TEST_CASE("tensors are submitted and their names and sizes may go before the callback") {
+  tutti_ensemble* ensemble = started(
+      "members: [{name: a, model: {kind: fake, classes: 3}}]\nassignment: cpu\ninput: {inputs: {table: {shape: "
+      "[2]}}}\n");
+  const float table[] = {0.1F, 0.2F, 0.3F, 0.4F};
+  Waiting waiting;
+  {
+    std::string name = "table";
+    std::uint32_t two = 2;
+    const tutti_tensor tensor = {name.c_str(), TUTTI_FLOAT32, table, &two, 1};
+    succeeds([&](tutti_error** e) {
+      return tutti_submit_tensors(ensemble, &tensor, 1, 2, nullptr, Waiting::done, &waiting, e);
+    });
+    name = "other";
+    two = 7;
+  }
+  CHECK(taken(waiting.wait().predictions).size() == 6);
+  freed(ensemble);
 }
 
 }  // namespace
