@@ -70,14 +70,14 @@ class Table {
   Live::iterator place(Kind kind, std::uintptr_t handle, const char* function) TUTTI_REQUIRES(mutex_) {
     const auto found = live_.find(handle);
     if (found != live_.end() && kind_of(handle) == kind) return found;
-    throw Error(ErrorKind::usage,
-                fmt::format("{}() was given {}", function, describe(kind, handle, found != live_.end())), {},
+    throw Error(ErrorKind::usage, fmt::format("{}() was given {}", function, describe(kind, handle)), {},
                 fmt::format("pass {}, until it is freed", text_of(kind).from));
   }
 
   static Kind kind_of(std::uintptr_t handle) { return static_cast<Kind>(handle & ((1U << kKindBits) - 1)); }
 
-  std::string describe(Kind wanted, std::uintptr_t handle, bool alive) const TUTTI_REQUIRES(mutex_) {
+  /// What is not a live handle of the wanted kind.
+  std::string describe(Kind wanted, std::uintptr_t handle) const TUTTI_REQUIRES(mutex_) {
     const std::string_view type = text_of(wanted).type;
     if (handle == 0) return fmt::format("NULL instead of a {}", type);
     const std::uintptr_t number = (handle & ~kMark) >> kKindBits;
@@ -86,7 +86,7 @@ class Table {
                       kind >= static_cast<unsigned>(Kind::error) && kind <= static_cast<unsigned>(Kind::stop);
     if (!ours) return fmt::format("a pointer that is not from this library instead of a {}", type);
     if (kind_of(handle) != wanted) return fmt::format("a {} instead of a {}", text_of(kind_of(handle)).type, type);
-    return fmt::format("a {} that {}", type, alive ? "is alive" : "was freed already");
+    return fmt::format("a {} that was freed already", type);
   }
 
   static constexpr std::uintptr_t kFirst = 1;

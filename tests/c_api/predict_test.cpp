@@ -28,25 +28,6 @@ std::vector<float> list_of(const tutti_values& values) {
   return {values.data, values.data + values.count * values.width};
 }
 
-/// A result that a callback gave.
-struct Answer {
-  tutti_predictions* predictions = nullptr;
-  tutti_code code = TUTTI_OK;
-  std::string message;
-};
-
-/// What submissions call back; the address is their `user`.
-struct Waiting {
-  std::promise<Answer> promise;
-  static void done(void* user, tutti_predictions* predictions, tutti_error* error) {
-    CHECK((predictions == nullptr) != (error == nullptr));
-    Answer answer{predictions, tutti_error_code(error), tutti_error_message(error)};
-    CHECK(tutti_error_free(error) == TUTTI_OK);
-    static_cast<Waiting*>(user)->promise.set_value(answer);
-  }
-  Answer wait() { return promise.get_future().get(); }
-};
-
 TEST_CASE("images in C give the bytes that they give in C++ with classes and the members' parts") {
   const std::string yaml = std::string(kYaml) + "save_members: true\n";
   const std::vector<float> pixels = random_images(20);
@@ -178,68 +159,6 @@ TEST_CASE("masks have the sizes of a prediction and a class for each pixel") {
   freed(ensemble);
 }
 
-TEST_CASE("submissions call back once and those that are given up say why") {
-  tutti_ensemble* ensemble = started();
-  const std::vector<float> pixels = random_images(8);
-  const tutti_images images = images_of(pixels);
-  const auto submit = [&](Waiting& waiting, const tutti_submit_options* options) {
-    return said(
-        [&](tutti_error** e) { return tutti_submit_images(ensemble, &images, options, Waiting::done, &waiting, e); });
-  };
-  Waiting first;
-  CHECK(submit(first, nullptr).code == TUTTI_OK);
-  const Answer answer = first.wait();
-  REQUIRE(answer.predictions != nullptr);
-  CHECK(tutti_predictions_free(answer.predictions, nullptr) == TUTTI_OK);
-
-  tutti_submit_options options = TUTTI_SUBMIT_OPTIONS_INIT;
-  tutti_stop* stop = nullptr;
-  succeeds([&](tutti_error** e) { return tutti_stop_create(&stop, e); });
-  succeeds([&](tutti_error** e) { return tutti_stop_request(stop, e); });
-  options.stop = stop;
-  Waiting stopped;
-  CHECK(submit(stopped, &options).code == TUTTI_OK);
-  CHECK(stopped.wait().code == TUTTI_INTERRUPTED);
-  CHECK(tutti_stop_free(stop, nullptr) == TUTTI_OK);
-  Waiting never;
-  CHECK(submit(never, &options).message == "tutti_submit_images() was given a tutti_stop that was freed already");
-  options = TUTTI_SUBMIT_OPTIONS_INIT;
-  options.timeout_ns = 1;
-  Waiting late;
-  const Said accepted = submit(late, &options);
-  CHECK(accepted.code == TUTTI_OK);
-  CHECK(late.wait().message == "the prediction was not ready at its deadline");
-  options.timeout_ns = UINT64_MAX;  // later than the clock can say
-  Waiting patient;
-  CHECK(submit(patient, &options).code == TUTTI_OK);
-  CHECK(tutti_predictions_free(patient.wait().predictions, nullptr) == TUTTI_OK);
-  options.size = 4;
-  CHECK(submit(never, &options).message == "tutti_submit_images() was given a tutti_submit_options of another size");
-  freed(ensemble);
-}
-
-TEST_CASE("a full queue refuses and the ensemble that is freed ends what waits") {
-  tutti_options options = with_this_worker();
-  options.most_submissions = 1;
-  // A batch takes a minute, so nothing is ready before the ensemble is freed.
-  tutti_ensemble* ensemble = started(
-      "members: [{name: a, model: {kind: fake, classes: 3, delay_ms: 60000}}]\nassignment: cpu\n"
-      "input: {shape: [2, 3, 3]}\nstop_deadline_s: 1\n",
-      options);
-  const std::vector<float> pixels = random_images(1);
-  const tutti_images images = images_of(pixels);
-  Waiting first;
-  succeeds([&](tutti_error** e) { return tutti_submit_images(ensemble, &images, nullptr, Waiting::done, &first, e); });
-  tutti_submit_options refuse = TUTTI_SUBMIT_OPTIONS_INIT;
-  refuse.refuse_when_full = 1;
-  Waiting second;
-  CHECK(said([&](tutti_error** e) {
-          return tutti_submit_images(ensemble, &images, &refuse, Waiting::done, &second, e);
-        }).code == TUTTI_QUEUE_FULL);
-  freed(ensemble);
-  CHECK(first.wait().code == TUTTI_INTERRUPTED);
-}
-
 TEST_CASE("a thread that predicts while another frees the ensemble is interrupted") {
   tutti_ensemble* ensemble = started(
       "members: [{name: a, model: {kind: fake, classes: 3, delay_ms: 60000}}]\nassignment: cpu\n"
@@ -280,50 +199,6 @@ TEST_CASE("an ensemble is destroyed after the calls that found it and takes no l
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::interrupted);
   CHECK(error->message() == "the ensemble was freed before this call began");
-}
-
-/// What a callback may not do, and what it said.
-struct InACallback {
-  tutti_ensemble* ensemble = nullptr;
-  const tutti_images* images = nullptr;
-  Said predicted;
-  Said freed;
-  Said submitted;
-  std::promise<void> over;
-  Waiting next;
-
-  static void done(void* user, tutti_predictions* predictions, tutti_error* error) {
-    auto& self = *static_cast<InACallback*>(user);
-    CHECK(error == nullptr);
-    CHECK(tutti_predictions_free(predictions, nullptr) == TUTTI_OK);
-    tutti_predictions* none = nullptr;
-    self.predicted = said([&](tutti_error** e) { return tutti_predict_images(self.ensemble, self.images, &none, e); });
-    self.freed = said([&](tutti_error** e) { return tutti_ensemble_free(self.ensemble, e); });
-    self.submitted = said([&](tutti_error** e) {
-      return tutti_submit_images(self.ensemble, self.images, nullptr, Waiting::done, &self.next, e);
-    });
-    self.over.set_value();
-  }
-};
-
-TEST_CASE("a callback may submit but neither predict nor free its ensemble") {
-  const std::vector<float> pixels = random_images(3);
-  const tutti_images images = images_of(pixels);
-  InACallback callback;
-  callback.images = &images;
-  callback.ensemble = started();
-  succeeds([&](tutti_error** e) {
-    return tutti_submit_images(callback.ensemble, &images, nullptr, InACallback::done, &callback, e);
-  });
-  callback.over.get_future().wait();
-  CHECK(callback.predicted.code == TUTTI_USAGE);
-  CHECK(callback.predicted.message ==
-        "tutti_predict_images() was called in a callback of a submission to the same ensemble");
-  CHECK(callback.freed.code == TUTTI_USAGE);
-  CHECK(callback.freed.message == "tutti_ensemble_free() was called in a callback of the same ensemble");
-  CHECK(callback.submitted.code == TUTTI_OK);
-  CHECK(tutti_predictions_free(callback.next.wait().predictions, nullptr) == TUTTI_OK);
-  freed(callback.ensemble);
 }
 
 TEST_CASE("status and health are JSON with the names of the members") {
