@@ -54,6 +54,15 @@ tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_error** error) {
   return guarded(error, __func__, [&](const char* function) { use(ensemble, function)->drain(); });
 }
 
+tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* name, const tutti_spec* next,
+                                         tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    given(name, function, "name");
+    const auto description = object_of(next, function);
+    use(ensemble, function)->replace_member(name, *description);
+  });
+}
+
 tutti_code tutti_ensemble_health(const tutti_ensemble* ensemble, int* ready, tutti_text** problems,
                                  tutti_error** error) {
   return guarded(error, __func__, [&](const char* function) {

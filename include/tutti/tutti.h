@@ -179,6 +179,12 @@ TUTTI_C_API tutti_code tutti_ensemble_interrupt(tutti_ensemble* ensemble, tutti_
 /** Stops the intake: running calls finish what is in flight and then are TUTTI_INTERRUPTED, after `drain_deadline_s` at
  * the latest. Returns at once. */
 TUTTI_C_API tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_error** error);
+/** Gives the member that is called `name` the model of `next` while predictions go on, and returns when the new version has
+ * taken over, between two segments. `next` is the description of the ensemble with another `model` of this member, or
+ * what belongs to it. On failure the old version stays: TUTTI_USAGE if `next` differs in more or the new version
+ * outputs another shape, TUTTI_FAILED if it cannot be started. */
+TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* name, const tutti_spec* next,
+                                                     tutti_error** error);
 /** For a readiness probe: `*ready` is 1 if a prediction would be computed now, else 0. `problems` may be NULL;
  * `*problems` is a JSON array of strings: why it is not ready, or what is degraded while it is. The caller frees it. */
 TUTTI_C_API tutti_code tutti_ensemble_health(const tutti_ensemble* ensemble, int* ready, tutti_text** problems,

@@ -74,6 +74,7 @@ TEST_CASE("every function takes NULL for its error and every pointer without a c
   CHECK(tutti_ensemble_create(nullptr, nullptr, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_interrupt(nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_drain(nullptr, nullptr) == TUTTI_USAGE);
+  CHECK(tutti_ensemble_replace_member(nullptr, nullptr, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_health(nullptr, nullptr, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_status(nullptr, 0, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_spec_yaml(nullptr, nullptr, nullptr) == TUTTI_USAGE);

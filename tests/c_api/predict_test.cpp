@@ -201,6 +201,37 @@ TEST_CASE("an ensemble is destroyed after the calls that found it and takes no l
   CHECK(error->message() == "the ensemble was freed before this call began");
 }
 
+TEST_CASE("a member is replaced and predicts otherwise and an error leaves the old one") {
+  const std::string other = std::string(kYaml) + "seed: 0\n";
+  tutti_ensemble* ensemble = started(other);
+  const auto value = [&] {
+    const std::vector<float> pixels(18, 0.5F);
+    const tutti_images images{pixels.data(), TUTTI_FLOAT32, 1, 2, 3, 3};
+    tutti_predictions* predictions = nullptr;
+    tutti_values values{};
+    succeeds([&](tutti_error** e) { return tutti_predict_images(ensemble, &images, &predictions, e); });
+    succeeds([&](tutti_error** e) { return tutti_predictions_values(predictions, &values, e); });
+    const float first = values.data[0];
+    CHECK(tutti_predictions_free(predictions, nullptr) == TUTTI_OK);
+    return first;
+  };
+  const float before = value();
+  const char* const seed[] = {"members.0.seed=77"};
+  tutti_spec* next = nullptr;
+  succeeds([&](tutti_error** e) {
+    return tutti_spec_parse(TUTTI_ABI, other.c_str(), nullptr, seed, 1, &next, e);
+  });
+  is_misuse([&](tutti_error** e) { return tutti_ensemble_replace_member(ensemble, "m7", next, e); },
+            "there is no member 'm7' to replace");
+  is_misuse([&](tutti_error** e) { return tutti_ensemble_replace_member(ensemble, nullptr, next, e); },
+            "tutti_ensemble_replace_member() was given NULL for 'name'");
+  CHECK(value() == before);
+  succeeds([&](tutti_error** e) { return tutti_ensemble_replace_member(ensemble, "m0", next, e); });
+  CHECK(value() != before);
+  CHECK(tutti_spec_free(next, nullptr) == TUTTI_OK);
+  freed(ensemble);
+}
+
 TEST_CASE("status and health are JSON with the names of the members") {
   tutti_ensemble* ensemble = started();
   int ready = 0;
