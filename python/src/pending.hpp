@@ -18,9 +18,9 @@ namespace tutti::python {
 
 class Runner;
 
-/// Shared by the library's callback, the Python object of the future, and the settler. Whoever first has the GIL after
-/// the prediction is ready settles the future: a thread that waits for it, at once; or else the settler, a thread that
-/// all predictions share, so that none of the library's threads ever waits for Python.
+/// Shared by the library's callback, the Python object of the future, and the settler. The thread that first has the
+/// GIL after the prediction is ready settles the future: a thread that waits for it, at once; or else the settler, a
+/// thread that all predictions share, so that none of the library's threads ever waits for Python.
 class Pending : public std::enable_shared_from_this<Pending> {
  public:
   /// With the GIL. `future._settle(predictions, error)` is called once; until then `owner`, which is the Python object

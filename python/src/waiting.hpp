@@ -32,6 +32,7 @@ bool is_ready(const Future& future) {
 /// raises.
 template <class Future>
 void wait(const Future& future, std::optional<double> timeout = std::nullopt) {
+  if (is_ready(future)) return;
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kLook{50};
   constexpr double kNever = 1e9;  // seconds: more than any clock reaches

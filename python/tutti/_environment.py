@@ -55,10 +55,9 @@ def torch_problem(folder: Path | None, wanted: str) -> UsageError | None:
     if not wanted:
         return UsageError("this build of Tutti has no LibTorch backend", "it was built with TUTTI_WITH_TORCH=OFF",
                           "install torch and then Tutti again: pip install .")
-    series = ".".join(wanted.split(".")[:2])
     if folder is None:
         return UsageError("some members need torch, which this Python environment does not have",
-                          f"environment: {sys.prefix}", f"pip install 'torch=={series}.*'")
+                          f"environment: {sys.prefix}", f"pip install 'torch=={wanted}'")
     found = version_of_torch(folder)
     if found != wanted:
         return UsageError(f"some members need torch {wanted}, and this Python environment has "

@@ -155,7 +155,7 @@ def test_text_of_a_description_reads_back_as_the_same_value():
 
 def test_an_environment_without_torch_or_with_another_says_what_to_install(tmp_path):
     error = _environment.torch_problem(None, "2.11.0")
-    assert "does not have" in error.message and error.hint == "pip install 'torch==2.11.*'"
+    assert "does not have" in error.message and error.hint == "pip install 'torch==2.11.0'"
     (tmp_path / "version.py").write_text("__version__ = '2.9.1+cpu'\n")
     error = _environment.torch_problem(tmp_path, "2.11.0")
     assert error.message == "some members need torch 2.11.0, and this Python environment has 2.9.1"
