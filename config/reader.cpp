@@ -82,9 +82,9 @@ std::optional<std::uint64_t> bytes_in(std::string_view text) {
     std::string_view name;
     double bytes;
   };
-  static constexpr std::array kUnits{Unit{"B", 1},         Unit{"kB", 1e3},       Unit{"MB", 1e6},
-                                     Unit{"GB", 1e9},      Unit{"TB", 1e12},      Unit{"KiB", 0x1p10},
-                                     Unit{"MiB", 0x1p20},  Unit{"GiB", 0x1p30},   Unit{"TiB", 0x1p40}};
+  static constexpr std::array kUnits{Unit{"B", 1},        Unit{"kB", 1e3},     Unit{"MB", 1e6},
+                                     Unit{"GB", 1e9},     Unit{"TB", 1e12},    Unit{"KiB", 0x1p10},
+                                     Unit{"MiB", 0x1p20}, Unit{"GiB", 0x1p30}, Unit{"TiB", 0x1p40}};
   double number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (code != std::errc()) return std::nullopt;

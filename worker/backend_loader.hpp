@@ -27,8 +27,8 @@ LoadedModel load_model(const MemberRequest& request);
 /// backend cannot fuse them.
 LoadedModel load_fused(std::span<const MemberRequest> requests);
 
-/// This process is a Python interpreter: load_model() makes members of kind `python` with this function, which throws as
-/// load_model() does. Called once, before the worker begins.
+/// This process is a Python interpreter: load_model() makes members of kind `python` with this function, which throws
+/// as load_model() does. Called once, before the worker begins.
 using PythonModels = LoadedModel (*)(const MemberRequest& request);
 void host_python_models(PythonModels make);
 

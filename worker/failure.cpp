@@ -12,9 +12,12 @@ Error out_of_memory(std::string detail) {
 
 Error unsteady(std::string what, std::string why, const KindFacts& kind) {
   const bool python = kind.weights == WeightsFrom::factory;
-  std::string hint = python ? "switch dropout and the like off in the factory (model.eval()), and keep nothing from one call to the next"
-                            : "call model.eval() before you trace, script or compile the model, and export it again";
-  if (python || kind.weights == WeightsFrom::module) hint += "; 'random: true' in 'model' is for models that do this on purpose";
+  std::string hint =
+      python
+          ? "switch dropout and the like off in the factory (model.eval()), and keep nothing from one call to the next"
+          : "call model.eval() before you trace, script or compile the model, and export it again";
+  if (python || kind.weights == WeightsFrom::module)
+    hint += "; 'random: true' in 'model' is for models that do this on purpose";
   return Error(ErrorKind::usage, std::move(what), std::move(why), std::move(hint));
 }
 

@@ -1,5 +1,5 @@
-// The whole life of a worker process, from its arguments to its exit code. The program `tutti-worker` consists of it, and
-// so does a Python interpreter that became a worker.
+// The whole life of a worker process, from its arguments to its exit code. The program `tutti-worker` consists of it,
+// and so does a Python interpreter that became a worker.
 #pragma once
 
 namespace tutti::worker {

@@ -1,5 +1,5 @@
-// Ends a worker that holds more memory than its members may (`max_memory`): a leak then costs a replacement, and not the
-// machine. It looks between segments, so nothing that was computed is lost.
+// Ends a worker that holds more memory than its members may (`max_memory`): a leak then costs a replacement, and not
+// the machine. It looks between segments, so nothing that was computed is lost.
 #pragma once
 
 #include <chrono>

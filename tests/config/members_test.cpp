@@ -258,7 +258,8 @@ TEST_CASE("a model needs a known kind") {
   CHECK(model_problem("classes: 3") ==
         "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake");
   CHECK(model_problem("kind: smal-cnn") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not 'smal-cnn'; did you mean "
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not 'smal-cnn'; did "
+        "you mean "
         "'small-cnn'?");
   CHECK(model_problem("kind: [fake]") ==
         "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not a list");
@@ -360,9 +361,11 @@ TEST_CASE("scripted faults are checked") {
   CHECK(faults("{kind: exit}") ==
         "'faults' must be a list of at most 1024 maps with kind, phase, and at_batch or at_value");
   CHECK(faults("[exit]") == "a fault must be a map of keys and values, not 'exit'");
-  CHECK(faults("[{phase: load}]") == "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan, stop or leak");
+  CHECK(faults("[{phase: load}]") ==
+        "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan, stop or leak");
   CHECK(faults("[{kind: none}]") ==
-        "'kind' must be exception, exit, abort, segfault, kill, hang, nan, stop or leak, not 'none'; did you mean 'nan'?");
+        "'kind' must be exception, exit, abort, segfault, kill, hang, nan, stop or leak, not 'none'; did you mean "
+        "'nan'?");
   CHECK(faults("[{kind: exit, phase: warmup}]") ==
         "'phase' must be load, warm_up, predict or train, not 'warmup'; did you mean 'warm_up'?");
   CHECK(faults("[{kind: exit, phase: load, at_batch: 1}]") ==

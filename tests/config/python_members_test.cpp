@@ -23,7 +23,8 @@ TEST_CASE("modules of a Python member are looked for in the folder of the descri
   CHECK(python_model(config::load_text(yaml, "e.yaml")).folder == ".");
   CHECK(python_model(config::load_text(yaml, "below/e.yaml")).folder == "below");
   CHECK(python_model(config::load_text(yaml, "text", {}, "there")).folder == "there");
-  const auto own = config::load_text("members: [{name: a, model: {kind: python, factory: 'm:make', folder: nets}}]", "e.yaml");
+  const auto own =
+      config::load_text("members: [{name: a, model: {kind: python, factory: 'm:make', folder: nets}}]", "e.yaml");
   CHECK(python_model(own).folder == "nets");
   const auto command_line =
       config::load_text(yaml, "below/e.yaml", {{"members.0.model.factory=other:make"}, {}}, "below");
@@ -36,9 +37,8 @@ TEST_CASE("the arguments of a factory keep their types") {
       "{i: -3, big: 18446744073709551615, f: 2.5, e: 1e-7, t: true, n: null, q: '3', w: no, l: [1, {x: y}], d: {}}}}]",
       "e.yaml");
   const std::string json = python_model(spec).arguments.json;
-  CHECK(json ==
-        R"({"i":-3,"big":18446744073709551615,"f":2.5E0,"e":1E-7,"t":true,"n":null,"q":"3","w":"no",)"
-        R"("l":[1,{"x":"y"}],"d":{}})");
+  CHECK(json == R"({"i":-3,"big":18446744073709551615,"f":2.5E0,"e":1E-7,"t":true,"n":null,"q":"3","w":"no",)"
+                R"("l":[1,{"x":"y"}],"d":{}})");
   CHECK(python_model(config::load_text(spec.effective_yaml, "e.yaml")).arguments.json == json);
   CHECK(python_problem("kind: python, factory: 'm:make', arguments: {x: .nan}") ==
         "'arguments' cannot hold .nan; write it in quotes, and convert it in the factory");
@@ -58,8 +58,8 @@ TEST_CASE("a factory is a module or a file and the name of a function") {
 
 TEST_CASE("a Python member shares a worker only with members of the same interpreter") {
   const auto said = [](const std::string& first, const std::string& second) {
-    return problem("members: [{name: a, model: {kind: python, factory: 'm:f'" + first + "}}, {name: b, model: " + second +
-                   "}]\nworkers: [{members: [a, b]}]");
+    return problem("members: [{name: a, model: {kind: python, factory: 'm:f'" + first +
+                   "}}, {name: b, model: " + second + "}]\nworkers: [{members: [a, b]}]");
   };
   CHECK(said("", "{kind: python, factory: 'm:f'}").empty());
   CHECK(said("", "{kind: fake}").empty());

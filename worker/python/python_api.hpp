@@ -1,6 +1,6 @@
-// The functions of Python's C interface that are called, and nothing else of it. They are those of the stable ABI, which
-// keeps them as they are in every CPython 3; objects are only passed on. So one library serves every interpreter, with or
-// without a shared libpython, and building it needs no header of Python (docs/decisions/0032).
+// The functions of Python's C interface that are called, and nothing else of it. They are those of the stable ABI,
+// which keeps them as they are in every CPython 3; objects are only passed on. So one library serves every interpreter,
+// with or without a shared libpython, and building it needs no header of Python (docs/decisions/0032).
 //
 // The interpreter that opens the library has them: none is defined here.
 #pragma once

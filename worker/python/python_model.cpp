@@ -58,8 +58,8 @@ std::string text_at(const Held& tuple, ssize_t at) {
 
 long long number_at(const Held& tuple, ssize_t at) { return PyLong_AsLongLong(item(tuple, at).get()); }
 
-/// A copy of this process that os.fork() made, in the user's code, must not go on as the worker: both would write to the
-/// same rings.
+/// A copy of this process that os.fork() made, in the user's code, must not go on as the worker: both would write to
+/// the same rings.
 void end_copies(pid_t worker) {
   if (::getpid() == worker) return;
   std::fputs("a copy of the worker's process, made by os.fork(), returned from the model and was ended\n", stderr);
@@ -164,8 +164,9 @@ class PythonMember final : public Model {
     {
       const Gil gil;
       Held values = view_of(output.data(), output.size_bytes(), python::kWrite);
-      const Held reply = call(predict_.get(), {number(count).release(), views(samples, count).release(), values.release()},
-                              ErrorKind::failed);
+      const Held reply =
+          call(predict_.get(), {number(count).release(), views(samples, count).release(), values.release()},
+               ErrorKind::failed);
       if (static_cast<Reply>(number_at(reply, 0)) == Reply::shape) look(reply, count, &sizes);
     }
     if (activates_) activate(request_.activation, sizes, request_.axis, output);

@@ -42,7 +42,9 @@ class Change {
   }
   void operator()(std::string_view, std::string& value, const form::Path& path) { value = made(path.folder); }
   void operator()(std::string_view, std::string& value, const form::Factory&) { value = made(false, ".py") + ":make"; }
-  void operator()(std::string_view, Arguments& value, const form::Call&) { value.json = R"({"x":[1,2.5E0,"3",null]})"; }
+  void operator()(std::string_view, Arguments& value, const form::Call&) {
+    value.json = R"({"x":[1,2.5E0,"3",null],"n":)" + std::to_string(++made_) + "}";
+  }
   void operator()(std::string_view, std::string& value, const form::Interpreter&) { value = "/usr/bin/python3"; }
   void operator()(std::string_view, std::string& value, const form::ModuleFolder&) { value = folder_.string(); }
   void operator()(std::string_view, std::vector<std::string>& values, const form::Paths&) {
