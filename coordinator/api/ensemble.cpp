@@ -79,10 +79,10 @@ class Ensemble::Impl {
   ~Impl() {
     const Error closed(ErrorKind::interrupted, "the ensemble was closed before this call finished");
     pool_.exchange().fail(closed);
+    if (is_called()) pool_.fail(closed);  // a call may be waiting for a worker; in a callback, too
     submissions_.close();
     events_.close();
     MutexLock lock(calls_mutex_);
-    if (calls_ > 0) pool_.fail(closed);  // a call may be waiting for a worker's answer to a command
     while (calls_ > 0) calls_changed_.wait(lock);
   }
 
@@ -127,7 +127,7 @@ class Ensemble::Impl {
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch) {
     const Call call(*this);
-    const MutexLock one_at_a_time(training_);
+    const MutexLock one_at_a_time(changing_);
     FittedSource fitted = fit(source);
     if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
     if (!pool_.plan().one_worker_each())
@@ -145,6 +145,7 @@ class Ensemble::Impl {
           source.label_layout() ? "members are trained on one class per image, and its labels are of another form" : "",
           "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
     TrainResult result{weight_files(pool_.plan(), folder)};
+    trained_ = true;
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(fitted.source(), learns, on_epoch);
     say_unturned(fitted.source());
@@ -159,11 +160,14 @@ class Ensemble::Impl {
 
   void replace_member(std::string_view name, const Spec& next) {
     const Call call(*this);
-    const MutexLock one_at_a_time(replacing_);
+    const MutexLock one_at_a_time(changing_);
+    if (trained_)
+      throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
+                  "make a new Ensemble of the weights that were saved");
     const Rank rank = changed_member(described_.checked(), next.checked(), name);
     const Plan plan = plan_of(next.checked(), {}, worker_);
     check_new_version(pool_.plan(), plan, rank);
-    pool_.replace(rank, plan.request_of(rank));
+    pool_.replace(rank, plan.request_of(rank), plan.host_of(rank).python);
     described_ = next;
   }
 
@@ -197,6 +201,11 @@ class Ensemble::Impl {
    private:
     Impl& ensemble_;
   };
+
+  bool is_called() {
+    const MutexLock lock(calls_mutex_);
+    return calls_ > 0;
+  }
 
   /// What must live as long as the future: the view of the images, the buffer of the result, and the work between them.
   class Submitted final : public Submission {
@@ -315,8 +324,9 @@ class Ensemble::Impl {
 
   const Spec spec_;  // as it was at the start: what a new version may not change is used
   const std::filesystem::path worker_;
-  Mutex replacing_;  // held by replace_member(): one at a time
-  Spec described_ TUTTI_GUARDED_BY(replacing_);
+  Mutex changing_;  // held by train() and replace_member(): one at a time
+  Spec described_ TUTTI_GUARDED_BY(changing_);
+  bool trained_ TUTTI_GUARDED_BY(changing_) = false;
   // Its destructor writes the file, after the destructors of everything that reports to it.
   const std::unique_ptr<TraceRecorder> trace_;
   Events events_;
@@ -324,7 +334,6 @@ class Ensemble::Impl {
   const Accumulator accumulator_;
   const Cascade cascade_;
 
-  Mutex training_;  // held by train(): one at a time
   Mutex calls_mutex_;
   Condition calls_changed_;
   std::size_t calls_ TUTTI_GUARDED_BY(calls_mutex_) = 0;

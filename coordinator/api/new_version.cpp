@@ -8,6 +8,7 @@
 #include <tutti/error.hpp>
 
 #include "config/device.hpp"
+#include "coordinator/plan/input.hpp"
 
 namespace tutti {
 namespace {
@@ -47,6 +48,10 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
   config::EnsembleSpec same = next;
   same.members[rank] = old;
   same.effective_yaml = now.effective_yaml;
+  if (workers_prepare(now, now.input) != workers_prepare(next, next.input))
+    refuse(fmt::format("the new version of {} needs its input prepared in another way", name),
+           "the first 'input' of a member, or the last one that goes, changes who prepares the images",
+           "give it an 'input' if the version before it has one, or make a new Ensemble");
   if (!(same == now))
     refuse(fmt::format("the new description differs in more than the member {}", name), {},
            "change the 'model' of the description that the ensemble has, and what belongs to it; for anything else make "
@@ -59,7 +64,8 @@ void check_new_version(const Plan& running, const Plan& next, Rank rank) {
   if (running.training)
     refuse("a member cannot be replaced in an ensemble that was made to train", {},
            "make the ensemble without Options::training");
-  if (running.debugging) refuse("a member cannot be replaced while a worker is debugged", {}, {});
+  if (running.debugging)
+    refuse("a member cannot be replaced while a worker is debugged", {}, "leave Options::debug_member empty");
   if (old.saved || next.request_of(rank).saved)
     refuse(fmt::format("{} has saved predictions, and these cannot be replaced or take the place of a model", old.name),
            {}, "make a new Ensemble");

@@ -26,9 +26,9 @@ struct Move {
 struct Retire {
   WorkerId worker;
 };
-/// All workers of the unit were told to Retire. `any`: false if none could, because all had been given up.
+/// All workers that were to be superseded were told to Retire; or none was, because of this `problem`.
 struct Superseded {
-  bool any = true;
+  std::string problem{};
 };
 /// Start a process for the worker, or take its spare.
 struct Spawn {

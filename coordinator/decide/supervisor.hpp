@@ -91,6 +91,8 @@ class Supervisor {
   /// have, they retire: no segment is computed by both. One succession at a time, of members that are not trained.
   /// Superseded follows.
   void supersede(std::vector<WorkerId> workers, Time now);
+  /// Nobody waits any more to take the places of workers that have not retired yet: they go on.
+  void call_off(Time now);
   /// Whether idle replicas may compute what others have; at first they may.
   void allow_take_over(bool allowed) { may_take_over_ = allowed; }
   /// Decides what depends only on the time, such as deadlines.
@@ -189,9 +191,12 @@ class Supervisor {
 
   // ---- new versions (supervisor_succession.cpp)
   bool is_superseded(WorkerId worker) const { return std::ranges::find(superseded_, worker) != superseded_.end(); }
+  /// Has no process, and gets none before its unit has retired.
+  bool waits_for_successor(WorkerId worker) const {
+    return is_superseded(worker) && lives_[worker].phase() == WorkerLife::Phase::waiting;
+  }
   bool may_get_tasks(WorkerId worker) const { return lives_[worker].running() && !is_superseded(worker); }
   void retire_if_idle(Time now);
-  void end_succession(bool any);
 
   // ---- quorum (supervisor_quorum.cpp)
   bool pulls(WorkerId worker) const { return hosting_.replicated(worker) || setting_.quorum.has_value(); }

@@ -194,6 +194,11 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   life.gone();
   for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
   for (const Given& task : begun) doubt(task);
+  if (is_superseded(worker)) {
+    life.wait_for_replacement(WorkerLife::Seconds(0), now);
+    actions_.push_back(action::Say{fmt::format("{}; its new version is ready", line_of(fault))});
+    return;
+  }
   std::string news;
   if (is_missed_deadline(fault)) {
     // The segment may only be slow, so it is never to blame.
@@ -243,7 +248,6 @@ std::string Supervisor::move_out(const std::vector<Rank>& culprits, const std::s
     hosting_ = hosting_.with_own_worker(rank);
   }
   ledger_.rehost(hosting_);
-  if (is_superseded(from)) end_succession(false);
   lives_[from].pardon();
   for (const Rank rank : moved) {
     lives_.push_back(new_life());

@@ -108,7 +108,7 @@ std::vector<Supervisor::Straggler> Supervisor::stragglers(WorkerId idle) const {
 void Supervisor::take_over(WorkerId worker, Time now) {
   if (failed_ || !may_take_over_ || !hosting_.replicated(worker)) return;
   for (const WorkerId idle : hosting_.replicas_of(worker)) {
-    if (!may_get_tasks(idle) || any_in_flight(idle)) continue;
+    if (!lives_[idle].running() || any_in_flight(idle)) continue;
     std::optional<Straggler> first;
     for (const Straggler& one : stragglers(idle)) {
       const bool slower = one.done - now > 1.5 * one.needed;
@@ -137,7 +137,7 @@ void Supervisor::hand_out_twice(WorkerId idle, const Straggler& straggler, Time 
 
 /// When take_over() has something to decide for this worker without an event, if it is idle.
 std::optional<Supervisor::Time> Supervisor::next_take_over(WorkerId idle) const {
-  if (!hosting_.replicated(idle) || !may_get_tasks(idle) || any_in_flight(idle)) return std::nullopt;
+  if (!hosting_.replicated(idle) || !lives_[idle].running() || any_in_flight(idle)) return std::nullopt;
   std::optional<Time> first;
   for (const Straggler& one : stragglers(idle)) first = std::min(first.value_or(one.late()), one.late());
   return first;

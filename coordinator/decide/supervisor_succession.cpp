@@ -20,7 +20,12 @@ void Supervisor::supersede(std::vector<WorkerId> workers, Time now) {
   retire_if_idle(now);
 }
 
-/// A worker that is starting, or ending, is waited for: its deadline holds as ever.
+void Supervisor::call_off(Time now) {
+  for (const WorkerId worker : std::exchange(superseded_, {})) hand_out_pending(worker, now);
+}
+
+/// A worker that is starting, or ending, is waited for: its deadline holds as ever. One that died waits, and needs no
+/// process of its old version.
 void Supervisor::retire_if_idle(Time now) {
   using Phase = WorkerLife::Phase;
   const auto settled = [&](WorkerId worker) {
@@ -33,21 +38,20 @@ void Supervisor::retire_if_idle(Time now) {
     WorkerLife& life = lives_[worker];
     if (life.phase() == Phase::given_up) continue;
     any = true;
-    const bool running = life.running();
     forget_actions(worker);
+    const bool running = life.running();
     if (running) life.retire();
     life.renew();
     actions_.push_back(action::Retire{worker});
-    if (!running) continue;
+    if (!running) {
+      spawn(worker, now);
+      continue;
+    }
     life.spawn(now);
     actions_.push_back(action::Spawn{worker, life.generation()});
   }
-  end_succession(any);
-}
-
-void Supervisor::end_succession(bool any) {
   superseded_.clear();
-  actions_.push_back(action::Superseded{any});
+  actions_.push_back(action::Superseded{any ? "" : "its worker was given up"});
 }
 
 }  // namespace tutti

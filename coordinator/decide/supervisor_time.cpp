@@ -39,7 +39,7 @@ void Supervisor::tick(Time now) {
     if (!due || now < *due) continue;
     switch (life.phase()) {
       case WorkerLife::Phase::waiting:
-        spawn(worker, now);
+        if (!is_superseded(worker)) spawn(worker, now);
         break;
       case WorkerLife::Phase::starting:
       case WorkerLife::Phase::preparing:
@@ -95,7 +95,7 @@ std::optional<Supervisor::Time> Supervisor::next_wake() const {
   if (failed_) return std::nullopt;
   std::optional<Time> earliest = next_soon();
   for (const WorkerId worker : lives_.ids())
-    if (const auto due = lives_[worker].due(duty_of(worker))) earliest = std::min(earliest.value_or(*due), *due);
+    if (const auto due = lives_[worker].due(duty_of(worker)); due && !waits_for_successor(worker)) earliest = std::min(earliest.value_or(*due), *due);
   return earliest;
 }
 

@@ -232,6 +232,15 @@ void Pool::command(ByRank<control::Message> messages) {
   answered.get();
 }
 
+void Pool::perform(const action::CommandDone& done) {
+  if (!command_) return;
+  if (done.problem)
+    command_->set_exception(std::make_exception_ptr(*done.problem));
+  else
+    command_->set_value();
+  command_.reset();
+}
+
 // ---- batches -------------------------------------------------------------------------------------------------------
 
 // Posted, like every segment that follows: the loop takes both in this order.
@@ -356,7 +365,7 @@ void Pool::stop() {
 
 void Pool::leave_when_gone() {
   if (!stopping_ || roster_.any_alive() || fork_server_.pid() != 0) return;
-  for (auto* timer : {&stop_timer_, &drain_timer_, &succession_timer_, &leave_timer_}) timer->cancel();
+  for (auto* timer : {&stop_timer_, &drain_timer_, &succession_timer_}) timer->cancel();
   keep_running_.reset();
   // Abandoned processes are not waited for.
   loop_.stop();

@@ -64,10 +64,11 @@ class Pool final : private WorkerListener {
   void settle_batches(ByRank<BatchChoice> choices, double seconds);
 
   /// Loads a new version of the member in processes of its own, while the others go on predicting; when it is ready, the
-  /// old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and batches.
-  /// Not on the loop's thread; one at a time, in a pool that does not train. Throws Error if the new version cannot be
-  /// started or has other outputs; the old one then stays.
-  void replace(Rank rank, MemberRequest next);
+  /// old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and batches;
+  /// `python` is the interpreter of a unit of Python members, else empty. Not on the loop's thread; one at a time, in a
+  /// pool that does not train. Throws Error if the new version cannot be started or has other outputs; the old one then
+  /// stays.
+  void replace(Rank rank, MemberRequest next, std::string python);
 
   /// Ends everything that is running, and every later call, with this error.
   void fail(const Error& error);
@@ -117,12 +118,13 @@ class Pool final : private WorkerListener {
   void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
 
   // ---- new versions (pool_succession.cpp)
-  void begin_succession(Rank rank, MemberRequest next, std::promise<void> done) TUTTI_REQUIRES(on_loop);
+  void begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done)
+      TUTTI_REQUIRES(on_loop);
+  void limit_succession() TUTTI_REQUIRES(on_loop);
   void successor_is_ready(WorkerProcess& successor, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   void successor_failed(const Error& error) TUTTI_REQUIRES(on_loop);
   void end_succession(const std::optional<Error>& problem) TUTTI_REQUIRES(on_loop);
   void successor_ended(const ExitStatus& status, const std::optional<control::Failure>& reason) TUTTI_REQUIRES(on_loop);
-  void see_off() TUTTI_REQUIRES(on_loop);
 
   void make_arena();
   void start_processes(const std::filesystem::path& worker_program) TUTTI_REQUIRES(on_loop);
@@ -159,7 +161,8 @@ class Pool final : private WorkerListener {
     Rank rank;
     ModelKind model;
     std::promise<void> done;
-    bool taking_over = false;  ///< all is ready; the old ones answer what they have
+    bool ready = false;       ///< the old ones answer what they have
+    bool taken_over = false;  ///< they have retired
   };
   struct Running {
     std::shared_ptr<Stream> stream;
@@ -190,8 +193,7 @@ class Pool final : private WorkerListener {
   boost::asio::steady_timer tick_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // never runs while the pool is idle
   std::optional<Clock::time_point> tick_at_ TUTTI_GUARDED_BY(on_loop);
   boost::asio::steady_timer stop_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
-  boost::asio::steady_timer succession_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // until the new version is ready
-  boost::asio::steady_timer leave_timer_ TUTTI_GUARDED_BY(on_loop){loop_};       // until the old ones must have left
+  boost::asio::steady_timer succession_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // of its loading, and of its taking over
   boost::asio::steady_timer drain_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
   ForkServer fork_server_ TUTTI_GUARDED_BY(on_loop){loop_};
   Roster roster_ TUTTI_GUARDED_BY(on_loop);

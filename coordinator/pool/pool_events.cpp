@@ -223,6 +223,7 @@ void Pool::tick() {
     roster_.for_each_alive([](WorkerProcess& worker) TUTTI_REQUIRES(on_loop) { worker.drain_completions(); });
     board_.stalled();
     supervisor_.stalled(Clock::now());
+    if (succession_ && !succession_->taken_over) limit_succession();
   }
   look_at_workers();
   supervisor_.tick(Clock::now());
@@ -381,15 +382,6 @@ void Pool::perform(const action::FailCall& fail) {
   if (trace_ != nullptr) trace_->said(fail.error.message(), Clock::now());
   exchange_->fail_call(*running.stream, fail.error, running.index, fail.image);
   drop_segments_of(running.stream.get());  // its driver may be busy
-}
-
-void Pool::perform(const action::CommandDone& done) {
-  if (!command_) return;
-  if (done.problem)
-    command_->set_exception(std::make_exception_ptr(*done.problem));
-  else
-    command_->set_value();
-  command_.reset();
 }
 
 void Pool::perform(const action::Say& say) {

@@ -15,48 +15,57 @@
 namespace tutti {
 namespace {
 
-Error not_replaced(const std::string& name, const char* why) {
+Error not_replaced(const std::string& name, const std::string& why) {
   return Error(ErrorKind::failed, fmt::format("{} was not replaced: {}", name, why), {},
-               "status() and the events say why; its old version stays where there is one");
+               "status() and the events say more; its old version stays where there is one");
 }
 
-constexpr const char* kLeft = "its worker was given up";
+/// "x of [2]", or "nothing".
+std::string joined_text(const std::vector<NamedLayout>& parts) {
+  return parts.empty() ? "nothing" : sample_text(parts);
+}
 
 }  // namespace
 
-void Pool::replace(Rank rank, MemberRequest next) {
+void Pool::replace(Rank rank, MemberRequest next, std::string python) {
   std::promise<void> promise;
   std::future<void> done = promise.get_future();
-  boost::asio::post(loop_, [this, rank, next = std::move(next), promise = std::move(promise)]() mutable {
+  boost::asio::post(loop_, [this, rank, next = std::move(next), python = std::move(python),
+                            promise = std::move(promise)]() mutable {
     assert_on_loop(loop_);
-    begin_succession(rank, std::move(next), std::move(promise));
+    begin_succession(rank, std::move(next), python, std::move(promise));
   });
   done.get();
 }
 
-void Pool::begin_succession(Rank rank, MemberRequest next, std::promise<void> done) {
+void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done) {
   TUTTI_CHECK(!succession_, "one at a time");
   TUTTI_CHECK(!plan_.training && batches_.settled());
   succession_.emplace(Succession{rank, next.model, std::move(done)});
   if (const auto failure = exchange_->failure()) return end_succession(*failure);
-  if (supervisor_.absent(rank)) return end_succession(not_replaced(next.name, kLeft));
-  const MemberRequest& old = plan_.request_of(rank);
-  next.threads = old.threads;
-  next.cuda = old.cuda;
+  if (supervisor_.absent(rank)) return end_succession(not_replaced(next.name, "it was left out before"));
+  next.threads = plan_.request_of(rank).threads;
   set_batch(plan_, next, batches_.of(rank));
   try {
     for (const WorkerId worker : hosting().workers_of(rank))
       if (supervisor_.state(worker) != WorkerState::absent)
-        roster_.prepare_successor(worker, hosting().seat_of(rank), next);
+        roster_.prepare_successor(worker, hosting().seat_of(rank), next, python);
   } catch (const Error& error) {
     return successor_failed(error);
   }
+  limit_succession();
+}
+
+/// As long as a start may take, from now on: for loading, and then for what the old version still has to answer.
+void Pool::limit_succession() {
   succession_timer_.expires_after(ticks_of(plan_.start_deadline));
   succession_timer_.async_wait([this](const boost::system::error_code& cancelled) {
     assert_on_loop(loop_);
-    if (cancelled) return;
-    successor_failed(Error(ErrorKind::failed, fmt::format("it was not ready within {} s", plan_.start_deadline.count()),
-                           {}, "raise 'start_deadline_s' if loading and warm-up take that long"));
+    if (cancelled || !succession_) return;
+    const char* what = succession_->ready ? "the old one did not answer what it had" : "it was not ready";
+    successor_failed(Error(ErrorKind::failed, fmt::format("{} within {} s", what, plan_.start_deadline.count()), {},
+                           "raise 'start_deadline_s' if that takes so long"));
+    carry_out();
   });
 }
 
@@ -75,22 +84,23 @@ void Pool::successor_is_ready(WorkerProcess& successor, const std::vector<contro
     if (!std::ranges::equal(ready[seat].parts, parts_[rank], same))
       return successor_failed(
           Error(ErrorKind::usage,
-                fmt::format("it joins {}, and the version before it joins {}", sample_text(ready[seat].parts),
-                            sample_text(parts_[rank])),
+                fmt::format("it joins {}, and the version before it joins {}", joined_text(ready[seat].parts),
+                            joined_text(parts_[rank])),
                 {}, "name outputs of the same shapes, in the same order, in its 'output'"));
   }
   roster_.successor_ready(successor, ready);
   if (!roster_.successors_ready()) return;
-  succession_timer_.cancel();
-  succession_->taking_over = true;
+  succession_->ready = true;
+  limit_succession();
   supervisor_.supersede(hosting().replicas_of(successor.id()), Clock::now());
   carry_out();
 }
 
-/// The workers stay what they are. One that was ready and dies at the last moment is replaced as any other, by its like.
+/// The workers stay what they are.
 void Pool::successor_failed(const Error& error) {
   if (!succession_) return roster_.dismiss_successors();
-  if (succession_->taking_over) return;
+  if (succession_->taken_over) return;  // it was for a worker that was given up
+  supervisor_.call_off(Clock::now());
   const std::string name = plan_.request_of(succession_->rank).name;
   end_succession(Error(error.kind(), fmt::format("the new version of {} cannot take over: {}", name, error.message()),
                        error.detail(), error.hint()));
@@ -109,14 +119,14 @@ void Pool::end_succession(const std::optional<Error>& problem) {
 
 void Pool::perform(const action::Retire& retire) {
   TUTTI_CHECK(succession_);
-  roster_.hand_over(retire.worker);
-  see_off();
+  succession_->taken_over = true;
+  roster_.hand_over(retire.worker, ticks_of(plan_.stop_deadline));
 }
 
 void Pool::perform(const action::Superseded& done) {
   TUTTI_CHECK(succession_);
   const std::string& name = plan_.request_of(succession_->rank).name;
-  if (!done.any) return end_succession(not_replaced(name, kLeft));
+  if (!done.problem.empty()) return end_succession(not_replaced(name, done.problem));
   board_.changed(succession_->rank, std::string(kind_name(succession_->model)));
   log::info("{} is replaced by its new version", name);
   // When the actions that follow are carried out: the caller then finds the new worker in the status.
@@ -133,21 +143,12 @@ void Pool::successor_ended(const ExitStatus& status, const std::optional<control
   successor_failed(Error(ErrorKind::failed, fmt::format("its worker {}", to_text(status))));
 }
 
-/// A new version of the unit that is parted would be one of both members.
+/// A new version of a unit that is parted would be one of both members.
 void Pool::perform(const action::Move& move) {
   if (roster_.has_successor(move.from) && succession_)
     end_succession(
         not_replaced(plan_.request_of(succession_->rank).name, "the members that share its worker were parted"));
   roster_.move(move.from, move.rank, move.to);
-}
-
-/// Those that were told to leave have as long as at the end of the pool.
-void Pool::see_off() {
-  leave_timer_.expires_after(ticks_of(plan_.stop_deadline));
-  leave_timer_.async_wait([this](const boost::system::error_code& cancelled) {
-    assert_on_loop(loop_);
-    if (!cancelled) roster_.kill_leaving();
-  });
 }
 
 }  // namespace tutti

@@ -23,10 +23,11 @@ Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting 
 }
 
 std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
-  return start(worker, posts_[worker].unit, load);
+  return start(worker, posts_[worker].unit, posts_[worker].plan.python, load);
 }
 
-std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<control::Load>& unit, bool load) {
+std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<control::Load>& unit,
+                                             const std::string& python, bool load) {
   Post& post = posts_[worker];
   const WorkerPlan& plan = post.plan;
   const auto is_debugged = [&](const control::Load& one) { return one.member.name == setting_.debug_member; };
@@ -46,7 +47,7 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<
                              .unit = unit,
                              .preload = preload,
                              .program = setting_.program,
-                             .python = plan.python,
+                             .python = python,
                              .arena_fd = setting_.arena_fd,
                              .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
                              .debug = std::ranges::any_of(unit, is_debugged),
@@ -126,13 +127,14 @@ void Roster::dismiss_spare(WorkerId worker) {
   if (spare && !spare->killed()) spare->kill();
 }
 
-void Roster::prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member) {
+void Roster::prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member, const std::string& python) {
   Post& post = posts_[worker];
   TUTTI_CHECK(!post.successor, "a worker has one successor at a time");
   std::vector<control::Load> unit = post.unit;
   unit.at(seat.value()).member = member;
-  auto process = start(worker, unit, true);
-  post.successor = Successor{std::move(unit), std::move(process), {}};
+  unit.at(seat.value()).member.cuda = post.plan.cuda;
+  auto process = start(worker, unit, python, true);
+  post.successor = Successor{std::move(unit), python, std::move(process), {}};
 }
 
 void Roster::successor_ready(const WorkerProcess& successor, const std::vector<control::Ready>& ready) {
@@ -150,20 +152,22 @@ void Roster::dismiss_successors() {
     if (!post.successor) continue;
     if (post.successor->process->alive()) {
       post.successor->process->kill();
-      leaving_.push_back(std::move(post.successor->process));
+      leaving_.push_back({std::move(post.successor->process), boost::asio::steady_timer(loop_)});
     }
     post.successor.reset();
   }
 }
 
-void Roster::hand_over(WorkerId worker) {
+void Roster::hand_over(WorkerId worker, std::chrono::steady_clock::duration patience) {
   Post& post = posts_[worker];
   TUTTI_CHECK(post.successor && !post.successor->ready.empty(), "only one that is ready takes over");
-  if (post.worker) let_go(std::exchange(post.worker, nullptr));
-  if (post.spare) let_go(std::exchange(post.spare, nullptr));
+  if (post.worker) let_go(std::exchange(post.worker, nullptr), patience);
+  if (post.spare) let_go(std::exchange(post.spare, nullptr), patience);
+  post.spare_ready.clear();
   Successor successor = std::move(*post.successor);
   post.successor.reset();
   post.unit = std::move(successor.unit);
+  post.plan.python = std::move(successor.python);
   if (successor.process->alive()) {
     post.spare = std::move(successor.process);
     post.spare_ready = std::move(successor.ready);
@@ -172,22 +176,22 @@ void Roster::hand_over(WorkerId worker) {
 }
 
 /// A process that has a channel reads its control socket only between tasks, and it has none; a spare may be loading.
-void Roster::let_go(std::shared_ptr<WorkerProcess> process) {
+void Roster::let_go(std::shared_ptr<WorkerProcess> process, std::chrono::steady_clock::duration patience) {
   if (!process->alive()) return;
   if (process->channel())
     process->send(control::Stop{});
   else
     process->kill();
-  leaving_.push_back(std::move(process));
+  boost::asio::steady_timer timer(loop_, patience);
+  timer.async_wait([this, process](const boost::system::error_code& cancelled) {
+    assert_on_loop(loop_);
+    if (!cancelled && process->alive()) process->kill();
+  });
+  leaving_.push_back({std::move(process), std::move(timer)});
 }
 
 bool Roster::forget_leaving(const WorkerProcess& process) {
-  return std::erase_if(leaving_, [&](const auto& one) { return one.get() == &process; }) > 0;
-}
-
-void Roster::kill_leaving() {
-  for (const auto& process : leaving_)
-    if (process->alive() && !process->killed()) process->kill();
+  return std::erase_if(leaving_, [&](const Leaving& one) { return one.process.get() == &process; }) > 0;
 }
 
 void Roster::abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) {
@@ -213,17 +217,18 @@ void Roster::check_post(WorkerId worker) const {
   const Post& post = posts_[worker];
   TUTTI_CHECK(!post.spare || post.spare != post.worker);
   TUTTI_CHECK(post.spare || post.spare_ready.empty(), "only a spare is ready before it is needed");
-  for (const auto* without_post : {&abandoned_, &leaving_})
-    for (const auto& process : *without_post)
-      TUTTI_CHECK(process != post.worker && process != post.spare, "such a process has no post");
+  for (const auto& process : abandoned_)
+    TUTTI_CHECK(process != post.worker && process != post.spare, "an abandoned process has no post");
+  for (const Leaving& one : leaving_)
+    TUTTI_CHECK(one.process != post.worker && one.process != post.spare, "a process that leaves has no post");
 }
 
 void Roster::for_each_alive(const std::function<void(WorkerProcess&)>& deed) const {
   for (const Post& post : posts_)
     for (const auto& process : {post.worker, post.spare, post.successor ? post.successor->process : nullptr})
       if (process && process->alive()) deed(*process);
-  for (const auto& process : leaving_)
-    if (process->alive()) deed(*process);
+  for (const Leaving& one : leaving_)
+    if (one.process->alive()) deed(*one.process);
 }
 
 bool Roster::any_alive() const {

@@ -3,6 +3,7 @@
 // they do not end. It keeps track of them; the supervisor decides about them.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "common/ids.hpp"
 #include "coordinator/process/loop_thread.hpp"
@@ -46,9 +48,11 @@ class Roster {
   void drop_spare(const WorkerProcess& spare) TUTTI_REQUIRES(on_loop);
   /// Ends the worker's spare, if it has one; it stays the spare until it is gone.
   void dismiss_spare(WorkerId worker) TUTTI_REQUIRES(on_loop);
-  /// Starts a process for the worker that loads its unit with this member in place of the one at the seat. The worker
-  /// has no successor yet. Throws Error(failed) if no process can be started.
-  void prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member) TUTTI_REQUIRES(on_loop);
+  /// Starts a process for the worker that loads its unit with this member in place of the one at the seat, on the
+  /// worker's device; in this interpreter, if they are Python members. The worker has no successor yet. Throws
+  /// Error(failed) if no process can be started.
+  void prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member, const std::string& python)
+      TUTTI_REQUIRES(on_loop);
   /// The successor is loaded and warm.
   void successor_ready(const WorkerProcess& successor, const std::vector<control::Ready>& ready)
       TUTTI_REQUIRES(on_loop);
@@ -58,13 +62,10 @@ class Roster {
   /// Ends all successors: the workers stay what they are.
   void dismiss_successors() TUTTI_REQUIRES(on_loop);
   /// The worker hosts what its successor has loaded from now on. Its process, which has nothing to do, and its spare are
-  /// told to leave; take_worker() takes the successor.
-  void hand_over(WorkerId worker) TUTTI_REQUIRES(on_loop);
+  /// told to leave, and killed if they have not after this time; take_worker() takes the successor.
+  void hand_over(WorkerId worker, std::chrono::steady_clock::duration patience) TUTTI_REQUIRES(on_loop);
   /// Removes a process that had been told to leave and has ended; false if it is not one.
   bool forget_leaving(const WorkerProcess& process) TUTTI_REQUIRES(on_loop);
-  /// Ends those that have not left although they were told to.
-  void kill_leaving() TUTTI_REQUIRES(on_loop);
-  bool any_leaving() const TUTTI_REQUIRES(on_loop) { return !leaving_.empty(); }
   /// Abandons the worker's process. It may still write to a checkpoint file at any time, so all files but the valid one
   /// are replaced, and a spare that has inherited them is ended.
   void abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
@@ -93,6 +94,7 @@ class Roster {
  private:
   struct Successor {
     std::vector<control::Load> unit;
+    std::string python;
     std::shared_ptr<WorkerProcess> process;
     std::vector<control::Ready> ready;  ///< by seat; none if it is not ready yet
   };
@@ -107,10 +109,16 @@ class Roster {
   };
   void say_no_spare(WorkerId worker, const Error& error) const TUTTI_REQUIRES(on_loop);
   void check_post(WorkerId worker) const TUTTI_REQUIRES(on_loop);
-  void let_go(std::shared_ptr<WorkerProcess> process) TUTTI_REQUIRES(on_loop);
-  std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
-  std::shared_ptr<WorkerProcess> start(WorkerId worker, const std::vector<control::Load>& unit, bool load)
+  /// Has no post any more.
+  struct Leaving {
+    std::shared_ptr<WorkerProcess> process;
+    boost::asio::steady_timer patience;
+  };
+  void let_go(std::shared_ptr<WorkerProcess> process, std::chrono::steady_clock::duration patience)
       TUTTI_REQUIRES(on_loop);
+  std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
+  std::shared_ptr<WorkerProcess> start(WorkerId worker, const std::vector<control::Load>& unit,
+                                       const std::string& python, bool load) TUTTI_REQUIRES(on_loop);
 
   // Constant after construction.
   boost::asio::io_context& loop_;
@@ -118,7 +126,7 @@ class Roster {
   const Setting setting_;
 
   ByWorker<Post> posts_ TUTTI_GUARDED_BY(on_loop);
-  std::vector<std::shared_ptr<WorkerProcess>> leaving_ TUTTI_GUARDED_BY(on_loop);  // have no post any more
+  std::vector<Leaving> leaving_ TUTTI_GUARDED_BY(on_loop);
   std::vector<std::shared_ptr<WorkerProcess>> abandoned_ TUTTI_GUARDED_BY(on_loop);
 };
 

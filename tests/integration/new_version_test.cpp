@@ -2,9 +2,13 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
+#include <future>
+#include <optional>
 #include <thread>
 
+#include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -186,6 +190,55 @@ TEST_CASE("a new version that cannot start changes nothing and the error says wh
   CHECK(ensemble.predict(view(images)).values == naive_mean(changed(spec, 0), images));
 }
 
+TEST_CASE("a new version that dies while the old one still answers changes nothing") {
+  const NothingLeft census;
+  auto spec = slow_enough(2);
+  spec.failure.spares = Spares::member;
+  fake_model(spec, 1).delay_us = 400'000;
+  auto next = changed(spec, 1);
+  fake_model(next, 1).delay_us = 300;
+  const auto images = random_images(20);
+  Ensemble ensemble(published(spec), with_worker());
+  const auto children_before = children_of(::getpid());
+  std::future<Predictions> running = ensemble.submit(view(images));
+  std::optional<Error> error;
+  std::thread replacing([&] { error = error_of([&] { ensemble.replace_member("m1", published(next)); }); });
+  int successor = 0;
+  CHECK(happens([&] {
+    for (const int pid : children_of(::getpid()))
+      if (std::ranges::find(children_before, pid) == children_before.end()) successor = pid;
+    return successor != 0;
+  }));
+  // It may be loading, or ready: then its place is not free before the old one has answered.
+  REQUIRE(::kill(successor, SIGKILL) == 0);
+  replacing.join();
+  CHECK(running.get().values == naive_mean(spec, images));
+  if (error) {
+    CHECK(contains(error->message(), "the new version of m1 cannot take over: its worker was killed by SIGKILL"));
+    CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+    CHECK(ensemble.status().faults.deaths == 0);
+  }
+}
+
+TEST_CASE("closing an ensemble ends a replacement that a callback waits for") {
+  const NothingLeft census;
+  auto spec = slow_enough(1);
+  auto endless = changed(spec, 0);
+  fake_model(endless, 0).load_delay_ms = 3'000'000;
+  Options options = with_worker();
+  std::atomic<Ensemble*> shared = nullptr;
+  std::atomic<bool> begun = false;
+  options.on_event = [&](const Event& event) {
+    if (event.kind != Event::Kind::died) return;
+    begun = true;
+    CHECK(error_of([&] { shared.load()->replace_member("m0", published(endless)); })->kind() == ErrorKind::interrupted);
+  };
+  Ensemble ensemble(published(spec), options);
+  shared = &ensemble;
+  REQUIRE(::kill(ensemble.status().members[0].pid, SIGKILL) == 0);
+  CHECK(happens([&] { return begun.load(); }));
+}
+
 TEST_CASE("a new version that is not ready in time changes nothing") {
   const NothingLeft census;
   auto spec = fake_spec(1);
@@ -220,10 +273,18 @@ TEST_CASE("a description that changes more than the member is refused") {
         "m1 cannot change its device while it runs");
 }
 
-TEST_CASE("an ensemble that trains or is closed replaces no member") {
+TEST_CASE("an ensemble that has trained or is closed replaces no member") {
   const NothingLeft census;
   const auto spec = fake_spec(1);
   const auto next = published(changed(spec, 0));
+  {
+    Ensemble ensemble(published(spec), with_worker());
+    ListSource source(random_images(16), std::vector<std::int64_t>(16, 1));
+    const TemporaryFolder folder;
+    ensemble.train(source, folder.path());
+    CHECK(message_of([&] { ensemble.replace_member("m0", next); }) ==
+          "a member cannot be replaced in an ensemble that has trained its members");
+  }
   {
     Options options = with_worker();
     options.training = true;

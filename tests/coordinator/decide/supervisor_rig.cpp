@@ -63,7 +63,7 @@ std::string Rig::text_of(const Action& action) {
       Overloaded{
           [](const action::Move& a) { return fmt::format("move {} from {} to {}", a.rank, a.from, a.to); },
           [](const action::Retire& a) { return fmt::format("retire {}", a.worker); },
-          [](const action::Superseded& a) { return std::string(a.any ? "superseded" : "not superseded"); },
+          [](const action::Superseded& a) { return a.problem.empty() ? "superseded" : "not superseded: " + a.problem; },
           [&](const action::Spawn& a) {
             for (const Rank rank : supervisor.hosting().members_of(a.worker)) tasks_[rank].clear();
             if (a.worker.value() < tasks_of_.size()) tasks_of_[a.worker.value()].clear();

@@ -32,7 +32,7 @@ class Rig {
   static Rig running(SupervisorSetting setting);
 
   /// The actions, one text each; a segment that is finished is also closed:
-  ///   move 1 from 0 to 2     retire 0     superseded, not superseded     spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0
+  ///   move 1 from 0 to 2     retire 0     superseded, not superseded: ...     spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0
   ///   s7 c1     kill 0 abandon 0 g1   hold 2      release 2     judge 7     finish 7     command done, command done:
   ///   ...     fail:
   ///   ...     fail call of s7: ...     line     with replicas: task 0 to 1 s7, task 0 to 1 s7 too

@@ -148,6 +148,7 @@ TEST_CASE("units that get new versions answer every segment once and each versio
       kReplicaSeeds);
   CHECK(sum.retired > kReplicaSeeds);
   CHECK(sum.not_renewed > 0);
+  CHECK(sum.called_off > 0);
   CHECK(sum.counts.deaths > kReplicaSeeds);
   CHECK(sum.finished > kReplicaSeeds);
 }

@@ -56,7 +56,7 @@ bool World::random_step() {
     fault();
     return true;
   }
-  if (setting_.renews && all_ran_ && !renewed_ && chance(5)) {
+  if (setting_.renews && all_ran_ && chance(5)) {
     renew();
     return true;
   }

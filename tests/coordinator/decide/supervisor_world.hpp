@@ -61,6 +61,7 @@ class World {
   /// Workers that retired for a new version, and new versions that found nobody to take over from.
   std::uint64_t retired() const { return retired_; }
   std::uint64_t not_renewed() const { return not_renewed_; }
+  std::uint64_t called_off() const { return called_off_; }
   /// Members that got a worker of their own.
   std::uint64_t moved() const { return moved_; }
   bool absent(Rank rank) const { return supervisor_.absent(rank); }
@@ -234,6 +235,7 @@ class World {
   std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
   std::uint64_t retired_ = 0;
   std::uint64_t not_renewed_ = 0;
+  std::uint64_t called_off_ = 0;
 };
 
 }  // namespace tutti::test

@@ -144,7 +144,13 @@ bool World::judge_one() {
   return true;
 }
 
+/// Another version is ready; or one that was is not there any more.
 void World::renew() {
+  if (renewed_) {
+    renewed_.reset();
+    ++called_off_;
+    return supervisor_.call_off(now_);
+  }
   renewed_ = WorkerId(draw(processes_.size()));
   supervisor_.supersede(chance(50) ? supervisor_.hosting().replicas_of(*renewed_) : std::vector{*renewed_}, now_);
 }
@@ -187,7 +193,7 @@ void World::perform(const action::Retire& retire) {
 void World::perform(const action::Superseded& done) {
   must(renewed_.has_value(), "a new version takes over twice");
   renewed_.reset();
-  not_renewed_ += done.any ? 0 : 1;
+  not_renewed_ += done.problem.empty() ? 0 : 1;
 }
 
 void World::perform(const action::Spawn& spawn) {
