@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/common/error_of.hpp"
 #include "tests/config/problems.hpp"
 
 namespace tutti::test {
@@ -224,6 +225,25 @@ TEST_CASE("a quorum has slots for the segments that late members still have") {
   CHECK(config::slots_for_quorum({{}, 0.5}, 3) == 6);
   CHECK(config::slots_for_quorum({3, {}}, 3) == 2);
   CHECK(config::slots_for_quorum({1, {}}, 100) == 18);
+}
+
+TEST_CASE("the memory of a worker has a unit") {
+  const auto of = [](const std::string& size) {
+    return config::load_text("members: [{name: a, model: {kind: fake}, max_memory: " + size + "}]", "e.yaml")
+        .members.front()
+        .max_memory;
+  };
+  CHECK(of("2 GB") == 2'000'000'000);
+  CHECK(of("'1.5kB'") == 1500);
+  CHECK(of("512MiB") == 512U << 20);
+  CHECK(of("7 B") == 7);
+  for (const char* size : {"2", "2 gb", "-1 GB", "0.5 B", "GB", "[2 GB]", "3e30 GB", "2 GB or so"}) {
+    CAPTURE(size);
+    CHECK(contains(problem("members: [{name: a, model: {kind: fake}, max_memory: " + std::string(size) + "}]"),
+                   "'max_memory' must be a size of memory with its unit, such as 2 GB or 512 MiB, not "));
+  }
+  const auto spec = config::load_text("members: [{name: a, model: {kind: fake}, max_memory: 2 GB}]", "e.yaml");
+  CHECK(config::load_text(spec.effective_yaml, "e.yaml").members.front().max_memory == 2'000'000'000);
 }
 
 }  // namespace

@@ -385,22 +385,5 @@ TEST_CASE("all violations of all members are found at once") {
             .size() == 5);
 }
 
-TEST_CASE("the memory of a worker has a unit") {
-  const auto of = [](const std::string& size) {
-    return load_yaml("members: [{name: a, model: {kind: fake}, max_memory: " + size + "}]").members.front().max_memory;
-  };
-  CHECK(of("2 GB") == 2'000'000'000);
-  CHECK(of("'1.5kB'") == 1500);
-  CHECK(of("512MiB") == 512U << 20);
-  CHECK(of("7 B") == 7);
-  for (const char* size : {"2", "2 gb", "-1 GB", "0.5 B", "GB", "[2 GB]", "3e30 GB", "2 GB or so"}) {
-    CAPTURE(size);
-    CHECK(contains(problem("members: [{name: a, model: {kind: fake}, max_memory: " + std::string(size) + "}]"),
-                   "'max_memory' must be a size of memory with its unit, such as 2 GB or 512 MiB, not "));
-  }
-  const auto spec = load_yaml("members: [{name: a, model: {kind: fake}, max_memory: 2 GB}]");
-  CHECK(load_yaml(spec.effective_yaml).members.front().max_memory == 2'000'000'000);
-}
-
 }  // namespace
 }  // namespace tutti::test
