@@ -60,9 +60,12 @@ inline tutti_spec* parsed(const std::string& yaml = kYaml) {
   return spec;
 }
 
+/// The built program tutti-worker.
+const char* this_worker();
+
 inline tutti_options with_this_worker() {
   tutti_options options = TUTTI_OPTIONS_INIT;
-  options.worker = TUTTI_WORKER_PROGRAM;
+  options.worker = this_worker();
   return options;
 }
 

@@ -10,6 +10,9 @@
 #include "tests/c_api/calls.hpp"
 
 namespace tutti::test {
+
+const char* this_worker() { return TUTTI_WORKER_PROGRAM; }
+
 namespace {
 
 TEST_CASE("the header of another major version or of a newer one is refused with both numbers") {

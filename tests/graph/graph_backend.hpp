@@ -38,7 +38,8 @@ inline bool skipped() {
   return true;
 }
 
-inline std::string file(const std::string& name) { return std::string(TUTTI_ONNX_DATA) + "/" + name + ".onnx"; }
+/// One of the committed models.
+std::string file(const std::string& name);
 
 /// A member whose model is in that file.
 inline MemberRequest request_of(const std::string& path, const std::string& output = {}) {

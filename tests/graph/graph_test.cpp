@@ -12,6 +12,9 @@
 #include "tests/graph/graph_backend.hpp"
 
 namespace tutti::test {
+
+std::string file(const std::string& name) { return std::string(TUTTI_ONNX_DATA) + "/" + name + ".onnx"; }
+
 namespace {
 
 using worker::Model;
