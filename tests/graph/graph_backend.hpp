@@ -11,6 +11,7 @@
 
 #include "common/wire/member_request.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/sanitized.hpp"
 #include "worker/model.hpp"
 
 namespace tutti::test {
@@ -31,8 +32,12 @@ inline const TensorLayout kImage{Dtype::float32, {3, 2, 2}};
 // Of two images() by the model `dense`, by NumPy: x @ w + b.
 inline const Floats kDense{0.1484375F, 1.453125F, -2.4296875F, -0.7890625F, 4.078125F, -10.4921875F};
 
-/// Whether there is no library; says so.
+/// Whether the library cannot be used here; says so.
 inline bool skipped() {
+  if (kSanitized && TUTTI_NOT_SANITIZED) {
+    std::printf("SKIPPED: %s does not run in a program with a sanitizer\n", kBackend.library);
+    return true;
+  }
   if (!error_of([] { kBackend.open(); })) return false;
   std::printf("SKIPPED: no %s was found\n", kBackend.library);
   return true;

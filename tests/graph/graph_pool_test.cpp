@@ -1,6 +1,7 @@
 // The program over members whose models are graphs in files: their processes, their deaths, and what a user without the
 // library reads. Compiled once for each kind: TUTTI_KIND, TUTTI_LIBRARY (its name), TUTTI_VARIABLE, TUTTI_PACKAGE (of
-// pip), TUTTI_FILE.
+// pip), TUTTI_FILE,
+// TUTTI_NOT_SANITIZED (0 or 1).
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <cstdio>
 
 #include "tests/common/error_of.hpp"
+#include "tests/common/sanitized.hpp"
 #include "tests/integration/programs.hpp"
 #include "tests/support/census.hpp"
 
@@ -38,6 +40,10 @@ ProgramOptions with_library(const Workplace& place, const std::string& named) {
 }
 
 bool skipped(const Finished& run) {
+  if (kSanitized && TUTTI_NOT_SANITIZED) {
+    std::puts("SKIPPED: " TUTTI_LIBRARY " does not run in a program with a sanitizer");
+    return true;
+  }
   if (run.code != 1 || !contains(run.program.err(), "needs " TUTTI_LIBRARY ", which was not found")) return false;
   std::puts("SKIPPED: no " TUTTI_LIBRARY " was found");
   return true;
