@@ -22,6 +22,7 @@ struct GraphBackend {
   void (*open)();       ///< throws if there is none
   ModelKind (*kind)(const std::string& path, const std::vector<std::string>& entries);
   std::unique_ptr<worker::Model> (*make)(const MemberRequest& request);
+  bool sanitized = true;  ///< it runs in a program with a sanitizer
 };
 extern const GraphBackend kBackend;
 
@@ -34,7 +35,7 @@ inline const Floats kDense{0.1484375F, 1.453125F, -2.4296875F, -0.7890625F, 4.07
 
 /// Whether the library cannot be used here; says so.
 inline bool skipped() {
-  if (kSanitized && TUTTI_NOT_SANITIZED) {
+  if (kSanitized && !kBackend.sanitized) {
     std::printf("SKIPPED: %s does not run in a program with a sanitizer\n", kBackend.library);
     return true;
   }
