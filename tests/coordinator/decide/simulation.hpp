@@ -48,7 +48,6 @@ struct Sum {
   std::uint64_t failed = 0;
   std::uint64_t moved = 0;
   std::uint64_t retired = 0;
-  std::uint64_t not_renewed = 0;
   std::uint64_t called_off = 0;
   std::uint64_t rounds = 0;
   std::uint64_t neighbours_lost = 0;  ///< members other than the first that are absent at the end
@@ -69,7 +68,6 @@ struct Sum {
     failed += world.failed() ? 1 : 0;
     moved += world.moved();
     retired += world.retired();
-    not_renewed += world.not_renewed();
     called_off += world.called_off();
     rounds += world.rounds();
     for (std::uint32_t rank = 1; rank < world.members(); ++rank) neighbours_lost += world.absent(Rank(rank)) ? 1 : 0;

@@ -58,9 +58,8 @@ class World {
   std::uint64_t checkpoints_used() const { return checkpoints_used_; }
   /// Later rounds that asked somebody.
   std::uint64_t rounds() const { return rounds_; }
-  /// Workers that retired for a new version, and new versions that found nobody to take over from.
+  /// Workers that retired for a new version, and new versions that were not there any more when they were to take over.
   std::uint64_t retired() const { return retired_; }
-  std::uint64_t not_renewed() const { return not_renewed_; }
   std::uint64_t called_off() const { return called_off_; }
   /// Members that got a worker of their own.
   std::uint64_t moved() const { return moved_; }
@@ -234,7 +233,6 @@ class World {
   std::uint64_t rounds_ = 0;  // later ones
   std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
   std::uint64_t retired_ = 0;
-  std::uint64_t not_renewed_ = 0;
   std::uint64_t called_off_ = 0;
 };
 

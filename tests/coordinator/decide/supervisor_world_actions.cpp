@@ -190,10 +190,9 @@ void World::perform(const action::Retire& retire) {
   processes_[retire.worker].reset();
 }
 
-void World::perform(const action::Superseded& done) {
+void World::perform(const action::Superseded& /*done*/) {
   must(renewed_.has_value(), "a new version takes over twice");
   renewed_.reset();
-  not_renewed_ += done.problem.empty() ? 0 : 1;
 }
 
 void World::perform(const action::Spawn& spawn) {
