@@ -8,6 +8,14 @@
 #include "coordinator/process/checkpoint_file.hpp"
 
 namespace tutti {
+namespace {
+
+bool opens_torch(const std::vector<control::Load>& unit) {
+  return std::ranges::any_of(
+      unit, [](const control::Load& one) { return facts_of(one.member.model).library == Library::torch; });
+}
+
+}  // namespace
 
 Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
     : loop_(loop), listener_(listener), setting_(std::move(setting)), posts_(setting_.plan.workers.size()) {
@@ -23,19 +31,16 @@ Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting 
 }
 
 std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, bool load) {
-  return start(worker, posts_[worker].unit, posts_[worker].plan.python, load);
+  return start(worker, posts_[worker].plan, posts_[worker].unit, load);
 }
 
-std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<control::Load>& unit,
-                                             const std::string& python, bool load) {
+std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const WorkerPlan& plan,
+                                             const std::vector<control::Load>& unit, bool load) {
   Post& post = posts_[worker];
-  const WorkerPlan& plan = post.plan;
   const auto is_debugged = [&](const control::Load& one) { return one.member.name == setting_.debug_member; };
-  // Without LibTorch there are no libraries to preload, and what the fork server has loaded is of no use.
-  const bool torch = std::ranges::any_of(
-      unit, [](const control::Load& one) { return facts_of(one.member.model).library == Library::torch; });
+  // Without LibTorch there are no libraries to preload.
   std::optional<control::Preload> preload;
-  if (torch) preload = {unit.front().member.cuda};
+  if (opens_torch(unit)) preload = {unit.front().member.cuda};
   for (UniqueFd& file : post.checkpoints)
     if (!file) file = make_checkpoint_file(setting_.plan.training);
   auto process = std::make_shared<WorkerProcess>(
@@ -47,13 +52,13 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const std::vector<
                              .unit = unit,
                              .preload = preload,
                              .program = setting_.program,
-                             .python = python,
+                             .python = plan.python,
                              .arena_fd = setting_.arena_fd,
                              .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
                              .debug = std::ranges::any_of(unit, is_debugged),
                              .core_files = setting_.plan.failure.core_files,
                              .load = load,
-                             .fork_server = plan.forked && torch ? &setting_.fork_server : nullptr});
+                             .fork_server = plan.forked ? &setting_.fork_server : nullptr});
   process->spawn();
   return process;
 }
@@ -133,8 +138,12 @@ void Roster::prepare_successor(WorkerId worker, Seat seat, const MemberRequest& 
   std::vector<control::Load> unit = post.unit;
   unit.at(seat.value()).member = member;
   unit.at(seat.value()).member.cuda = post.plan.cuda;
-  auto process = start(worker, unit, python, true);
-  post.successor = Successor{std::move(unit), python, std::move(process), {}};
+  WorkerPlan plan = post.plan;
+  plan.python = python;
+  // What the fork server has loaded is for the libraries of the old one.
+  plan.forked = plan.forked && opens_torch(unit) == opens_torch(post.unit);
+  auto process = start(worker, plan, unit, true);
+  post.successor = Successor{std::move(plan), std::move(unit), std::move(process), {}};
 }
 
 void Roster::successor_ready(const WorkerProcess& successor, const std::vector<control::Ready>& ready) {
@@ -167,7 +176,7 @@ void Roster::hand_over(WorkerId worker, std::chrono::steady_clock::duration pati
   Successor successor = std::move(*post.successor);
   post.successor.reset();
   post.unit = std::move(successor.unit);
-  post.plan.python = std::move(successor.python);
+  post.plan = std::move(successor.plan);
   if (successor.process->alive()) {
     post.spare = std::move(successor.process);
     post.spare_ready = std::move(successor.ready);

@@ -93,8 +93,8 @@ class Roster {
 
  private:
   struct Successor {
+    WorkerPlan plan;
     std::vector<control::Load> unit;
-    std::string python;
     std::shared_ptr<WorkerProcess> process;
     std::vector<control::Ready> ready;  ///< by seat; none if it is not ready yet
   };
@@ -117,8 +117,8 @@ class Roster {
   void let_go(std::shared_ptr<WorkerProcess> process, std::chrono::steady_clock::duration patience)
       TUTTI_REQUIRES(on_loop);
   std::shared_ptr<WorkerProcess> start(WorkerId worker, bool load) TUTTI_REQUIRES(on_loop);
-  std::shared_ptr<WorkerProcess> start(WorkerId worker, const std::vector<control::Load>& unit,
-                                       const std::string& python, bool load) TUTTI_REQUIRES(on_loop);
+  std::shared_ptr<WorkerProcess> start(WorkerId worker, const WorkerPlan& plan, const std::vector<control::Load>& unit,
+                                       bool load) TUTTI_REQUIRES(on_loop);
 
   // Constant after construction.
   boost::asio::io_context& loop_;
