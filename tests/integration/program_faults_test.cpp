@@ -6,8 +6,8 @@
 #include <cstdio>
 
 #include "tests/common/error_of.hpp"
-#include "tests/integration/programs.hpp"
 #include "tests/common/sanitized.hpp"
+#include "tests/integration/programs.hpp"
 
 namespace tutti::test {
 namespace {
