@@ -20,11 +20,9 @@ struct Place {
       false;  ///< may include <tutti/ensemble.hpp>; all places may include the other public headers
 };
 
-/// A file belongs to the first place whose path it begins with. A file of no place (the programs of examples) is
-/// outside and includes only <tutti/...>. bench and tests see everything.
-const std::vector<Place>& places() {
-  static const std::vector<std::string_view> decide{"config/", "common/wire/", "common/"};
-  static const std::vector<std::string_view> everything{"program/init/",
+/// All folders, those below another before it.
+const std::vector<std::string_view>& everything() {
+  static const std::vector<std::string_view> all{"program/init/",
                                                         "program/run/",
                                                         "program/evaluate/",
                                                         "program/merge/",
@@ -46,6 +44,13 @@ const std::vector<Place>& places() {
                                                         "common/wire/",
                                                         "common/",
                                                         "bench/"};
+  return all;
+}
+
+/// A file belongs to the first place whose path it begins with. A file of no place (the programs of examples) is
+/// outside and includes only <tutti/...>. bench and tests see everything.
+const std::vector<Place>& places() {
+  static const std::vector<std::string_view> decide{"config/", "common/wire/", "common/"};
   static const std::vector<std::string_view> program{
       "coordinator/plan/", "coordinator/decide/", "results/", "images/", "merge/", "config/", "common/"};
   static const auto program_and = [](std::vector<std::string_view> more) {
@@ -87,8 +92,8 @@ const std::vector<Place>& places() {
       {"program/merge/", program_and({"program/evaluate/", "program/"}), true},
       {"program/", program, true},
       {"python/", {}, true},
-      {"bench/", everything, true},
-      {"tests/", everything, true},
+      {"bench/", everything(), true},
+      {"tests/", everything(), true},
       {"examples/", {}, true},
   };
   return all;
