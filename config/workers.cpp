@@ -67,9 +67,10 @@ std::string why_apart(const PythonModel& first, const PythonModel& other) {
   const std::vector<std::string> here = module_folders(first);
   const std::vector<std::string> there = module_folders(other);
   if (here == there) return {};
-  return fmt::format("their modules are looked for in different folders ('{}' and '{}'), and an interpreter holds one "
-                     "module of a name",
-                     fmt::join(here, "', '"), fmt::join(there, "', '"));
+  return fmt::format(
+      "their modules are looked for in different folders ('{}' and '{}'), and an interpreter holds one "
+      "module of a name",
+      fmt::join(here, "', '"), fmt::join(there, "', '"));
 }
 
 void check_interpreters(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
@@ -81,8 +82,9 @@ void check_interpreters(const ReadUnit& unit, const std::vector<ReadMember>& mem
     if (first == nullptr) first = &member;
     const std::string why = why_apart(std::get<PythonModel>(first->model.kind), *python);
     if (why.empty()) continue;
-    violations.add(unit.position, fmt::format("members '{}' and '{}' cannot share a worker: {}; give them a worker each",
-                                              first->name, member.name, why));
+    violations.add(unit.position,
+                   fmt::format("members '{}' and '{}' cannot share a worker: {}; give them a worker each", first->name,
+                               member.name, why));
     return;
   }
 }

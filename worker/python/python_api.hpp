@@ -43,8 +43,8 @@ namespace tutti::worker::python {
 inline constexpr int kRead = 0x100;   // PyBUF_READ; the other one allows both
 inline constexpr int kWrite = 0x200;  // PyBUF_WRITE
 
-/// Keeps what Python knows of this thread until the process ends: otherwise each release of the GIL would throw it away,
-/// and with it what threading.local() holds.
+/// Keeps what Python knows of this thread until the process ends: otherwise each release of the GIL would throw it
+/// away, and with it what threading.local() holds.
 inline void keep_thread() {
   thread_local bool kept = false;
   if (std::exchange(kept, true)) return;

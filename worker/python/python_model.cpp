@@ -179,8 +179,7 @@ class PythonMember final : public Model {
     Dims sizes;
     {
       const Gil gil;
-      const Held reply =
-          call(probe_.get(), {number(count).release(), views(samples, count).release()}, Phase::making);
+      const Held reply = call(probe_.get(), {number(count).release(), views(samples, count).release()}, Phase::making);
       const auto known = outputs_.find(request_.seen().dims);
       sizes = look(reply, count, known == outputs_.end() ? nullptr : &known->second);
       outputs_.try_emplace(request_.seen().dims, sizes);
