@@ -1,11 +1,14 @@
 #include "config/arguments.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -63,20 +66,37 @@ json::value value_of(const Tree& tree, Violations& violations) {
   return nullptr;
 }
 
-Tree tree_of(const json::value& value) {
+/// The numbers in a JSON text, as they are written there: Boost.JSON reads some of them with another last digit.
+std::vector<std::string> numbers_in(std::string_view text) {
+  std::vector<std::string> numbers;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"') {
+      for (++at; text[at] != '"'; ++at)
+        if (text[at] == '\\') ++at;
+    } else if (text[at] == '-' || (text[at] >= '0' && text[at] <= '9')) {
+      const std::size_t end = std::min(text.find_first_not_of("+-.0123456789eE", at), text.size());
+      numbers.emplace_back(text.substr(at, end - at));
+      at = end - 1;
+    }
+  }
+  return numbers;
+}
+
+/// `number`: the next one of numbers_in().
+Tree tree_of(const json::value& value, std::vector<std::string>::const_iterator& number) {
   if (value.is_null()) return Tree::null();
   if (value.is_string()) return Tree::text(std::string(value.get_string()));
   if (value.is_array()) {
     Tree list = Tree::list();
-    for (const json::value& item : value.get_array()) list.items.push_back(tree_of(item));
+    for (const json::value& item : value.get_array()) list.items.push_back(tree_of(item, number));
     return list;
   }
   if (value.is_object()) {
     Tree map = Tree::map();
-    for (const auto& entry : value.get_object()) map.set(entry.key(), tree_of(entry.value()));
+    for (const auto& entry : value.get_object()) map.set(entry.key(), tree_of(entry.value(), number));
     return map;
   }
-  return Tree::plain(json::serialize(value));
+  return Tree::plain(value.is_number() ? *number++ : json::serialize(value));
 }
 
 }  // namespace
@@ -91,6 +111,10 @@ Arguments read_arguments(const Tree& tree, Violations& violations) {
   return {json::serialize(value_of(tree, violations))};
 }
 
-Tree arguments_tree(const Arguments& arguments) { return tree_of(parse_json(arguments.json, "the arguments")); }
+Tree arguments_tree(const Arguments& arguments) {
+  const std::vector<std::string> numbers = numbers_in(arguments.json);
+  auto number = numbers.begin();
+  return tree_of(parse_json(arguments.json, "the arguments"), number);
+}
 
 }  // namespace tutti::config

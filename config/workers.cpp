@@ -1,9 +1,11 @@
 #include "config/workers.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "common/counted.hpp"
 #include "config/assignment.hpp"
@@ -49,7 +51,28 @@ void check_libraries(const ReadUnit& unit, const std::vector<ReadMember>& member
   }
 }
 
-/// A worker of Python members is a process of their interpreter.
+/// The folders that Python gets to look for the modules of this member, first one first.
+std::vector<std::string> module_folders(const PythonModel& python) {
+  std::vector<std::string> folders{python.folder};
+  if (python.is_file()) folders.insert(folders.begin(), std::filesystem::path(python.module()).parent_path().string());
+  for (std::string& folder : folders)
+    folder = (std::filesystem::absolute(folder.empty() ? "." : folder) / "").lexically_normal().string();
+  if (folders.front() == folders.back()) folders.resize(1);
+  return folders;
+}
+
+/// What keeps two Python members out of one worker, which is a process of one interpreter; empty: nothing.
+std::string why_apart(const PythonModel& first, const PythonModel& other) {
+  if (first.python != other.python) return "their 'python' differs, and a worker is a process of one interpreter";
+  const std::vector<std::string> here = module_folders(first);
+  const std::vector<std::string> there = module_folders(other);
+  if (here == there) return {};
+  return fmt::format(
+      "their modules are looked for in different folders ('{}' and '{}'), and an interpreter holds one "
+      "module of a name",
+      fmt::join(here, "', '"), fmt::join(there, "', '"));
+}
+
 void check_interpreters(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
   const MemberSpec* first = nullptr;
   for (const std::size_t rank : unit.spec.members) {
@@ -57,11 +80,26 @@ void check_interpreters(const ReadUnit& unit, const std::vector<ReadMember>& mem
     const auto* python = std::get_if<PythonModel>(&member.model.kind);
     if (python == nullptr) continue;
     if (first == nullptr) first = &member;
-    if (std::get<PythonModel>(first->model.kind).python == python->python) continue;
+    const std::string why = why_apart(std::get<PythonModel>(first->model.kind), *python);
+    if (why.empty()) continue;
     violations.add(unit.position,
-                   fmt::format("members '{}' and '{}' cannot share a worker: their 'python' differs, and a worker "
-                               "is a process of one interpreter; give them a worker each",
-                               first->name, member.name));
+                   fmt::format("members '{}' and '{}' cannot share a worker: {}; give them a worker each", first->name,
+                               member.name, why));
+    return;
+  }
+}
+
+/// A process has one state of random numbers, which each member of kind `python` and `torchscript` would set for its
+/// own segments: which of them draws from it would depend on the threads.
+void check_random(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
+  if (unit.spec.mode != UnitMode::threads || unit.spec.members.size() < 2) return;
+  for (const std::size_t rank : unit.spec.members) {
+    const MemberSpec& member = members[rank].spec;
+    if (!facts_of(member.model.kind).random) continue;
+    violations.add(unit.position,
+                   fmt::format("member '{}' is random, and cannot share a worker in threads: the others would draw "
+                               "from its random numbers, and no run would repeat; use 'mode: loop'",
+                               member.name));
     return;
   }
 }
@@ -152,6 +190,7 @@ ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Vio
   fields.finish();
   check_libraries(unit, members, violations);
   check_interpreters(unit, members, violations);
+  check_random(unit, members, violations);
   check_fused(unit, members, violations);
   return unit;
 }

@@ -179,7 +179,8 @@ void host_unit(ControlClient& control, const LaunchOptions& options) {
   kill_point("worker.start_received");
   const MemoryFile arena_file{UniqueFd(kArenaFd)};
   const MemoryFile channel_file{UniqueFd(kChannelFd)};
-  Mapping arena(arena_file, Access::read_only, "the arena");
+  // As long as the process lives: a model may keep views of it, which it may look at until it is destroyed.
+  static Mapping arena(arena_file, Access::read_only, "the arena");
   arena.exclude_from_core_dumps();  // a core file is for debugging this member and need not hold all images
   guard_against_writes({arena.data(), arena.size()}, fmt::format("{}", fmt::join(names, "', '")), control.fd());
   Channel channel(channel_file, {start.arena.slots, start.arena.images, start.widths});
@@ -192,12 +193,12 @@ void host_unit(ControlClient& control, const LaunchOptions& options) {
   UnitLoop(std::move(parts)).run();
 }
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, ForeignFds foreign) {
   kill_point("worker.started");
   LaunchOptions options = parse_arguments({argv + 1, argv + argc});
   ControlClient control{UniqueFd(kControlFd)};
   try {
-    take_place(options);
+    take_place(options, foreign);
     kill_point("worker.tied");
     if (!options.python.empty()) become_python(options);
     if (options.fork_server) {
@@ -218,9 +219,9 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int host(int argc, char** argv) {
+int host(int argc, char** argv, ForeignFds foreign) {
   try {
-    return run(argc, argv);
+    return run(argc, argv, foreign);
   } catch (const Error& error) {
     fmt::print(stderr, "tutti-worker: {}\n", error.what());
     return kUsage;

@@ -76,10 +76,10 @@ bool debugger_is_attached() {
 
 }  // namespace
 
-void take_place(const LaunchOptions& options) {
+void take_place(const LaunchOptions& options, ForeignFds foreign) {
   tie_to_parent(options.parent);
   ::signal(SIGXFSZ, SIG_IGN);  // writing weights beyond the file size limit must fail with an error, not kill
-  close_foreign_descriptors();
+  if (foreign == ForeignFds::close) close_foreign_descriptors();
   // The inherited descriptors are for this process, not for its children.
   for (int fd = kControlFd; fd < kFirstForeignFd; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   take_cores(options.cores);

@@ -29,9 +29,9 @@ std::uint64_t memory_bound(std::span<const MemberRequest* const> members) {
 
 void MemoryBound::check_loaded() const {
   if (most_ == 0) return;
-  const auto held = pss_bytes(::getpid());
+  const auto held = anonymous_bytes(::getpid());
   if (held && *held > most_)
-    throw Error(ErrorKind::usage,
+    throw Error(ErrorKind::failed,
                 fmt::format("the worker holds {} once it is loaded, more than 'max_memory' ({})", megabytes(*held),
                             megabytes(most_)),
                 {}, "raise 'max_memory' of the member");
@@ -42,7 +42,7 @@ void MemoryBound::check() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + kBetweenLooks;
-  const auto held = pss_bytes(::getpid());
+  const auto held = anonymous_bytes(::getpid());
   if (held && *held > most_)
     throw Error(ErrorKind::failed,
                 fmt::format("the worker holds {}, more than 'max_memory' ({})", megabytes(*held), megabytes(most_)), {},

@@ -19,6 +19,7 @@ std::atomic<std::uintptr_t> g_begin = 0;
 std::atomic<std::uintptr_t> g_end = 0;
 std::string g_message;
 int g_control_fd = -1;
+struct sigaction g_before {};  // as of Python's faulthandler
 
 void on_fault(int signal, siginfo_t* info, void*) {
   const bool sent = info->si_code <= 0;  // by a process; there is no address then
@@ -28,9 +29,9 @@ void on_fault(int signal, siginfo_t* info, void*) {
     [[maybe_unused]] const ssize_t length = ::send(g_control_fd, g_message.data(), g_message.size(), MSG_NOSIGNAL);
     ::_exit(kFailed);
   }
-  // Another fault: the instruction runs again, with the default action. A signal that was sent does not come again by
-  // itself; this one is delivered when the handler returns.
-  ::signal(signal, SIG_DFL);
+  // Another fault: the instruction runs again, with the action that was there before. A signal that was sent does not
+  // come again by itself; this one is delivered when the handler returns.
+  ::sigaction(signal, &g_before, nullptr);
   if (sent) ::raise(signal);
 }
 
@@ -47,7 +48,9 @@ void guard_against_writes(std::span<const std::byte> memory, const std::string& 
   struct sigaction action {};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  ::sigaction(SIGSEGV, &action, nullptr);
+  struct sigaction before {};
+  ::sigaction(SIGSEGV, &action, &before);
+  if ((before.sa_flags & SA_SIGINFO) == 0 || before.sa_sigaction != on_fault) g_before = before;
 }
 
 }  // namespace tutti::worker

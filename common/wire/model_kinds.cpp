@@ -29,6 +29,27 @@ void add_folder(const std::filesystem::path& folder, bool with_weights, std::vec
   std::sort(files.begin() + first, files.end());
 }
 
+/// The files in a folder, at any depth, in an order that does not depend on the disk.
+std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  std::error_code code;
+  for (std::filesystem::recursive_directory_iterator entry(folder, code), end; !code && entry != end;
+       entry.increment(code))
+    if (entry->is_regular_file(code)) files.push_back(entry->path());
+  std::ranges::sort(files);
+  return files;
+}
+
+/// Not one that holds the current folder, such as "." or "/": what changes in there is seldom the model.
+bool is_folder_of_its_own(const std::string& text) {
+  namespace fs = std::filesystem;
+  std::error_code no_path;
+  if (text.empty() || !fs::is_directory(text, no_path)) return false;
+  const fs::path folder = fs::weakly_canonical(text, no_path);
+  const fs::path here = fs::current_path(no_path);
+  return std::mismatch(folder.begin(), folder.end(), here.begin(), here.end()).first != folder.end();
+}
+
 /// The texts in a value, at any depth.
 void for_each_text(const json::value& value, const std::function<void(std::string)>& use) {
   if (value.is_string()) use(std::string(value.get_string()));
@@ -66,9 +87,7 @@ std::vector<std::filesystem::path> OpenVinoModel::more_files() const {
     if (file.extension() == ending && std::filesystem::exists(file.replace_extension(weights), code))
       files.push_back(std::move(file));
   }
-  for (std::filesystem::recursive_directory_iterator entry(path, code), end; !code && entry != end;
-       entry.increment(code))
-    if (entry->is_regular_file(code)) files.push_back(entry->path());
+  for (std::filesystem::path& file : files_below(path)) files.push_back(std::move(file));
   std::ranges::sort(files);
   return files;
 }
@@ -164,6 +183,8 @@ std::vector<std::filesystem::path> PythonModel::more_files() const {
   for_each_text(parse_json(arguments.json, "the arguments"), [&](const std::string& text) {
     std::error_code no_path;  // a text may be anything
     if (!text.empty() && fs::is_regular_file(text, no_path)) files.emplace_back(text);
+    if (is_folder_of_its_own(text))
+      for (fs::path& file : files_below(text)) files.push_back(std::move(file));
   });
   return files;
 }

@@ -2,8 +2,10 @@
 #include "common/process_memory.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <sstream>
 
 namespace tutti::test {
@@ -34,6 +36,21 @@ TEST_CASE("this process weighs something and one that does not exist is not know
     CHECK(pss_bytes(::getpid(), but).value_or(0) > 0);
     CHECK_FALSE(pss_bytes(-1, but));
   }
+  CHECK_FALSE(anonymous_bytes(-1));
+}
+
+TEST_CASE("memory that a process shares or maps from a file is not among what it allocated") {
+  constexpr std::size_t kBytes = std::size_t{64} << 20;
+  const auto grows_by = [](int flags) {
+    const std::uint64_t before = anonymous_bytes(::getpid()).value();
+    void* const memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    const std::uint64_t after = anonymous_bytes(::getpid()).value();
+    ::munmap(memory, kBytes);
+    return after - std::min(after, before);
+  };
+  CHECK(grows_by(MAP_SHARED) < kBytes / 2);
+  CHECK(grows_by(MAP_PRIVATE) > kBytes / 2);
 }
 
 }  // namespace

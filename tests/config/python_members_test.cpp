@@ -65,8 +65,39 @@ TEST_CASE("a Python member shares a worker only with members of the same interpr
   CHECK(said("", "{kind: fake}").empty());
   CHECK(contains(said("", "{kind: python, factory: 'm:f', python: p}"),
                  "members 'a' and 'b' cannot share a worker: their 'python' differs"));
+  CHECK(said(", folder: nets", "{kind: python, factory: 'm:f', folder: ./nets/}").empty());
+  CHECK(contains(said(", folder: a", "{kind: python, factory: 'm:f', folder: b}"),
+                 "cannot share a worker: their modules are looked for in different folders ('"));
+  CHECK(said(", folder: nets", "{kind: python, factory: 'nets/x.py:f', folder: nets}").empty());
+  CHECK(contains(said("", "{kind: python, factory: 'nets/m.py:f'}"), "in different folders ('"));
   CHECK(contains(said("", "{kind: torchscript, path: x.pt}"),
                  "one computes with Python, the other with LibTorch; give them a worker each"));
+}
+
+TEST_CASE("random members do not share a worker in threads") {
+  const auto said = [](const std::string& first, const std::string& mode) {
+    return problem("members: [{name: a, model: " + first + "}, {name: b, model: " + first +
+                   "}]\nworkers: [{members: [a, b], mode: " + mode + "}]");
+  };
+  for (const char* kind : {"{kind: python, factory: 'm:f'", "{kind: torchscript, path: x.pt"}) {
+    CAPTURE(kind);
+    const std::string model = kind;
+    CHECK(said(model + "}", "threads").empty());
+    CHECK(said(model + ", random: true}", "loop").empty());
+    CHECK(contains(said(model + ", random: true}", "threads"),
+                   "member 'a' is random, and cannot share a worker in threads: the others would draw from its random "
+                   "numbers, and no run would repeat; use 'mode: loop'"));
+  }
+}
+
+TEST_CASE("numbers in the arguments of a factory keep every digit") {
+  const auto spec = config::load_text(
+      "members: [{name: a, model: {kind: python, factory: 'm:f', arguments: {a: 0.48785665652414756, "
+      "t: 'a \"1\" 2', b: [-3, 1.7976931348623157e308], '4': 5}}}]",
+      "e.yaml");
+  const std::string json = python_model(spec).arguments.json;
+  CHECK(json == R"({"a":4.8785665652414756E-1,"t":"a \"1\" 2","b":[-3,1.7976931348623157E308],"4":5})");
+  CHECK(python_model(config::load_text(spec.effective_yaml, "e.yaml")).arguments.json == json);
 }
 
 }  // namespace

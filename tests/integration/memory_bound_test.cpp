@@ -59,7 +59,7 @@ TEST_CASE("a member that needs more than its bound when it is loaded is refused"
   if (skipped()) return;
   const Workplace place(ensemble("{kind: leak, phase: load}"));
   const Finished run(place, {"run", "e.yaml"});
-  CHECK(run.code == 2);
+  CHECK(run.code == 1);
   CHECK(contains(run.err(), "a on cpu failed while starting: the worker holds "));
 }
 

@@ -221,7 +221,8 @@ class Mistakes(MembersTest):
             ("mine:nothing", "the factory returned a NoneType, which cannot be called"),
         ]:
             with self.subTest(said):
-                self.assertIn(said, self.refused(described(member(factory=factory))))
+                errors = self.ran(described(member(factory=factory)), code=1 if factory == "mine:fails" else 2)
+                self.assertIn(said, errors)
         self.write("mine.py", "def make(:\n  pass\n")
         self.assertRegex(self.refused(described()), r"failed while starting: SyntaxError: .*, at /.*/mine\.py:1: 'def make\(:'")
         self.write("mine.py", MODULE)

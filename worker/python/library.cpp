@@ -9,5 +9,6 @@
 extern "C" TUTTI_API int tutti_python_main(int argc, char** argv, _object* load) {
   tutti::worker::make_python_models_with(load);
   tutti::worker::host_python_models(tutti::worker::make_python_model);
-  return tutti::worker::host(argc, argv);
+  // The program that became this interpreter has closed the others. Python may have opened some at its start.
+  return tutti::worker::host(argc, argv, tutti::worker::ForeignFds::keep);
 }

@@ -12,13 +12,16 @@
 #include <utility>
 
 struct _object;  // NOLINT: its name in the ABI
+struct _ts;      // NOLINT
 
 extern "C" {
 using PyObject = _object;
+using PyThreadState = _ts;
 void Py_IncRef(PyObject*);
 void Py_DecRef(PyObject*);
 int PyGILState_Ensure();
 void PyGILState_Release(int);
+PyThreadState* PyEval_SaveThread();
 PyObject* PyErr_Occurred();
 void PyErr_Clear();
 PyObject* PyObject_GetAttrString(PyObject*, const char*);
@@ -40,16 +43,28 @@ namespace tutti::worker::python {
 inline constexpr int kRead = 0x100;   // PyBUF_READ; the other one allows both
 inline constexpr int kWrite = 0x200;  // PyBUF_WRITE
 
+/// Keeps what Python knows of this thread until the process ends: otherwise each release of the GIL would throw it
+/// away, and with it what threading.local() holds.
+inline void keep_thread() {
+  thread_local bool kept = false;
+  if (std::exchange(kept, true)) return;
+  PyGILState_Ensure();
+  PyEval_SaveThread();
+}
+
 /// Holds the GIL, which every use of an object needs.
 class Gil {
  public:
-  Gil() : state_(PyGILState_Ensure()) {}
+  Gil() {
+    keep_thread();
+    state_ = PyGILState_Ensure();
+  }
   ~Gil() { PyGILState_Release(state_); }
   Gil(const Gil&) = delete;
   Gil& operator=(const Gil&) = delete;
 
  private:
-  int state_;
+  int state_ = 0;
 };
 
 /// An object that is held, or nothing. Made and destroyed with the GIL.

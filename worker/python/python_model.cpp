@@ -33,7 +33,7 @@ enum class Reply : long long {
   done = 0,    ///< nothing follows
   text = 1,    ///< texts follow
   shape = 2,   ///< the type of an array, 1 if it is one of floats, and its sizes
-  failed = 3,  ///< an exception: its text, and what to do about it
+  failed = 3,  ///< an exception: its text, what to do about it, and 1 if the description is surely wrong
 };
 
 PyObject* g_load = nullptr;
@@ -66,8 +66,11 @@ void end_copies(pid_t worker) {
   ::_exit(1);
 }
 
-/// Calls a function of tutti_member.py, which catches what the user's code raises. Throws Error(kind) then.
-Held call(PyObject* function, std::initializer_list<PyObject*> arguments, ErrorKind kind) {
+enum class Phase : bool { making, running };
+
+/// Calls a function of tutti_member.py, which catches what the user's code raises. Throws Error then: of kind `usage`
+/// only while a member is made, and if every process would raise it.
+Held call(PyObject* function, std::initializer_list<PyObject*> arguments, Phase phase = Phase::running) {
   const pid_t worker = ::getpid();
   Held tuple(PyTuple_New(static_cast<ssize_t>(arguments.size())));
   if (!tuple) throw out_of_memory("from Python");
@@ -84,7 +87,8 @@ Held call(PyObject* function, std::initializer_list<PyObject*> arguments, ErrorK
     throw out_of_memory("while Python dealt with an exception");
   }
   if (static_cast<Reply>(number_at(reply, 0)) == Reply::failed)
-    throw Error(kind, text_at(reply, 1), {}, text_at(reply, 2));
+    throw Error(phase == Phase::making && number_at(reply, 3) != 0 ? ErrorKind::usage : ErrorKind::failed,
+                text_at(reply, 1), {}, text_at(reply, 2));
   return reply;
 }
 
@@ -105,7 +109,7 @@ std::string description_of(const MemberRequest& request) {
     takes.push_back(
         json::object{{"as", taken.as}, {"dtype", to_name(taken.seen.dtype)}, {"dims", json_of(taken.seen.dims)}});
   return json::serialize(json::object{{"factory", model.factory},
-                                      {"arguments", parse_json(model.arguments.json, "the arguments")},
+                                      {"arguments", model.arguments.json},  // as text: no number changes
                                       {"folder", model.folder},
                                       {"seed", request.seed},
                                       {"copy_input", request.copy_input},
@@ -121,7 +125,7 @@ class PythonMember final : public Model {
         throw Error(ErrorKind::usage, "a python member cannot take bfloat16, which NumPy does not have", {},
                     "save the tensor as float32");
     const Gil gil;
-    const Held reply = call(g_load, {python::text(description_of(request)).release()}, ErrorKind::usage);
+    const Held reply = call(g_load, {python::text(description_of(request)).release()}, Phase::making);
     member_ = item(reply, 1);
     backend_ = text_at(reply, 2);
     predict_ = Held(PyObject_GetAttrString(member_.get(), "predict"));
@@ -149,14 +153,14 @@ class PythonMember final : public Model {
     request_.takes.front().seen = shape.layout();
     const Gil gil;
     const Held expect(PyObject_GetAttrString(member_.get(), "expect"));
-    call(expect.get(), {python::text(json::serialize(json_of(shape.layout().dims))).release()}, ErrorKind::failed);
+    call(expect.get(), {python::text(json::serialize(json_of(shape.layout().dims))).release()});
   }
 
   void begin_segment(std::uint64_t first_image) override {
     if (!random_) return;
     const Gil gil;
     const Held seed(PyObject_GetAttrString(member_.get(), "seed"));
-    call(seed.get(), {number(random_at(request_.seed, first_image)).release()}, ErrorKind::failed);
+    call(seed.get(), {number(random_at(request_.seed, first_image)).release()});
   }
 
   void predict(const Samples& samples, std::uint32_t count, std::span<float> output) override {
@@ -165,8 +169,7 @@ class PythonMember final : public Model {
       const Gil gil;
       Held values = view_of(output.data(), output.size_bytes(), python::kWrite);
       const Held reply =
-          call(predict_.get(), {number(count).release(), views(samples, count).release(), values.release()},
-               ErrorKind::failed);
+          call(predict_.get(), {number(count).release(), views(samples, count).release(), values.release()});
       if (static_cast<Reply>(number_at(reply, 0)) == Reply::shape) look(reply, count, &sizes);
     }
     if (activates_) activate(request_.activation, sizes, request_.axis, output);
@@ -176,14 +179,13 @@ class PythonMember final : public Model {
     Dims sizes;
     {
       const Gil gil;
-      const Held reply =
-          call(probe_.get(), {number(count).release(), views(samples, count).release()}, ErrorKind::usage);
+      const Held reply = call(probe_.get(), {number(count).release(), views(samples, count).release()}, Phase::making);
       const auto known = outputs_.find(request_.seen().dims);
       sizes = look(reply, count, known == outputs_.end() ? nullptr : &known->second);
       outputs_.try_emplace(request_.seen().dims, sizes);
       probed_.resize(count * elements_of(sizes));
       call(take_.get(), {view_of(probed_.data(), probed_.size() * sizeof(float), python::kWrite).release()},
-           ErrorKind::usage);
+           Phase::making);
     }
     if (activates_) {
       if (!probabilities_ && look_like_probabilities({probed_, sizes}, request_)) {

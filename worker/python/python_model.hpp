@@ -11,8 +11,8 @@ namespace tutti::worker {
 /// Members are made by calling this function of tutti_member.py with a description; it lives as long as the process.
 void make_python_models_with(_object* load);
 
-/// Imports the member's module, calls its factory, and asks what it has loaded. Throws Error(usage) that says what is
-/// wrong with them, and out_of_memory().
+/// Imports the member's module, calls its factory, and asks what it has loaded. Throws Error that says what is wrong
+/// with them, and out_of_memory(); of kind `usage` if it is surely the description.
 LoadedModel make_python_model(const MemberRequest& request);
 
 }  // namespace tutti::worker

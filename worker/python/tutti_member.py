@@ -22,7 +22,7 @@ TEXT, SHAPE, FAILED = 1, 2, 3
 
 # Packages whose version can change what a model predicts, if it has imported them.
 VERSIONED = ("sklearn", "xgboost", "lightgbm", "catboost", "torch", "torchvision", "transformers", "tensorflow", "keras",
-             "jax", "scipy", "pandas", "joblib")
+             "jax", "scipy", "pandas", "joblib", "timm", "onnxruntime", "cv2", "PIL")
 # How packages are called where they are not called like their module.
 PACKAGES = {"sklearn": "scikit-learn", "cv2": "opencv-python", "PIL": "pillow", "skimage": "scikit-image",
             "yaml": "pyyaml"}
@@ -53,37 +53,58 @@ def place_of(error):
     return f", at {frame.filename}:{frame.lineno} in {frame.name}" + (f": '{line}'" if line else "")
 
 
+def surely_described(error):
+    """Whether it would be raised in every process, so that a replacement would not help."""
+    return isinstance(error, ModuleNotFoundError) or is_write(error)
+
+
+def is_write(error):
+    return isinstance(error, ValueError) and "read-only" in str(error)
+
+
 def hint_for(error):
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.split(".")[0]
         return (f"install it into the environment of the member: {sys.executable} -m pip install "
                 f"{PACKAGES.get(top, top)}")
-    if isinstance(error, ValueError) and "read-only" in str(error):
+    if is_write(error):
         return ("the arrays that a model gets are shared by all members: copy what it changes, or set "
                 "'copy_input: true' at the member")
     return ""
 
 
+def print_traceback(error):
+    begin = error.__traceback__
+    while begin is not None and begin.tb_frame.f_code.co_filename == __file__:  # the user's own code says more
+        begin = begin.tb_next
+    try:
+        traceback.print_exception(type(error), error, begin)
+    except Exception:  # the user's code may have closed sys.stderr
+        pass
+
+
+def failed(text, hint, surely_described=False):
+    """The reply: texts in UTF-8, whatever a path or a message holds; and whether another process would say the same."""
+    shown = [part.encode("utf-8", "backslashreplace").decode("utf-8") for part in (text, hint)]
+    return (FAILED, *shown, 1 if surely_described else 0)
+
+
 def caught(error):
     """The reply for an exception, whose traceback goes to the log."""
     if isinstance(error, MemoryError):
-        return (FAILED, "MemoryError: Python got no memory" + place_of(error),
-                "run fewer members on this machine, or lower 'batch_images' or 'segment_images'")
+        return failed("MemoryError: Python got no memory" + place_of(error),
+                      "run fewer members on this machine, or lower 'batch_images' or 'segment_images'")
     if isinstance(error, Problem):
-        return (FAILED, str(error), error.hint)
+        return failed(str(error), error.hint, True)
     if isinstance(error, SyntaxError):  # of a module, of which no line has run
         line = f": '{error.text.strip()}'" if error.text else ""
-        return (FAILED, f"{type(error).__name__}: {error.msg}, at {error.filename}:{error.lineno}{line}", "")
+        return failed(f"{type(error).__name__}: {error.msg}, at {error.filename}:{error.lineno}{line}", "", True)
     if isinstance(error, SystemExit):
         what = f"the code of the member called sys.exit({error.code!r})"
     else:
         what = "".join(traceback.format_exception_only(type(error), error)).strip()
-    if not isinstance(error, SystemExit):
-        begin = error.__traceback__
-        while begin is not None and begin.tb_frame.f_code.co_filename == __file__:  # the user's own code says more
-            begin = begin.tb_next
-        traceback.print_exception(type(error), error, begin)
-    return (FAILED, what[:MOST_TEXT] + place_of(error), hint_for(error))
+        print_traceback(error)
+    return failed(what[:MOST_TEXT] + place_of(error), hint_for(error), surely_described(error))
 
 
 def replies(function):
@@ -217,7 +238,7 @@ class Member:
         set_seed(description["seed"])
         factory = find_factory(description)
         try:
-            model = factory(**description["arguments"])
+            model = factory(**json.loads(description["arguments"]))
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # not from inside of it
                 raise Problem(f"'{description['factory']}' cannot be called with the arguments of the description: "

@@ -31,11 +31,34 @@ def check_interpreter():
         )
     try:
         import numpy  # noqa: F401
-    except ImportError as error:
+    except Exception as error:
+        words = error if isinstance(error, ImportError) else "%s: %s" % (type(error).__name__, error)
         give_up(
-            "the environment of '%s' has no NumPy that it can import: %s" % (sys.executable, error),
+            "the environment of '%s' has no NumPy that it can import: %s" % (sys.executable, words),
             "install it there: %s -m pip install numpy" % sys.executable,
         )
+
+
+def check_parent():
+    """Whoever reads the control socket watches the process that it started: that has to be this one."""
+    for word in sys.argv:
+        if word.startswith("--parent=") and int(word[9:]) != os.getppid() and os.getppid() != 1:
+            give_up(
+                "the interpreter is started by another program, as a process of its own (%s)" % sys.executable,
+                "name the interpreter itself with 'python' in 'model', or let the program become it (exec)",
+            )
+
+
+class MembersFinder:
+    """Finds tutti.members where the environment has a package tutti without it, such as tutti-export."""
+
+    def __init__(self, here):
+        self.folder = os.path.join(here, "tutti")
+
+    def find_spec(self, name, path=None, target=None):
+        from importlib.machinery import PathFinder
+
+        return PathFinder.find_spec(name, [self.folder]) if name == "tutti.members" else None
 
 
 def open_library():
@@ -70,8 +93,10 @@ def main():
     # environment has the package.
     if sys.path and os.path.abspath(sys.path[0] or ".") == here:
         del sys.path[0]
+    check_parent()
     check_interpreter()
     sys.path.append(here)
+    sys.meta_path.append(MembersFinder(here))
     import tutti_member
 
     run, count, words = open_library()
