@@ -79,10 +79,11 @@ void Runner::close() {
 }
 
 Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
-  Ensemble& ensemble = this->ensemble();
-  const Given given(samples, inputs_);
+  static_cast<void>(ensemble());
+  const Given given(samples, inputs_);  // runs Python, which may close the ensemble
   std::stop_source stop;
   const SubmitOptions options = options_of(timeout, stop.get_token());
+  Ensemble& ensemble = this->ensemble();
   std::future<Predictions> future =
       std::visit([&](const auto& view) { return ensemble.submit(view, options); }, given.view());
   try {
@@ -99,13 +100,14 @@ Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
 
 std::shared_ptr<Pending> Runner::submit(nb::object self, nb::handle samples, nb::object future,
                                         std::optional<double> timeout, int priority) {
-  Ensemble& ensemble = this->ensemble();
-  auto pending =
+  static_cast<void>(ensemble());
+  auto pending =  // runs Python, which may close the ensemble
       std::make_shared<Pending>(std::move(self), *this, std::move(future), std::make_unique<Given>(samples, inputs_));
   SubmitOptions options = options_of(timeout, pending->stop_token());
   options.priority = priority;
   start_settler();
   try {
+    Ensemble& ensemble = this->ensemble();
     const auto done = [pending](std::future<Predictions> ready) { pending->finish(std::move(ready)); };
     std::visit([&](const auto& view) { ensemble.submit(view, done, options); }, pending->view());
   } catch (...) {
@@ -124,6 +126,9 @@ void Runner::settled() {
 void Runner::wait_until_idle() {
   static_cast<void>(ensemble());
   if (unsettled_ == 0) return;
+  if (is_telling())
+    throw Error(ErrorKind::usage, "a callback of a future cannot wait for other predictions",
+                "it runs on the thread that would tell about them", "call close() there, or wait on another thread");
   std::future<void> idle = idle_.emplace_back().get_future();
   wait(idle);
 }
