@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ._modules import Exported
 
 _new_future: type[Future] | None = None  # imported with the first submission: it takes longer than all else here
-_open: weakref.WeakSet[Ensemble] = weakref.WeakSet()
+_open: weakref.WeakSet[_core.Runner] = weakref.WeakSet()  # a pending prediction keeps its runner
 
 
 @atexit.register
 def _close_all() -> None:
     """The interpreter must not end under threads that will ask for it."""
-    for ensemble in list(_open):
-        ensemble.close()
+    for runner in list(_open):
+        runner.close()
     _core.wait_for_threads()
 
 
@@ -119,7 +119,7 @@ class Ensemble:
         self.exports: list[Exported] = []
         self._remove_exports: weakref.finalize | None = None
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
-        _open.add(self)
+        _open.add(self._runner)
 
     @classmethod
     def from_files(cls, files: Files, *, shape: Sequence[int] | None = None, device_map: DeviceMap | None = None,
@@ -163,7 +163,7 @@ class Ensemble:
             As for `Ensemble`.
         format : str
             "pt2" compiles with AOTInductor, which needs a C++ compiler and a minute or so for each module; "pt" is
-            TorchScript. "auto": "pt2" if that is possible, else "pt".
+            TorchScript. "auto": "pt2" if `device_map` puts every member on the CPU and it is possible, else "pt".
         output : str
             What the modules output: "logits", "probabilities", "features" or "values".
         folder : path, optional
@@ -191,7 +191,7 @@ class Ensemble:
 
         found = _modules.named(modules)
         sizes = _modules.shape_of(shape, example)
-        formats, reason = _modules.formats_to_try(format, device_map)
+        formats, reason = _modules.formats_to_try(format, device_map, settings)
         place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="tutti-"))
         place.mkdir(parents=True, exist_ok=True)
         try:
@@ -206,7 +206,7 @@ class Ensemble:
             raise
         ensemble.exports = exports
         if folder is None:
-            ensemble._remove_exports = weakref.finalize(ensemble, _remove_folder, place, os.getpid())
+            ensemble._remove_exports = weakref.finalize(ensemble._runner, _remove_folder, place, os.getpid())
         return ensemble
 
     @property
@@ -333,7 +333,7 @@ class Ensemble:
         if wait and not self._runner.is_closed:
             self._runner.wait_until_idle()
         self._runner.close()
-        _open.discard(self)
+        _open.discard(self._runner)
         if self._remove_exports is not None:
             self._remove_exports()
 

@@ -325,6 +325,7 @@ def test_an_uncaught_ctrl_c_ends_the_program_as_python_does():
 
 @pytest.mark.parametrize("left", ["", "future = ensemble.submit(images(1))", "del ensemble", "sys.exit()",
                                   "ensemble.submit(images(1)).add_done_callback(print)", "ensemble.close()",
+                                  "ensemble.submit(images(1)); del ensemble",
                                   "daemon = threading.Thread(target=ensemble.predict, args=(images(1),), daemon=True); "
                                   "daemon.start(); time.sleep(0.1)"])
 def test_the_interpreter_ends_with_an_ensemble_at_work(left):
@@ -338,6 +339,7 @@ def test_the_interpreter_ends_with_an_ensemble_at_work(left):
         {left}
     """)
     assert found.returncode == 0, found.stderr
+    assert "leaked" not in found.stderr, found.stderr
     assert "Fatal" not in found.stderr and "terminate" not in found.stderr, found.stderr
     for pid in found.stdout.split("\n")[0].split():
         assert not os.path.exists(f"/proc/{pid}")
