@@ -27,15 +27,23 @@ SubmitOptions options_of(std::optional<double> timeout, std::stop_token stop) {
   return options;
 }
 
+void refuse_at_end() {
+  if (is_ending())
+    throw Error(ErrorKind::interrupted, "the Python interpreter ends", {}, "join threads that predict before it does");
+}
+
 /// On a thread of its own: if the caller does not wait for the end, that thread also ends what it has started.
 std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
+  refuse_at_end();
   auto work = std::make_shared<std::packaged_task<std::unique_ptr<Ensemble>()>>(
       [spec, options = std::move(options)]() mutable { return std::make_unique<Ensemble>(spec, std::move(options)); });
   std::future<std::unique_ptr<Ensemble>> future = work->get_future();
   run_apart([work] { (*work)(); });
   work.reset();
   wait(future);
-  return future.get();
+  std::unique_ptr<Ensemble> ensemble = future.get();
+  refuse_at_end();
+  return ensemble;
 }
 
 }  // namespace
@@ -57,6 +65,7 @@ Ensemble& Runner::ensemble() {
     throw Error(ErrorKind::usage, "this ensemble belongs to the process that made it",
                 "process " + std::to_string(::getpid()) + " was forked from process " + std::to_string(process_),
                 "make an ensemble in this process, or start it with the method 'spawn'");
+  refuse_at_end();
   if (ensemble_ == nullptr)
     throw Error(ErrorKind::usage, "the ensemble is closed", {}, "make a new one, or close it later");
   return *ensemble_;

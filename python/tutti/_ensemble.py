@@ -30,6 +30,7 @@ _open: weakref.WeakSet[_core.Runner] = weakref.WeakSet()  # a pending prediction
 @atexit.register
 def _close_all() -> None:
     """The interpreter must not end under threads that will ask for it."""
+    _core.begin_end()  # else a daemon thread could make or use an ensemble after this
     for runner in list(_open):
         runner.close()
     _core.wait_for_threads()

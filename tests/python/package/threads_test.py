@@ -397,3 +397,20 @@ def test_a_callback_that_would_wait_for_other_predictions_is_refused():
         done.wait()
     """)
     assert found.stdout == "a callback of a future cannot wait for other predictions\n", found.stderr
+
+
+def test_after_the_last_handler_nothing_of_an_ensemble_can_be_used():
+    found = run_python("""
+        import atexit, tutti
+        from conftest import described, images
+        def last():  # registered before that of tutti, so it runs after it
+            for call in (lambda: tutti.Ensemble(described()), lambda: ensemble.predict(images(1)),
+                         lambda: ensemble.submit(images(1))):
+                try:
+                    call()
+                except tutti.Interrupted as error:
+                    print(error.message)
+        atexit.register(last)
+        ensemble = tutti.Ensemble(described())
+    """)
+    assert found.stdout == "the Python interpreter ends\n" * 3 and found.returncode == 0, found.stderr
