@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from . import _core, _description
-from ._errors import UsageError
+from ._errors import Error, UsageError
 
 TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
 if TYPE_CHECKING:
@@ -296,7 +296,8 @@ class Ensemble:
 
         Raises
         ------
-        What `predict` raises for a batch, in its turn. Batches after it are given up.
+        What `predict` raises for a batch, in its turn. Batches after it are given up. What `batches` itself raises, at
+        once: batches that were submitted and not yet yielded are given up, too.
         """
         if in_flight < 1:
             raise UsageError(f"in_flight must be at least 1, not {in_flight}")
@@ -324,12 +325,14 @@ class Ensemble:
         return self._runner.health()
 
     def close(self, *, wait: bool = False) -> None:
-        """Stops the workers; they are gone when this returns. A second call does nothing.
+        """Stops the workers; they are gone when this returns. A second call does nothing, and does not wait for the
+        first. In a callback of a future the workers end a little later.
 
         Parameters
         ----------
         wait : bool
-            Wait for what was submitted first. Otherwise it ends with Interrupted, as do running calls.
+            Wait for what was submitted first. Otherwise it ends with Interrupted, as do running calls. Raises
+            UsageError in a callback of a future, which would wait for itself, if something is unsettled.
         """
         if wait and not self._runner.is_closed:
             self._runner.wait_until_idle()
@@ -348,7 +351,11 @@ class Ensemble:
     def __repr__(self) -> str:
         if self._runner.is_closed:
             return "<tutti.Ensemble, closed>"
-        return f"<tutti.Ensemble of {', '.join(member.name for member in self.status().members)}>"
+        try:
+            members = self.status().members
+        except Error:
+            return "<tutti.Ensemble of another process>"
+        return f"<tutti.Ensemble of {', '.join(member.name for member in members)}>"
 
 
 __all__ = ["Ensemble"]
