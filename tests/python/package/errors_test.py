@@ -212,3 +212,11 @@ def test_what_is_not_a_list_of_modules_is_rejected():
             _modules.named({name: Module()})
     with pytest.raises(tutti.UsageError, match="m0 is the class Module"):
         _modules.named([Module])
+
+
+def test_a_tensor_that_is_negated_lazily_is_rejected(shared):
+    class Negated(numpy.ndarray):  # as a tensor of torch says it
+        def is_neg(self):
+            return True
+
+    assert refused(shared, images(2).view(Negated)).hint == "pass tensor.resolve_neg()"
