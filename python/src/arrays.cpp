@@ -183,6 +183,9 @@ Given::View Given::of_array(nb::handle object, const std::vector<NamedLayout>& i
 }
 
 TensorView Given::keep(nb::handle object, std::string name) {
+  if (nb::hasattr(object, "is_neg") && nb::cast<bool>(object.attr("is_neg")()))
+    refuse(called(name) + " are a lazily negated tensor", "its memory holds the values with the other sign",
+           "pass tensor.resolve_neg()");
   Array array;
   if (!nb::try_cast(object, array)) refuse_object(object, name);
   if (array.device_type() != nb::device::cpu::value)

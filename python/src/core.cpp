@@ -92,6 +92,7 @@ NB_MODULE(_core, module) {
   bind_predictions(module);
   bind_status(module);
   bind_runner(module);
+  module.def("begin_end", &begin_end, "The interpreter ends: calls raise Interrupted from now on.");
   module.def(
       "wait_for_threads",
       [] {

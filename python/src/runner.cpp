@@ -27,15 +27,23 @@ SubmitOptions options_of(std::optional<double> timeout, std::stop_token stop) {
   return options;
 }
 
+void refuse_at_end() {
+  if (is_ending())
+    throw Error(ErrorKind::interrupted, "the Python interpreter ends", {}, "join threads that predict before it does");
+}
+
 /// On a thread of its own: if the caller does not wait for the end, that thread also ends what it has started.
 std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
+  refuse_at_end();
   auto work = std::make_shared<std::packaged_task<std::unique_ptr<Ensemble>()>>(
       [spec, options = std::move(options)]() mutable { return std::make_unique<Ensemble>(spec, std::move(options)); });
   std::future<std::unique_ptr<Ensemble>> future = work->get_future();
   run_apart([work] { (*work)(); });
   work.reset();
   wait(future);
-  return future.get();
+  std::unique_ptr<Ensemble> ensemble = future.get();
+  refuse_at_end();
+  return ensemble;
 }
 
 }  // namespace
@@ -57,6 +65,7 @@ Ensemble& Runner::ensemble() {
     throw Error(ErrorKind::usage, "this ensemble belongs to the process that made it",
                 "process " + std::to_string(::getpid()) + " was forked from process " + std::to_string(process_),
                 "make an ensemble in this process, or start it with the method 'spawn'");
+  refuse_at_end();
   if (ensemble_ == nullptr)
     throw Error(ErrorKind::usage, "the ensemble is closed", {}, "make a new one, or close it later");
   return *ensemble_;
@@ -79,10 +88,11 @@ void Runner::close() {
 }
 
 Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
-  Ensemble& ensemble = this->ensemble();
-  const Given given(samples, inputs_);
+  static_cast<void>(ensemble());
+  const Given given(samples, inputs_);  // runs Python, which may close the ensemble
   std::stop_source stop;
   const SubmitOptions options = options_of(timeout, stop.get_token());
+  Ensemble& ensemble = this->ensemble();
   std::future<Predictions> future =
       std::visit([&](const auto& view) { return ensemble.submit(view, options); }, given.view());
   try {
@@ -99,13 +109,14 @@ Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
 
 std::shared_ptr<Pending> Runner::submit(nb::object self, nb::handle samples, nb::object future,
                                         std::optional<double> timeout, int priority) {
-  Ensemble& ensemble = this->ensemble();
-  auto pending =
+  static_cast<void>(ensemble());
+  auto pending =  // runs Python, which may close the ensemble
       std::make_shared<Pending>(std::move(self), *this, std::move(future), std::make_unique<Given>(samples, inputs_));
   SubmitOptions options = options_of(timeout, pending->stop_token());
   options.priority = priority;
   start_settler();
   try {
+    Ensemble& ensemble = this->ensemble();
     const auto done = [pending](std::future<Predictions> ready) { pending->finish(std::move(ready)); };
     std::visit([&](const auto& view) { ensemble.submit(view, done, options); }, pending->view());
   } catch (...) {
@@ -124,6 +135,9 @@ void Runner::settled() {
 void Runner::wait_until_idle() {
   static_cast<void>(ensemble());
   if (unsettled_ == 0) return;
+  if (is_telling())
+    throw Error(ErrorKind::usage, "a callback of a future cannot wait for other predictions",
+                "it runs on the thread that would tell about them", "call close() there, or wait on another thread");
   std::future<void> idle = idle_.emplace_back().get_future();
   wait(idle);
 }

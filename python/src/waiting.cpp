@@ -20,6 +20,8 @@ std::atomic<int>& threads() {
 
 thread_local bool telling = false;
 
+std::atomic<bool> ending = false;
+
 void leave() {
   --threads();
   threads().notify_all();
@@ -47,6 +49,9 @@ void run_apart(std::function<void()> work) {
   }).detach();
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
+
+void begin_end() { ending = true; }
+bool is_ending() { return ending; }
 
 void wait_for_threads() {
   const nb::gil_scoped_release released;

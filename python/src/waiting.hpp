@@ -66,6 +66,10 @@ class Telling {
   Telling& operator=(const Telling&) = delete;
 };
 
+/// At the end of the interpreter, with the GIL: is_ending() from now on.
+void begin_end();
+/// Whether the interpreter ends, so that no thread may enter this module any more.
+bool is_ending();
 /// For the end of the interpreter, after all ensembles are closed: waits for every thread that is Inside, and for those
 /// that run_apart() started. With the GIL, which it lets go of.
 void wait_for_threads();

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from . import _core, _description
-from ._errors import UsageError
+from ._errors import Error, UsageError
 
 TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
 if TYPE_CHECKING:
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from ._modules import Exported
 
 _new_future: type[Future] | None = None  # imported with the first submission: it takes longer than all else here
-_open: weakref.WeakSet[Ensemble] = weakref.WeakSet()
+_open: weakref.WeakSet[_core.Runner] = weakref.WeakSet()  # a pending prediction keeps its runner
 
 
 @atexit.register
 def _close_all() -> None:
     """The interpreter must not end under threads that will ask for it."""
-    for ensemble in list(_open):
-        ensemble.close()
+    _core.begin_end()  # else a daemon thread could make or use an ensemble after this
+    for runner in list(_open):
+        runner.close()
     _core.wait_for_threads()
 
 
@@ -119,7 +120,7 @@ class Ensemble:
         self.exports: list[Exported] = []
         self._remove_exports: weakref.finalize | None = None
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
-        _open.add(self)
+        _open.add(self._runner)
 
     @classmethod
     def from_files(cls, files: Files, *, shape: Sequence[int] | None = None, device_map: DeviceMap | None = None,
@@ -163,7 +164,7 @@ class Ensemble:
             As for `Ensemble`.
         format : str
             "pt2" compiles with AOTInductor, which needs a C++ compiler and a minute or so for each module; "pt" is
-            TorchScript. "auto": "pt2" if that is possible, else "pt".
+            TorchScript. "auto": "pt2" if `device_map` puts every member on the CPU and it is possible, else "pt".
         output : str
             What the modules output: "logits", "probabilities", "features" or "values".
         folder : path, optional
@@ -191,7 +192,7 @@ class Ensemble:
 
         found = _modules.named(modules)
         sizes = _modules.shape_of(shape, example)
-        formats, reason = _modules.formats_to_try(format, device_map)
+        formats, reason = _modules.formats_to_try(format, device_map, settings)
         place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="tutti-"))
         place.mkdir(parents=True, exist_ok=True)
         try:
@@ -206,7 +207,7 @@ class Ensemble:
             raise
         ensemble.exports = exports
         if folder is None:
-            ensemble._remove_exports = weakref.finalize(ensemble, _remove_folder, place, os.getpid())
+            ensemble._remove_exports = weakref.finalize(ensemble._runner, _remove_folder, place, os.getpid())
         return ensemble
 
     @property
@@ -295,7 +296,8 @@ class Ensemble:
 
         Raises
         ------
-        What `predict` raises for a batch, in its turn. Batches after it are given up.
+        What `predict` raises for a batch, in its turn. Batches after it are given up. What `batches` itself raises, at
+        once: batches that were submitted and not yet yielded are given up, too.
         """
         if in_flight < 1:
             raise UsageError(f"in_flight must be at least 1, not {in_flight}")
@@ -323,17 +325,19 @@ class Ensemble:
         return self._runner.health()
 
     def close(self, *, wait: bool = False) -> None:
-        """Stops the workers; they are gone when this returns. A second call does nothing.
+        """Stops the workers; they are gone when this returns. A second call does nothing, and does not wait for the
+        first. In a callback of a future the workers end a little later.
 
         Parameters
         ----------
         wait : bool
-            Wait for what was submitted first. Otherwise it ends with Interrupted, as do running calls.
+            Wait for what was submitted first. Otherwise it ends with Interrupted, as do running calls. Raises
+            UsageError in a callback of a future, which would wait for itself, if something is unsettled.
         """
         if wait and not self._runner.is_closed:
             self._runner.wait_until_idle()
         self._runner.close()
-        _open.discard(self)
+        _open.discard(self._runner)
         if self._remove_exports is not None:
             self._remove_exports()
 
@@ -347,7 +351,11 @@ class Ensemble:
     def __repr__(self) -> str:
         if self._runner.is_closed:
             return "<tutti.Ensemble, closed>"
-        return f"<tutti.Ensemble of {', '.join(member.name for member in self.status().members)}>"
+        try:
+            members = self.status().members
+        except Error:
+            return "<tutti.Ensemble of another process>"
+        return f"<tutti.Ensemble of {', '.join(member.name for member in members)}>"
 
 
 __all__ = ["Ensemble"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import time
 from typing import TYPE_CHECKING
 
 from ._errors import UsageError
@@ -54,6 +55,11 @@ class Future(concurrent.futures.Future):
             raise UsageError("this prediction belongs to the process that submitted it",
                              "it was not ready when this process was forked, and never will be here",
                              "take results in the process that has the ensemble")
-        if self._pending is not None:
-            self._pending.wait(timeout)
-        return timeout if timeout is None else 0
+        if self._pending is None or timeout is None:
+            if self._pending is not None:
+                self._pending.wait(None)
+            return None
+        end = time.monotonic() + timeout
+        self._pending.wait(timeout)
+        # Another thread may be about to settle it: what is left of the time is for that.
+        return max(0.0, end - time.monotonic())

@@ -52,10 +52,19 @@ class Exported:
 
 def named(modules: Iterable[Any] | Mapping[str, Any]) -> dict[str, Any]:
     """The modules by the names of their members. Raises UsageError if there are none, or if one is not a module."""
+    if hasattr(modules, "state_dict"):
+        raise UsageError("one module was given, and not a list of them", f"it is a {type(modules).__name__}",
+                         "pass a list: [module]")
     found = dict(modules) if isinstance(modules, Mapping) else {f"m{rank}": one for rank, one in enumerate(modules)}
     if not found:
         raise UsageError("an ensemble needs at least one module")
     for name, module in found.items():
+        if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
+            raise UsageError(f"{name!r} cannot be the name of a member", "it also names the file of the module",
+                             "use text without '/', such as 'first'")
+        if isinstance(module, type):
+            raise UsageError(f"{name} is the class {module.__name__} and not a module of it",
+                             hint=f"make one: {module.__name__}()")
         if not (hasattr(module, "state_dict") and callable(module)):
             raise UsageError(f"{name} is a {type(module).__name__}, not a torch.nn.Module",
                              hint="files of models: Ensemble.from_files(files)")
@@ -74,14 +83,25 @@ def shape_of(shape: Sequence[int] | None, example: Any) -> tuple[int, int, int]:
     return (int(sizes[0]), int(sizes[1]), int(sizes[2]))
 
 
-def formats_to_try(wanted: str, device_map: Any) -> tuple[list[str], str]:
+def is_on_cpu(device_map: Any) -> bool:
+    """Whether it says of every member, in words or as -1, that it is on the CPU."""
+    if isinstance(device_map, Mapping):
+        places = list(device_map.values())
+    elif isinstance(device_map, Sequence) and not isinstance(device_map, str):
+        places = list(device_map)
+    else:
+        places = [device_map]
+    return bool(places) and all(str(place) in ("-1", "cpu") or str(place).startswith("cpu:") for place in places)
+
+
+def formats_to_try(wanted: str, device_map: Any, settings: Mapping[str, Any] = {}) -> tuple[list[str], str]:
     """The formats in the order in which they are tried, and why .pt2 is not the first, if it is not."""
     if wanted not in FORMATS:
         raise UsageError(f"there is no format '{wanted}'", f"it is one of {', '.join(FORMATS)}")
     if wanted != "auto":
         return [wanted], ""
-    if "cuda" in str(device_map):
-        return ["pt"], "workers run packages on the CPU only"
+    if not is_on_cpu(device_map) or "assignment" in settings or "workers" in settings:
+        return ["pt"], "packages run on the CPU only, and device_map does not put every member there"
     if not any(shutil.which(compiler) for compiler in (os.environ.get("CXX") or "g++", "clang++")):
         return ["pt"], "there is no C++ compiler"
     return ["pt2", "pt"], ""
@@ -127,9 +147,13 @@ def _export_one(name: str, module: Any, shape: tuple[int, int, int], folder: Pat
 def _written(module: Any, shape: tuple[int, int, int], file: Path, format: str, tolerance: float) -> float:
     """The largest difference. Raises ExportError."""
     from .export import model, sources
-    from .export.errors import DoesNotAgree
+    from .export.errors import DoesNotAgree, ExportError
 
-    plain = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
+    try:
+        copied = copy.deepcopy(module)
+    except Exception as error:
+        raise ExportError(f"it cannot be copied: {error}") from error
+    plain = copied.cpu().float().eval().requires_grad_(False)
     source = sources.Source(plain, "module", "logits")
     plan = model.Plan(format, None, shape, {})
     options = argparse.Namespace(output=file, entry="", all_entries=False, method="trace", max_batch=1024, device="cpu")

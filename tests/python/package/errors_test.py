@@ -7,7 +7,7 @@ import pytest
 from conftest import SHAPE, described, images
 
 import tutti
-from tutti import _description, _environment
+from tutti import _description, _environment, _modules
 
 
 def refused(ensemble: tutti.Ensemble, samples: object) -> tutti.UsageError:
@@ -184,3 +184,39 @@ def test_a_member_that_cannot_predict_is_named(opened):
     ensemble = opened(described(members=members))
     with pytest.raises(tutti.FailedError, match="b"):
         ensemble.predict(images(4))
+
+
+def test_packages_are_made_only_where_every_member_is_said_to_be_on_the_cpu(monkeypatch):
+    monkeypatch.setattr(_modules.shutil, "which", lambda name: "/usr/bin/c++")
+    for places in ("cpu", "cpu:1", ["cpu:0", "cpu"], {0: "cpu:0", "b": -1}):
+        assert _modules.formats_to_try("auto", places, {})[0] == ["pt2", "pt"]
+        assert _modules.formats_to_try("auto", places, {"workers": []})[0] == ["pt"]
+    for places in (None, "auto", [0, 1], {0: "cpu", 1: 0}, ["cpu", "cuda:0"], {}):
+        formats, reason = _modules.formats_to_try("auto", places, {})
+        assert formats == ["pt"] and "device_map" in reason
+    assert _modules.formats_to_try("pt2", None, {}) == (["pt2"], "")
+
+
+def test_what_is_not_a_list_of_modules_is_rejected():
+    class Module:
+        state_dict = None
+
+        def __call__(self):
+            pass
+
+    with pytest.raises(tutti.UsageError, match="one module was given") as caught:
+        _modules.named(Module())
+    assert caught.value.hint == "pass a list: [module]"
+    for name in ("a/b", "..", "", 0):
+        with pytest.raises(tutti.UsageError, match="cannot be the name of a member"):
+            _modules.named({name: Module()})
+    with pytest.raises(tutti.UsageError, match="m0 is the class Module"):
+        _modules.named([Module])
+
+
+def test_a_tensor_that_is_negated_lazily_is_rejected(shared):
+    class Negated(numpy.ndarray):  # as a tensor of torch says it
+        def is_neg(self):
+            return True
+
+    assert refused(shared, images(2).view(Negated)).hint == "pass tensor.resolve_neg()"

@@ -67,7 +67,7 @@ def test_torchscript_is_taken_where_a_package_cannot_be_made_and_the_reason_is_s
 
     monkeypatch.setattr(formats, "write_package", fail)
     monkeypatch.setattr(_modules.shutil, "which", lambda name: "/usr/bin/c++")
-    with tutti.Ensemble.from_modules([Net(0)], shape=SHAPE) as ensemble:
+    with tutti.Ensemble.from_modules([Net(0)], shape=SHAPE, device_map="cpu") as ensemble:
         one = ensemble.exports[0]
         assert one.format == "pt" and one.reason == "torch.export cannot export the model: because"
         assert str(one).endswith("(not as .pt2: torch.export cannot export the model: because)")

@@ -325,6 +325,7 @@ def test_an_uncaught_ctrl_c_ends_the_program_as_python_does():
 
 @pytest.mark.parametrize("left", ["", "future = ensemble.submit(images(1))", "del ensemble", "sys.exit()",
                                   "ensemble.submit(images(1)).add_done_callback(print)", "ensemble.close()",
+                                  "ensemble.submit(images(1)); del ensemble",
                                   "daemon = threading.Thread(target=ensemble.predict, args=(images(1),), daemon=True); "
                                   "daemon.start(); time.sleep(0.1)"])
 def test_the_interpreter_ends_with_an_ensemble_at_work(left):
@@ -338,6 +339,78 @@ def test_the_interpreter_ends_with_an_ensemble_at_work(left):
         {left}
     """)
     assert found.returncode == 0, found.stderr
+    assert "leaked" not in found.stderr, found.stderr
     assert "Fatal" not in found.stderr and "terminate" not in found.stderr, found.stderr
     for pid in found.stdout.split("\n")[0].split():
         assert not os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize("call", ["predict", "submit"])
+def test_samples_that_close_the_ensemble_while_they_are_read_end_in_an_error(call):
+    found = run_python(f"""
+        import tutti
+        from conftest import described, images
+        ensemble = tutti.Ensemble(described())
+        class Closing:
+            def keys(self):
+                return ["image"]
+            def __iter__(self):
+                return iter(["image"])
+            def __getitem__(self, name):
+                ensemble.close()
+                return images(3)
+        try:
+            ensemble.{call}(Closing())
+        except tutti.UsageError as error:
+            print(error.message)
+    """)
+    assert found.stdout == "the ensemble is closed\n" and found.returncode == 0, found.stderr
+
+
+def test_a_result_that_another_thread_is_about_to_set_is_waited_for(opened):
+    future = opened(described()).submit(images(1))
+    expected = future.result()
+    late = tutti.Future()
+
+    class Taken:  # the library is ready, and another thread has taken what it has
+        def wait(self, timeout):
+            threading.Timer(0.1, lambda: late._settle(expected, None)).start()
+
+    late._pending = Taken()
+    assert late.result(timeout=60) is expected
+
+
+def test_a_callback_that_would_wait_for_other_predictions_is_refused():
+    found = run_python("""
+        import threading, tutti
+        from conftest import described, images
+        ensemble = tutti.Ensemble(described(delay_ms=20))
+        done = threading.Event()
+        def close(future):
+            try:
+                ensemble.close(wait=True)
+            except tutti.UsageError as error:
+                print(error.message)
+            done.set()
+        futures = [ensemble.submit(images(8)) for _ in range(5)]
+        futures[0].add_done_callback(close)
+        done.wait()
+    """)
+    assert found.stdout == "a callback of a future cannot wait for other predictions\n", found.stderr
+
+
+def test_after_the_last_handler_nothing_of_an_ensemble_can_be_used():
+    found = run_python("""
+        import atexit, tutti
+        from conftest import described, images
+        def last():  # registered before that of tutti, so it runs after it
+            for call in (lambda: tutti.Ensemble(described()), lambda: ensemble.predict(images(1)),
+                         lambda: ensemble.submit(images(1))):
+                try:
+                    call()
+                except tutti.Interrupted as error:
+                    print(error.message)
+        atexit.register(last)
+        ensemble = tutti.Ensemble(described())
+    """)
+    assert found.stdout == "the Python interpreter ends\n" * 3 and found.returncode == 0, found.stderr
