@@ -40,7 +40,7 @@ def check_interpreter():
 
 
 def check_parent():
-    """Whoever reads the control socket watches the process that it started: that has to be this one."""
+    """The coordinator watches the process that it started: that has to be this one."""
     for word in sys.argv:
         if word.startswith("--parent=") and int(word[9:]) != os.getppid() and os.getppid() != 1:
             give_up(
