@@ -161,8 +161,8 @@ TEST_CASE("masks have the sizes of a prediction and a class for each pixel") {
 
 TEST_CASE("a thread that predicts while another frees the ensemble is interrupted") {
   tutti_ensemble* ensemble = started(
-      "members: [{name: a, model: {kind: fake, classes: 3, delay_ms: 60000}}]\nassignment: cpu\n"
-      "input: {shape: [2, 3, 3]}\nstop_deadline_s: 1\n");
+      "members: [{name: a, model: {kind: fake, classes: 3, faults: [{kind: hang, phase: predict}]}}]\nassignment: cpu\n"
+      "input: {shape: [2, 3, 3]}\nstop_deadline_s: 1\nprogress_deadline_s: off\n");
   const std::vector<float> pixels = random_images(1);
   const tutti_images images = images_of(pixels);
   std::atomic<bool> calls = false;

@@ -73,10 +73,10 @@ TEST_CASE("submissions call back once and those that are given up say why") {
 TEST_CASE("a full queue refuses and the ensemble that is freed ends what waits") {
   tutti_options options = with_this_worker();
   options.most_submissions = 1;
-  // A batch takes a minute, so nothing is ready before the ensemble is freed.
+  // A batch never ends, so nothing is ready before the ensemble is freed.
   tutti_ensemble* ensemble = started(
-      "members: [{name: a, model: {kind: fake, classes: 3, delay_ms: 60000}}]\nassignment: cpu\n"
-      "input: {shape: [2, 3, 3]}\nstop_deadline_s: 1\n",
+      "members: [{name: a, model: {kind: fake, classes: 3, faults: [{kind: hang, phase: predict}]}}]\nassignment: cpu\n"
+      "input: {shape: [2, 3, 3]}\nstop_deadline_s: 1\nprogress_deadline_s: off\n",
       options);
   const std::vector<float> pixels = random_images(1);
   const tutti_images images = images_of(pixels);
