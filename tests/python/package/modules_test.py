@@ -77,11 +77,10 @@ def test_torchscript_is_taken_where_a_package_cannot_be_made_and_the_reason_is_s
 
 def test_packages_are_the_first_choice_on_the_cpu_if_there_is_a_compiler(monkeypatch):
     monkeypatch.setattr(_modules.shutil, "which", lambda name: "/usr/bin/c++")
-    assert _modules.formats_to_try("auto", None) == (["pt2", "pt"], "")
+    assert _modules.formats_to_try("auto", "cpu") == (["pt2", "pt"], "")
     assert _modules.formats_to_try("pt", None) == (["pt"], "")
-    assert _modules.formats_to_try("auto", {0: "cuda:0"}) == (["pt"], "workers run packages on the CPU only")
     monkeypatch.setattr(_modules.shutil, "which", lambda name: None)
-    assert _modules.formats_to_try("auto", None) == (["pt"], "there is no C++ compiler")
+    assert _modules.formats_to_try("auto", "cpu") == (["pt"], "there is no C++ compiler")
     with pytest.raises(tutti.UsageError, match="there is no format 'onnx'"):
         _modules.formats_to_try("onnx", None)
 
