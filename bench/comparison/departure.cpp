@@ -1,6 +1,7 @@
 #include "bench/comparison/departure.hpp"
 
 #include <fmt/format.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,14 +19,12 @@
 namespace tutti::bench {
 namespace {
 
-// Threads and workers may still be writing into it. After the rename no path leads there any more, so they cannot
-// create new files, and files that they had created are removed in one of the next rounds.
+// Threads and workers may still be writing into it: files that they create meanwhile are removed in one of the next
+// rounds, and once the folder itself is gone there is no place for more.
 void remove_while_written(const std::filesystem::path& folder) {
-  const std::filesystem::path aside = folder.string() + ".removed";
   std::error_code failed;
-  std::filesystem::rename(folder, aside, failed);
-  for (int round = 0; round < 100 && std::filesystem::exists(aside, failed); ++round)
-    std::filesystem::remove_all(aside, failed);
+  for (int round = 0; round < 100 && std::filesystem::exists(folder, failed); ++round)
+    std::filesystem::remove_all(folder, failed);
 }
 
 }  // namespace
@@ -62,7 +61,13 @@ FolderForATime::FolderForATime(Departure& departure) : departure_(departure) {
     throw Error(ErrorKind::failed, fmt::format("could not create a folder like {}", name), std::strerror(errno),
                 "set TMPDIR to a folder that can be written");
   path_ = name;
+  held_ = UniqueFd(::open(name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   departure_.take_along(path_);
+}
+
+std::filesystem::path FolderForATime::held_path() const {
+  if (!held_) return path_;
+  return fmt::format("/proc/{}/fd/{}", ::getpid(), held_.get());
 }
 
 FolderForATime::~FolderForATime() {

@@ -7,6 +7,7 @@
 
 #include "common/mutex.hpp"
 #include "common/signal_waiter.hpp"
+#include "common/unique_fd.hpp"
 
 namespace tutti::bench {
 
@@ -43,10 +44,13 @@ class FolderForATime {
   FolderForATime& operator=(const FolderForATime&) = delete;
   ~FolderForATime();
   const std::filesystem::path& path() const noexcept { return path_; }
+  /// A way to the folder that is not its name: who creates missing folders cannot create it again once it is removed.
+  std::filesystem::path held_path() const;
 
  private:
   Departure& departure_;
   std::filesystem::path path_;
+  UniqueFd held_;
 };
 
 }  // namespace tutti::bench

@@ -98,7 +98,7 @@ class Training {
             .train =
                 [this] {
                   const auto begin = std::chrono::steady_clock::now();
-                  pool_->train(*source_, folder_.path());
+                  pool_->train(*source_, folder_.held_path());
                   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
                 },
             .seconds = {}};

@@ -1,6 +1,7 @@
 // The command `tutti bench` from the outside, on fake members; a program that only pretends replaces
 // tutti-bench-single, so that it can also misbehave.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -272,7 +273,7 @@ TEST_CASE("a signal while training leaves no folder and no worker") {
   bench.signal(SIGTERM);
   CHECK(bench.code() == 143);
   for (const int child : children) CHECK(ends(child));
-  CHECK(place.names() == std::vector<std::string>{"e.yaml"});
+  CHECK(fmt::format("{}", fmt::join(place.names(), " ")) == "e.yaml");
 }
 
 /// The program in a separate folder, with `report` next to it as the program that draws.
