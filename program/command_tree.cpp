@@ -11,6 +11,7 @@
 #include "config/shorthand.hpp"
 #include "program/completion.hpp"
 #include "program/quick_start.hpp"
+#include "program/usage_error.hpp"
 
 namespace tutti::program {
 namespace {
@@ -129,6 +130,7 @@ void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs)
 }  // namespace
 
 CommandTree::CommandTree() {
+  refuse_values_of_flags(app);
   app.set_version_flag("--version", fmt::format("tutti {} (build {})", version(), build_id()));
   app.require_subcommand(1);
   add_commands();

@@ -31,7 +31,7 @@
 #include "program/init/init_command.hpp"
 #include "program/merge/merge_command.hpp"
 #include "program/say.hpp"
-#include "program/unknown_option.hpp"
+#include "program/usage_error.hpp"
 
 namespace tutti::program {
 namespace {
@@ -82,9 +82,8 @@ std::string explain_usage(const CLI::App* app, const CLI::Error& error) {
   const std::vector<CLI::App*> chosen = app->get_subcommands();
   for (const CLI::App* one : chosen) command += " " + one->get_name();
   const CLI::App& asked = chosen.empty() ? *app : *chosen.front();
-  if (const auto unknown = unknown_option(asked, command, app->get_subcommands([](const CLI::App*) { return true; })))
-    return fmt::format("tutti: {}\n", unknown->what());
-  return fmt::format("tutti: {}\n  hint: see '{} --help'\n", error.what(), command);
+  const auto others = app->get_subcommands([](const CLI::App*) { return true; });
+  return fmt::format("tutti: {}\n", usage_error(asked, command, others, error).what());
 }
 
 /// CLI11 would only say that a subcommand is required.

@@ -8,6 +8,7 @@
 
 #include <tutti/ensemble.hpp>
 
+#include "common/bytes_text.hpp"
 #include "common/counted.hpp"
 #include "config/input.hpp"
 #include "coordinator/plan/input.hpp"

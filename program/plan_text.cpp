@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/bytes_text.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "coordinator/decide/batch_search.hpp"

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <string>
+#include <string_view>
 
 #include <tutti/error.hpp>
 
+#include "common/bytes_text.hpp"
 #include "common/process_memory.hpp"
 
 namespace tutti::worker {
@@ -14,7 +16,14 @@ namespace {
 
 constexpr std::chrono::seconds kBetweenLooks{1};
 
-std::string megabytes(std::uint64_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
+void check_held(std::uint64_t most, std::string_view when, std::string_view hint) {
+  const auto held = anonymous_bytes(::getpid());
+  if (held && *held > most)
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("the worker holds {}{}, more than 'max_memory' ({})", bytes_text(*held), when, bytes_text(most)),
+        {}, std::string(hint));
+}
 
 }  // namespace
 
@@ -28,13 +37,7 @@ std::uint64_t memory_bound(std::span<const MemberRequest* const> members) {
 }
 
 void MemoryBound::check_loaded() const {
-  if (most_ == 0) return;
-  const auto held = anonymous_bytes(::getpid());
-  if (held && *held > most_)
-    throw Error(ErrorKind::failed,
-                fmt::format("the worker holds {} once it is loaded, more than 'max_memory' ({})", megabytes(*held),
-                            megabytes(most_)),
-                {}, "raise 'max_memory' of the member");
+  if (most_ != 0) check_held(most_, " once it is loaded", "raise 'max_memory' of the member");
 }
 
 void MemoryBound::check() {
@@ -42,11 +45,7 @@ void MemoryBound::check() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + kBetweenLooks;
-  const auto held = anonymous_bytes(::getpid());
-  if (held && *held > most_)
-    throw Error(ErrorKind::failed,
-                fmt::format("the worker holds {}, more than 'max_memory' ({})", megabytes(*held), megabytes(most_)), {},
-                "raise 'max_memory' of the member, or find what it keeps from one batch to the next");
+  check_held(most_, "", "raise 'max_memory' of the member, or find what it keeps from one batch to the next");
 }
 
 }  // namespace tutti::worker

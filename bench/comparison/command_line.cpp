@@ -7,7 +7,7 @@
 #include <tutti/error.hpp>
 
 #include "config/load.hpp"
-#include "program/unknown_option.hpp"
+#include "program/usage_error.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -62,6 +62,7 @@ void add_where(CLI::App& app, CommandLine& line) {
 
 std::optional<CommandLine> parse_command_line(int argc, const char* const* argv) {
   CLI::App app("Compares ways to run an ensemble: same weights, same images, same batch.", "tutti bench");
+  program::refuse_values_of_flags(app);
   CommandLine line;
   std::string strategies;
   add_what(app, line, strategies);
@@ -72,8 +73,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
     app.exit(asked);
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
-    throw program::unknown_option(app, "tutti bench")
-        .value_or(Error(ErrorKind::usage, error.what(), {}, "see 'tutti bench --help'"));
+    throw program::usage_error(app, "tutti bench", {}, error);
   }
   line.contenders = parse_contenders(strategies);
   for (int i = 1; i < argc; ++i) line.text += fmt::format("{}{}", i == 1 ? "" : " ", argv[i]);

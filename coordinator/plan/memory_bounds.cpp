@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/bytes_text.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"

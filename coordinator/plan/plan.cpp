@@ -4,10 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
 #include <tutti/error.hpp>
 
+#include "common/bytes_text.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
@@ -376,14 +376,6 @@ void check_memory(const Plan& plan) {
               fmt::format("needed at least {}, available {} ({}):{}", bytes_text(needed),
                           bytes_text(plan.available.bytes), plan.available.limited_by, terms),
               "lower 'slots' or 'segment_images', use fewer members, or raise the memory limit");
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-  constexpr std::array kUnits{"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  for (; value >= 1000 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
 }  // namespace tutti

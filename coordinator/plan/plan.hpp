@@ -102,7 +102,4 @@ void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_ima
 /// Throws Error(failed) with every term if the sum of the bounds exceeds the available memory.
 void check_memory(const Plan& plan);
 
-/// "6.1 MB".
-std::string bytes_text(std::uint64_t bytes);
-
 }  // namespace tutti

@@ -16,6 +16,7 @@
 #include <tutti/error.hpp>
 
 #include "common/build_id.hpp"
+#include "common/bytes_text.hpp"
 #include "common/check.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-#include "coordinator/plan/plan.hpp"
+#include "common/bytes_text.hpp"
 #include "program/say.hpp"
 
 namespace tutti::program {

@@ -127,7 +127,7 @@ const std::vector<Owner>& owners() {
        {"common/", "config/", "images/", "results/", "merge/", "worker/", "coordinator/", "program/", "bench/",
         "tests/"}},
       {"CLI/",
-       {"program/main.cpp", "program/command_tree.", "program/completion.", "program/unknown_option.hpp", "bench/",
+       {"program/main.cpp", "program/command_tree.", "program/completion.", "program/usage_error.hpp", "bench/",
         "tests/chaos/"}},
       {"hwloc", {"coordinator/plan/"}},
       {"jpeglib.h", {"images/codecs.cpp"}},

@@ -315,13 +315,6 @@ TEST_CASE("a member to debug must exist") {
   CHECK(error->message() == "there is no member 'nobody' to debug");
 }
 
-TEST_CASE("bytes are formatted with a unit") {
-  CHECK(bytes_text(0) == "0 B");
-  CHECK(bytes_text(999) == "999 B");
-  CHECK(bytes_text(6'144'000) == "6.1 MB");
-  CHECK(bytes_text(1'500'000'000'000'000) == "1500.0 TB");
-}
-
 TEST_CASE("this machine has cores and memory") {
   const Machine machine = look_at_machine("/nowhere/tutti-worker", GpuSearch::yes);
   CHECK_FALSE(machine.cores.empty());

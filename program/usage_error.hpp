@@ -1,6 +1,6 @@
-// The error for an option that a command does not know: it suggests the nearest one, or the command that has it. CLI11
-// would only say that an argument was not expected. For the mains of the programs `tutti` and `tutti-bench`, which own
-// CLI11.
+// The error for a command line that CLI11 refuses. For an option that a command does not know it suggests the nearest
+// one, or the command that has it; CLI11 would only say that an argument was not expected. For the mains of the
+// programs `tutti` and `tutti-bench`, which own CLI11.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -27,7 +27,7 @@ inline std::vector<std::string> option_names(const CLI::App& command) {
 /// The error for the first word that `command`, called `title`, does not know, if that word is an option. `others` are
 /// the other commands.
 inline std::optional<Error> unknown_option(const CLI::App& command, const std::string& title,
-                                           const std::vector<const CLI::App*>& others = {}) {
+                                           const std::vector<const CLI::App*>& others) {
   const std::vector<std::string> left = command.remaining(true);
   if (left.empty() || left.front().size() < 2 || left.front().front() != '-') return std::nullopt;
   const std::string option = left.front().substr(0, left.front().find('='));
@@ -38,6 +38,20 @@ inline std::optional<Error> unknown_option(const CLI::App& command, const std::s
   if (const auto owner = std::find_if(others.begin(), others.end(), has_it); owner != others.end())
     hint = fmt::format("'tutti {}' has it", (*owner)->get_name());
   return Error(ErrorKind::usage, fmt::format("'{}' has no option '{}'", title, option), {}, hint);
+}
+
+/// Options without a value have none, also no `--resume=no`. For the app, before options and commands are added.
+inline void refuse_values_of_flags(CLI::App& app) { app.option_defaults()->disable_flag_override(); }
+
+/// Why `command`, called `title`, could not be read: CLI11's `error` in Tutti's words where it has better ones.
+inline Error usage_error(const CLI::App& command, const std::string& title, const std::vector<const CLI::App*>& others,
+                         const CLI::Error& error) {
+  if (const auto unknown = unknown_option(command, title, others)) return *unknown;
+  std::string message = error.what();
+  // CLI11 has no type of its own for this, and gives the name without its dashes.
+  if (const auto end = message.find(" was given a disallowed flag override"); end != std::string::npos)
+    message = fmt::format("'{}{}' takes no value", end == 1 ? "-" : "--", message.substr(0, end));
+  return Error(ErrorKind::usage, message, {}, fmt::format("see '{} --help'", title));
 }
 
 }  // namespace tutti::program
