@@ -1,10 +1,10 @@
 """What Ray adds to the pool, and how it grows with the nodes: the figures of docs/scaling.md. Run by scripts/check-ray.
 
-Usage: scripts/check-ray --bench [--rounds N] [--blocks N]
+Usage: scripts/check-ray --bench [--rounds N] [--blocks N] [--only networks ...]
 
 Nodes are processes on this machine (ray.cluster_utils). Rounds are interleaved. Times of blocks are those between
 results, once every actor has given two; so the start is in none of them. CPU times are those of all processes of the
-cluster."""
+cluster; no other cluster may run on the machine."""
 
 from __future__ import annotations
 
@@ -38,12 +38,21 @@ NETWORKS = described(4, {"kind": "small-cnn", "classes": 10})
 # A block takes a quarter of a second, in which the node has nothing to compute, as if its members were on a GPU.
 WAITING = described(1, {"kind": "fake", "classes": 10, "delay_ms": 5})
 AT_ONCE = described(1, {"kind": "fake", "classes": 10, "reads_input": False})
+ENSEMBLES = {"networks": NETWORKS, "waiting": WAITING, "at once": AT_ONCE}
 
 
 def cpu_seconds() -> float:
-    """Of this process and of all that it started."""
+    """Of this process, of the processes of Ray, which are not its children, and of all that they started."""
+    found = {psutil.Process(), *psutil.Process().children(recursive=True)}
+    for process in psutil.process_iter():
+        try:
+            word = "".join(process.cmdline()[:1])
+            if word.startswith("ray::") or word.endswith(("/raylet", "/gcs_server")):
+                found |= {process, *process.children(recursive=True)}
+        except psutil.Error:
+            continue
     total = 0.0
-    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+    for process in found:
         try:
             times = process.cpu_times()
         except psutil.Error:
@@ -80,14 +89,15 @@ def text(values: list[float], unit: str = "ms") -> str:
     return f"{middle * scale:.1f} {unit} ({low * scale:.1f} to {high * scale:.1f})"
 
 
-def measure(blocks: int, rounds: int) -> None:
+def measure(blocks: int, rounds: int, only: list[str]) -> None:
     images = numpy.random.default_rng(1).integers(0, 256, (ROWS, *SHAPE), dtype=numpy.uint8)
     dataset = ray.data.range(blocks, override_num_blocks=blocks).map_batches(
         lambda batch: {"image": numpy.random.default_rng(1).integers(0, 256, (ROWS, *SHAPE), dtype=numpy.uint8)},
         batch_size=None, udf_modifying_row_count=True).materialize()
     rows: dict[str, list[tuple[float, ...]]] = {}
     for number in range(rounds):
-        for name, description in (("networks", NETWORKS), ("waiting", WAITING), ("at once", AT_ONCE)):
+        for name in only:
+            description = ENSEMBLES[name]
             rows.setdefault(f"{name}, the pool", []).append(of_pool(description, [images] * blocks))
             for actors in range(1, NODES + 1):
                 if name != "networks" or actors == NODES:
@@ -101,24 +111,24 @@ def report(rows: dict[str, list[tuple[float, ...]]]) -> None:
     for name, found in rows.items():
         print(f"{name}: {text([row[0] for row in found])} a block, CPU {text([row[1] for row in found])}" +
               (f", first after {text([row[2] for row in found], 's')}" if len(found[0]) > 2 else ""))
-    for word, place in (("time", 0), ("CPU time", 1)):
+    for word, place in (("time", 0), ("CPU time", 1)) if "networks, the pool" in rows else ():
         ratios = [ours[place] / theirs[place] for ours, theirs in
                   zip(rows[f"networks, {NODES} actors"], rows["networks, the pool"])]
         print(f"{NODES} actors add to the {word} of a block of networks: "
               f"{100 * (statistics.median(ratios) - 1):+.1f} % ({100 * (min(ratios) - 1):+.1f} to "
               f"{100 * (max(ratios) - 1):+.1f} %)   aim <= +10 %")
-    def median(name: str, actors: int) -> float:
-        return statistics.median(row[0] for row in rows[f"{name}, {actors} actors"])
+    times = {name: statistics.median(row[0] for row in found) for name, found in rows.items()}
+    waiting, at_once = ([times.get(f"{name}, {actors} actors", 0.0) for actors in range(1, NODES + 1)]
+                        for name in ("waiting", "at once"))
+    if all(waiting + at_once):
+        fit(waiting, min(at_once))
 
-    numbers = range(1, NODES + 1)
-    fit({actors: median("waiting", actors) for actors in numbers}, min(median("at once", actors) for actors in numbers))
 
-
-def fit(seconds: dict[int, float], driver: float) -> None:
-    """seconds(n) = b / n + c, by least squares; and the driver passes on a block in `driver` seconds at best."""
-    inverse = numpy.array([[1 / actors, 1.0] for actors in seconds])
-    (block, constant), *_ = numpy.linalg.lstsq(inverse, numpy.array([*seconds.values()]), rcond=None)
-    worst = max(abs(block / actors + constant - found) / found for actors, found in seconds.items())
+def fit(seconds: list[float], driver: float) -> None:
+    """Of 1, 2, 3 ... nodes: b / n + c, by least squares. The driver passes on a block in `driver` seconds at best."""
+    inverse = numpy.array([[1 / (place + 1), 1.0] for place in range(len(seconds))])
+    (block, constant), *_ = numpy.linalg.lstsq(inverse, numpy.array(seconds), rcond=None)
+    worst = max(abs(block * share + constant - found) / found for (share, _), found in zip(inverse, seconds))
     print(f"fit: a block every {block * 1000:.1f} ms / n + {constant * 1000:.1f} ms, at most {worst * 100:.1f} % off; "
           f"the driver passes on one in {driver * 1000:.1f} ms")
     for nodes in (10, 100, 1000):
@@ -129,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=60)
+    parser.add_argument("--only", nargs="+", choices=[*ENSEMBLES], default=[*ENSEMBLES])
     words = parser.parse_args()
     cluster = Cluster(initialize_head=True, connect=False, head_node_args=LOCAL | {"num_cpus": 0})
     try:
@@ -136,7 +147,7 @@ def main() -> None:
             cluster.add_node(**LOCAL, num_cpus=2)
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         ray.data.DataContext.get_current().enable_progress_bars = False
-        measure(words.blocks, words.rounds)
+        measure(words.blocks, words.rounds, words.only)
     finally:
         ray.shutdown()
         cluster.shutdown()

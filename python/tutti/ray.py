@@ -6,7 +6,6 @@ the bytes are those of one machine. Importing this imports Ray; importing `tutti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 try:
@@ -24,7 +23,7 @@ from ._ensemble import Ensemble, _spec_of
 from ._errors import FailedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from ray.data import Dataset, Schema
@@ -36,8 +35,7 @@ _ANSWER_S = 60.0  # how long nodes have to say what they are
 _OF_TASKS = ("num_cpus", "num_gpus", "resources", "memory", "accelerator_type", "runtime_env", "label_selector")
 _MAY_DIFFER = ("processor", "instructions", "threads of ", "device of ", "environment ")  # with mixed=True
 _UNFIT = "nodes of the Ray cluster cannot run this ensemble, or not with the same bytes"
-_UNFIT_HINT = ("give all nodes the same Tutti, files and processors; mixed=True allows other processors, threads and "
-               "devices")
+_UNFIT_HINT = "give all nodes the same Tutti, files and processors; mixed=True allows other processors and threads"
 
 
 def predict(dataset: Dataset, description: Description, overrides: Iterable[str] = (), *,
@@ -45,8 +43,7 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
             rows: int | None = None, parts: int | Sequence[Sequence[str]] = 1,
             actors: int | tuple[int, int] | None = None, mixed: bool = False, num_cpus: float = 1,
             num_gpus: float = 0, resources: Mapping[str, float] | None = None, **options: Any) -> Dataset:
-    """Predicts every row of a Ray data set. Only the nodes are looked at now; the rest happens when the result is
-    consumed or written.
+    """Predicts every row of a Ray data set, once the result is consumed or written. Now, only the nodes are looked at.
 
     Parameters
     ----------
@@ -55,8 +52,8 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
     description, overrides
         As for `tutti.Ensemble`. The files that it names are on every node, with the same content.
     columns : str or mapping, optional
-        The column of the samples, or {input: column} of several inputs. By default columns are called as inputs:
-        "image". A column of bytes holds encoded pictures, if the `input` has a `resize`.
+        The column of the samples, or {input: column}. By default columns are called as inputs: "image". A column of
+        bytes holds encoded pictures, if the `input` has a `resize`.
     keep : sequence of str, optional
         The other columns that the result has; by default all.
     rows : int, optional
@@ -64,20 +61,18 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
     parts : int or sequence of sequences of str, optional
         For members too many for one node: the names of those that run together. A number divides them evenly.
     actors : int or (int, int), optional
-        How many actors run the ensemble, or each part of it; Ray chooses between two numbers. By default one for each
-        node that has what one needs, divided by the number of parts.
+        How many run the ensemble, or each part of it; Ray chooses between two numbers. By default one for each node
+        that has what one needs, divided by the number of parts.
     mixed : bool
         Allow nodes with other processors, threads or devices: the last bits of a row then depend on its node.
     num_cpus, num_gpus, resources, **options
-        What Ray reserves for an actor with all its workers, and further options of its actors. An actor sees only its
-        GPUs, and its description counts them from cuda:0.
+        What Ray reserves for an actor with its workers, and more of its options. The GPUs of an actor start at cuda:0.
 
     Returns
     -------
     ray.data.Dataset
-        In the order of the rows. `values`, float32; `predicted`, int64; `spread`; `member.<name>` with
-        `save_members: true` or the rule `none`: as in `tutti.Predictions`. `members_present`, int32: how many members
-        predicted the row.
+        In the order of the rows, as in `tutti.Predictions`: `values`, `predicted`, `spread`, `member.<name>`. And
+        `members_present`, int32: how many members predicted the row.
 
     Raises
     ------
@@ -98,11 +93,10 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
     needs = {"num_cpus": num_cpus, "num_gpus": num_gpus, "resources": dict(resources or {}), **options}
     seen, nodes = _look_at_nodes(divided, needs, mixed)
     least, most = actors if isinstance(actors, tuple) else [actors or max(1, nodes // len(divided))] * 2
-    for place, part in enumerate(divided):
-        is_last = place == len(divided) - 1
+    for part, expected in zip(divided, seen):
         dataset = dataset.repartition(target_num_rows_per_block=rows, strict=True).map_batches(
             _Pool, batch_size=None, batch_format="pyarrow", udf_modifying_row_count=False,
-            fn_constructor_args=(part.yaml, seen[place], mixed, names, keep, is_last, len(divided) > 1),
+            fn_constructor_args=(part.yaml, expected, mixed, names, keep, part is divided[-1], len(divided) > 1),
             compute=ActorPoolStrategy(min_size=least, max_size=most, max_concurrent_calls_per_actor=2,
                                       enable_true_multi_threading=True),
             **({"ray_remote_args_fn": lambda: {"scheduling_strategy": "SPREAD"}} | needs))
@@ -116,14 +110,19 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
 def _columns_of(spec: _core.Spec, columns: str | Mapping[str, str] | None) -> dict[str, str]:
     """The column of each input."""
     inputs = [name for name, _, _ in _core.sample_of(spec)] or ["image"]
-    if columns is None:
-        return {name: name for name in inputs}
+    columns = {name: name for name in inputs} if columns is None else columns
     found = {inputs[0]: columns} if isinstance(columns, str) else dict(columns)
     if {*found} != {*inputs}:
         raise UsageError("the columns are not those of the ensemble's inputs",
                          f"columns of: {', '.join(found)}; inputs: {', '.join(inputs)}",
                          "pass columns={input: column, ...}")
     return found
+
+
+def _check_column(name: str, there: Iterable[str]) -> None:
+    if name not in there:
+        raise UsageError(f"the data set has no column '{name}'", f"it has {', '.join(there)}",
+                         "pass columns='...' with the column of the samples, and keep=[...] with others")
 
 
 def _check_schema(schema: Schema | None, spec: _core.Spec, names: Mapping[str, str],
@@ -133,9 +132,7 @@ def _check_schema(schema: Schema | None, spec: _core.Spec, names: Mapping[str, s
         return
     there = dict(zip(schema.names, schema.types))
     for name in [*names.values(), *(keep or ())]:
-        if name not in there:
-            raise UsageError(f"the data set has no column '{name}'", f"it has {', '.join(there)}",
-                             "pass columns='...' with the column of the samples, and keep=[...] with others")
+        _check_column(name, there)
 
     def text(shape: Iterable[int], dtype: str) -> str:
         return ("x".join(map(str, shape)) or "1") + f" of {dtype}"
@@ -162,9 +159,8 @@ def _parts_of(spec: _core.Spec, parts: int | Sequence[Sequence[str]]) -> list[_c
         parts = [[members[rank] for rank in ranks] for ranks in numpy.array_split(range(len(members)), parts)]
     if sorted(name for part in parts for name in part) != sorted(members):
         raise UsageError("the parts do not have every member once", f"parts: {parts}; members: {', '.join(members)}")
-    if len(parts) == 1:
-        return [spec]
-    return [_core.part_of(spec, [members.index(name) for name in part]) for part in parts]
+    ranks = [[members.index(name) for name in part] for part in parts]
+    return [spec] if len(ranks) == 1 else [_core.part_of(spec, part) for part in ranks]
 
 
 def _look() -> Any:
@@ -186,11 +182,9 @@ def _look() -> Any:
         except _errors.Error as error:
             return str(error), []
         for spec, lines in zip(specs, seen):
-            for package in spec.libraries():
-                try:
-                    lines["package " + package] = importlib.metadata.version(package)
-                except importlib.metadata.PackageNotFoundError:
-                    pass  # Ensemble says what to do about it
+            for package in spec.libraries():  # one that is missing is told by Ensemble
+                for found in importlib.metadata.distributions(name=package):
+                    lines["package " + package] = found.version
         return "", seen
 
     return look
@@ -241,9 +235,7 @@ def _look_at_nodes(parts: list[_core.Spec], needs: Mapping[str, Any],
 
 def _array(table: pyarrow.Table, name: str) -> Any:
     """A column as samples: a view of the block if it is in one piece."""
-    if name not in table.column_names:
-        raise UsageError(f"the data set has no column '{name}'", f"it has {', '.join(table.column_names)}",
-                         "pass columns='...' with the column of the samples")
+    _check_column(name, table.column_names)
     column = table.column(name)
     if column.null_count:
         raise UsageError(f"{column.null_count} of {len(column)} samples of column '{name}' are missing", "",
@@ -266,9 +258,7 @@ def _with_results(table: pyarrow.Table, p: _core.Predictions, members: int | Non
         found["members_present"] = numpy.full(p.count, members, numpy.int32)
         for lack in p.incomplete:
             found["members_present"][lack.first:lack.first + lack.count] = lack.members_present
-    for name, rows in found.items():
-        if rows is None:
-            continue
+    for name, rows in ((name, rows) for name, rows in found.items() if rows is not None):
         if name in table.column_names:
             raise UsageError(f"the data set has a column '{name}' already", "predictions have one of that name",
                              "rename it: dataset.rename_columns(...), or pass keep=[...] without it")
