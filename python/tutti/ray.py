@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _MEMBER = "member."  # the beginning of the names of columns with members' own predictions
 _ANSWER_S = 60.0  # how long nodes have to say what they are
-_OF_TASKS = ("num_cpus", "num_gpus", "resources", "memory", "accelerator_type", "runtime_env", "label_selector")
 _MAY_DIFFER = ("processor", "instructions", "threads of ", "device of ", "environment ")  # with mixed=True
 _UNFIT = "nodes of the Ray cluster cannot run this ensemble, or not with the same bytes"
 _UNFIT_HINT = "give all nodes the same Tutti, files and processors; mixed=True allows other processors and threads"
@@ -209,7 +208,8 @@ def _look_at_nodes(parts: list[_core.Spec], needs: Mapping[str, Any],
                          f"needed: {', '.join(f'{name} {amount}' for name, amount in wanted.items() if amount)}",
                          "ask for less: num_cpus, num_gpus, resources")
     task, yamls = ray.remote(_look()), [part.yaml for part in parts]
-    options = {"max_retries": 0} | {key: needs[key] for key in _OF_TASKS if key in needs}
+    options = {key: needs[key] for key in ("num_gpus", "runtime_env") if key in needs}  # also of nodes that are busy
+    options |= {"num_cpus": 0, "max_retries": 0}
     asked = {task.options(**options, scheduling_strategy=NodeAffinitySchedulingStrategy(
         node["NodeID"], soft=False)).remote(yamls, _core.version): node for node in nodes}
     answered, late = ray.wait([*asked], num_returns=len(asked), timeout=_ANSWER_S)
