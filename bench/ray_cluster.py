@@ -3,8 +3,7 @@
 Usage: scripts/check-ray --bench [--rounds N] [--blocks N] [--only networks ...]
 
 Nodes are processes on this machine (ray.cluster_utils). Rounds are interleaved. Times of blocks are those between
-results, once every actor has given two; so the start is in none of them. CPU times are those of all processes of the
-cluster; no other cluster may run on the machine."""
+results, once every actor has given two; so the start is in none of them."""
 
 from __future__ import annotations
 
@@ -18,7 +17,6 @@ os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CL
                    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"})
 
 import numpy  # noqa: E402
-import psutil  # noqa: E402
 import ray  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
@@ -41,46 +39,25 @@ AT_ONCE = described(1, {"kind": "fake", "classes": 10, "reads_input": False})
 ENSEMBLES = {"networks": NETWORKS, "waiting": WAITING, "at once": AT_ONCE}
 
 
-def cpu_seconds() -> float:
-    """Of this process, of the processes of Ray, which are not its children, and of all that they started."""
-    found = {psutil.Process(), *psutil.Process().children(recursive=True)}
-    for process in psutil.process_iter():
-        try:
-            word = "".join(process.cmdline()[:1])
-            if word.startswith("ray::") or word.endswith(("/raylet", "/gcs_server")):
-                found |= {process, *process.children(recursive=True)}
-        except psutil.Error:
-            continue
-    total = 0.0
-    for process in found:
-        try:
-            times = process.cpu_times()
-        except psutil.Error:
-            continue
-        total += times.user + times.system
-    return total
-
-
-def of_pool(description: dict, blocks: list[numpy.ndarray]) -> tuple[float, float]:
-    """Seconds and CPU seconds of a block, in one ensemble without Ray, two blocks at a time as an actor has them."""
+def of_pool(description: dict, blocks: list[numpy.ndarray]) -> tuple[float, ...]:
+    """Seconds of a block, in one ensemble without Ray, two blocks at a time as an actor has them."""
     with tutti.Ensemble(description) as ensemble:
         ensemble.predict(blocks[0])
-        cpu, start = cpu_seconds(), time.perf_counter()
+        start = time.perf_counter()
         for _ in ensemble.map(blocks, in_flight=2):
             pass
-        return (time.perf_counter() - start) / len(blocks), (cpu_seconds() - cpu) / len(blocks)
+        return ((time.perf_counter() - start) / len(blocks),)
 
 
-def of_ray(description: dict, dataset: ray.data.Dataset, actors: int) -> tuple[float, float, float]:
-    """Seconds and CPU seconds of a block, and seconds until the first."""
+def of_ray(description: dict, dataset: ray.data.Dataset, actors: int) -> tuple[float, ...]:
+    """Seconds of a block, and seconds until the first."""
     start = time.perf_counter()
-    stamps, cpus = [], []
+    stamps = []
     for _ in tutti.ray.predict(dataset, description, rows=ROWS, actors=actors).iter_batches(
             batch_size=None, prefetch_batches=0):
         stamps.append(time.perf_counter())
-        cpus.append(cpu_seconds() if len(stamps) == 2 * actors or len(stamps) == dataset.num_blocks() else 0)
     first, blocks = 2 * actors - 1, len(stamps) - 2 * actors
-    return (stamps[-1] - stamps[first]) / blocks, (cpus[-1] - cpus[first]) / blocks, stamps[0] - start
+    return (stamps[-1] - stamps[first]) / blocks, stamps[0] - start
 
 
 def text(values: list[float], unit: str = "ms") -> str:
@@ -109,12 +86,12 @@ def measure(blocks: int, rounds: int, only: list[str]) -> None:
 def report(rows: dict[str, list[tuple[float, ...]]]) -> None:
     """Of the rounds so far."""
     for name, found in rows.items():
-        print(f"{name}: {text([row[0] for row in found])} a block, CPU {text([row[1] for row in found])}" +
-              (f", first after {text([row[2] for row in found], 's')}" if len(found[0]) > 2 else ""))
-    for word, place in (("time", 0), ("CPU time", 1)) if "networks, the pool" in rows else ():
-        ratios = [ours[place] / theirs[place] for ours, theirs in
+        print(f"{name}: {text([row[0] for row in found])} a block" +
+              (f", first after {text([row[1] for row in found], 's')}" if len(found[0]) > 1 else ""))
+    if "networks, the pool" in rows:
+        ratios = [ours[0] / theirs[0] for ours, theirs in
                   zip(rows[f"networks, {NODES} actors"], rows["networks, the pool"])]
-        print(f"{NODES} actors add to the {word} of a block of networks: "
+        print(f"{NODES} actors add to the time of a block of networks: "
               f"{100 * (statistics.median(ratios) - 1):+.1f} % ({100 * (min(ratios) - 1):+.1f} to "
               f"{100 * (max(ratios) - 1):+.1f} %)   aim <= +10 %")
     times = {name: statistics.median(row[0] for row in found) for name, found in rows.items()}
