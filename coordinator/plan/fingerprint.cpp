@@ -176,17 +176,22 @@ Fingerprint processor_of(const std::string& cpuinfo) {
   return result;
 }
 
-Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, const Source& source) {
+Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan) {
   std::ostringstream cpuinfo;
   cpuinfo << std::ifstream("/proc/cpuinfo").rdbuf();
   Fingerprint result = processor_of(cpuinfo.str());
   result["version"] = fmt::format("{} (build {})", version(), build_id());
   add_description(spec, result);
   add_members(spec, plan, result);
-  add_images(spec.input, source, result);
   for (std::size_t p = 0; p < plan.input.planes.size(); ++p)
     result[fmt::format("plane {}", p)] = to_text(plan.input.planes[p].resize);
   add_environment(result);
+  return result;
+}
+
+Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, const Source& source) {
+  Fingerprint result = fingerprint_of(spec, plan);
+  add_images(spec.input, source, result);
   return result;
 }
 

@@ -22,6 +22,8 @@ using Fingerprint = std::map<std::string, std::string>;
 /// All that is known before a worker is started. Reads the members' files. Throws Error(usage) if one cannot be
 /// read.
 Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, const Source& source);
+/// The same without the images, of an ensemble whose samples come through the API.
+Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan);
 
 /// Adds what only the workers know: the library that each member computes with.
 void add_backends(Fingerprint& fingerprint, const Status& status);

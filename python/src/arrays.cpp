@@ -12,6 +12,27 @@
 namespace nb = nanobind;
 
 namespace tutti::python {
+
+const char* to_text(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::float32:
+      return "float32";
+    case Dtype::float16:
+      return "float16";
+    case Dtype::bfloat16:
+      return "bfloat16";
+    case Dtype::uint8:
+      return "uint8";
+    case Dtype::int32:
+      return "int32";
+    case Dtype::int64:
+      return "int64";
+    case Dtype::boolean:
+      break;
+  }
+  return "bool";
+}
+
 namespace {
 
 [[noreturn]] void refuse(std::string message, std::string detail, std::string hint) {
@@ -63,26 +84,6 @@ std::optional<Dtype> dtype_of(nb::dlpack::dtype type) {
   if (is(dtype_code::Int, 64)) return Dtype::int64;
   if (is(dtype_code::Bool, 8)) return Dtype::boolean;
   return std::nullopt;
-}
-
-const char* to_text(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::float32:
-      return "float32";
-    case Dtype::float16:
-      return "float16";
-    case Dtype::bfloat16:
-      return "bfloat16";
-    case Dtype::uint8:
-      return "uint8";
-    case Dtype::int32:
-      return "int32";
-    case Dtype::int64:
-      return "int64";
-    case Dtype::boolean:
-      break;
-  }
-  return "bool";
 }
 
 template <class Array>

@@ -12,8 +12,12 @@
 #include <tutti/encoded.hpp>
 #include <tutti/images.hpp>
 #include <tutti/samples.hpp>
+#include <tutti/tensor.hpp>
 
 namespace tutti::python {
+
+/// As NumPy calls it: "float32".
+const char* to_text(Dtype dtype);
 
 /// A view of samples, and what keeps its memory. Made and destroyed with the GIL.
 class Given {

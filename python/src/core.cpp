@@ -91,6 +91,7 @@ NB_MODULE(_core, module) {
   bind_spec(module);
   bind_predictions(module);
   bind_status(module);
+  bind_parts(module);
   bind_runner(module);
   module.def("begin_end", &begin_end, "The interpreter ends: calls raise Interrupted from now on.");
   module.def(
