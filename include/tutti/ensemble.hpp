@@ -12,6 +12,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +40,7 @@ class TUTTI_API Spec {
   const config::EnsembleSpec& checked() const noexcept { return *checked_; }
   /// The description in effect, as YAML: defaults are filled in.
   const std::string& yaml() const noexcept;
-  /// The libraries that its members are computed with, each once: "torch", "onnxruntime".
+  /// The libraries that its members are computed with, each once: "torch", "onnxruntime", "openvino".
   std::vector<std::string> libraries() const;
 
  private:
@@ -110,8 +111,9 @@ class TUTTI_API Ensemble {
   /// is loaded, there is memory for both. It gets the batches of the old one, also those that were measured. Returns when
   /// it has taken over; one at a time, and not once train() was called. Throws Error, and the old version stays:
   /// Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if it
-  /// cannot be started, or dies before it takes over; Error(interrupted) if the ensemble ends meanwhile.
-  void replace_member(std::string_view name, const Spec& next);
+  /// cannot be started, or dies before it takes over; Error(interrupted) if the ensemble ends meanwhile, or if a stop is
+  /// requested before it takes over.
+  void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop = {});
 
   /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a
   /// sample is a picture that is resized or cut into tiles and may have any size.
