@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import Ensemble  # first: where the compiled library is missing, this says what to install
 from . import _ensemble
 from ._errors import UsageError
 from ._fusion_calls import TYPES, Call, aggregated, outputs_of
@@ -89,7 +90,7 @@ class Pool:
         self._remove = weakref.finalize(self, _ensemble._remove_folder, folder, os.getpid())
         try:
             self._trace(models, call, folder)
-            self._ensemble = _ensemble.Ensemble(self._description(call, folder, devices, combine, weights))
+            self._ensemble = Ensemble(self._description(call, folder, devices, combine, weights))
         except BaseException:
             self._remove()
             raise
