@@ -63,7 +63,8 @@ std::optional<double> timeout_of(nb::handle timeout) {
   if (timeout.is_none()) return std::nullopt;
   const double seconds = PyFloat_AsDouble(timeout.ptr());
   if (PyErr_Occurred() != nullptr || std::isnan(seconds))
-    refuse("timeout", "a number of seconds", timeout, "pass a number such as 1.5, or None to wait for as long as it takes");
+    refuse("timeout", "a number of seconds", timeout,
+           "pass a number such as 1.5, or None to wait for as long as it takes");
   return seconds;
 }
 
@@ -75,6 +76,10 @@ int priority_of(nb::handle priority) {
 }
 
 void bind_runner(nb::module_& module) {
+  nb::class_<Evaluated>(module, "Evaluated", "What an evaluation found.")
+      .def_ro("table", &Evaluated::table, "As `tutti evaluate` prints it.")
+      .def_ro("json", &Evaluated::json, "Everything.")
+      .def_ro("incomplete", &Evaluated::incomplete);
   nb::class_<Pending>(module, "Pending", "A submitted prediction.")
       .def("wait", &Pending::wait, nb::arg("timeout").none(), "Waits, and settles the future if it is ready.")
       .def("stop", &Pending::stop, "Gives the prediction up.");
@@ -94,6 +99,8 @@ void bind_runner(nb::module_& module) {
             return runner.submit(std::move(self), samples, std::move(future), seconds, priority_of(priority));
           },
           nb::arg("samples").none(), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority").none())
+      .def("evaluate", &Runner::evaluate, nb::arg("samples").none(), nb::arg("labels").none(), nb::arg("rules"),
+           nb::arg("ignore_index").none())
       .def("replace_member", &Runner::replace_member, nb::arg("name"), nb::arg("next"))
       .def("close", &Runner::close)
       .def("wait_until_idle", &Runner::wait_until_idle)
@@ -101,11 +108,12 @@ void bind_runner(nb::module_& module) {
       .def("health", &Runner::health)
       .def_prop_ro("is_closed", &Runner::is_closed)
       .def_prop_ro("spec", &Runner::spec, nb::rv_policy::copy)
-      .def("inputs", [](const Runner& runner) {
-        std::vector<std::string> names;
-        for (const NamedLayout& input : runner.inputs()) names.push_back(input.name);
-        return names;
-      })
+      .def("inputs",
+           [](const Runner& runner) {
+             std::vector<std::string> names;
+             for (const NamedLayout& input : runner.inputs()) names.push_back(input.name);
+             return names;
+           })
       .def("shapes", [](const Runner& runner) {
         std::vector<Dims> shapes;
         for (const NamedLayout& input : runner.inputs()) shapes.push_back(input.layout.dims);

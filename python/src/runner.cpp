@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -35,10 +36,12 @@ void refuse_at_end() {
     throw Error(ErrorKind::interrupted, "the Python interpreter ends", {}, "join threads that predict before it does");
 }
 
-/// Runs `work` on a thread of its own, so that Ctrl-C can ask it to stop. It then waits for the end of it, and a second
-/// Ctrl-C does not.
+/// Whether a second Ctrl-C leaves work alone that was asked to stop.
+enum class SecondTime { leaves, waits };
+
+/// Runs `work` on a thread of its own, so that Ctrl-C can ask it to stop. It then waits for the end of it.
 template <class Work>
-auto run_stoppable(std::stop_source stop, Work work) {
+auto run_stoppable(std::stop_source stop, Work work, SecondTime second = SecondTime::leaves) {
   auto task = std::make_shared<std::packaged_task<decltype(work())()>>(std::move(work));
   auto future = task->get_future();
   run_apart([task] { (*task)(); });
@@ -47,7 +50,13 @@ auto run_stoppable(std::stop_source stop, Work work) {
     wait(future);
   } catch (nb::python_error&) {
     stop.request_stop();
-    wait(future);
+    if (second == SecondTime::leaves) {
+      wait(future);
+    } else {
+      const Inside inside;
+      const nb::gil_scoped_release released;
+      future.wait();
+    }
     throw;
   }
   return future.get();
@@ -114,6 +123,27 @@ void Runner::let_go() {
 void Runner::close() {
   let_go();
   if (!is_forked() && !is_telling()) wait(gone_);
+}
+
+Evaluated Runner::evaluate(nb::handle samples, nb::handle labels, const std::string& rules,
+                           std::optional<std::int64_t> ignore_index) {
+  static_cast<void>(ensemble());
+  const Given given(samples, inputs_);  // runs Python, which may close the ensemble
+  const GivenArray given_labels(labels, "y");
+  const std::stop_source stop;
+  auto work = [&, held = ensemble(), options = EvaluateOptions{rules, ignore_index, stop.get_token()}]() mutable {
+    const Held own = std::move(held);
+    return std::visit(
+        [&](const auto& view) -> Evaluated {
+          if constexpr (std::is_same_v<std::decay_t<decltype(view)>, EncodedImages>)
+            throw Error(ErrorKind::usage, "encoded pictures cannot be evaluated", {},
+                        "decode and resize them, and pass an array; or use 'tutti evaluate' on their folder");
+          else
+            return tutti::evaluate(*own, view, given_labels.view(), options);
+        },
+        given.view());
+  };
+  return run_stoppable(stop, std::move(work), SecondTime::waits);  // it reads the samples until it ends
 }
 
 void Runner::replace_member(const std::string& name, const Spec& next) {

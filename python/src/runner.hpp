@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -11,7 +12,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include <tutti/ensemble.hpp>
+#include <tutti/evaluate.hpp>
 
 #include "python/src/pending.hpp"
 
@@ -34,8 +35,12 @@ class Runner {
   std::shared_ptr<Pending> submit(nanobind::object self, nanobind::handle samples, nanobind::object future,
                                   std::optional<double> timeout, int priority);
   /// Ends what is running with Error(interrupted), and stops the workers; they are gone when this returns, also if
-  /// another thread closes it meanwhile, but in a callback of a future. In a process that was forked, only forgets them.
+  /// another thread closes it meanwhile, but in a callback of a future. In a process that was forked, only forgets
+  /// them.
   void close();
+  /// Compares predictions with labels, an array of int64 or float32 (tutti::evaluate). Waits.
+  Evaluated evaluate(nanobind::handle samples, nanobind::handle labels, const std::string& rules,
+                     std::optional<std::int64_t> ignore_index);
   /// Gives a member the model of `next` (Ensemble::replace_member). Waits.
   void replace_member(const std::string& name, const Spec& next);
   /// Waits until nothing that was submitted is unsettled.

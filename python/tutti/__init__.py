@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from ._executor import Executor
     from ._future import Future
     from ._modules import Exported
+    from ._report import Report, Score
 
 # The module of each public name.
 _HOMES = {
     "Ensemble": "._ensemble", "Future": "._future", "Predictions": "._core", "IncompleteSegment": "._core",
     "Status": "._core", "MemberStatus": "._core", "FaultCounts": "._core", "Health": "._core",
     "Exported": "._modules", "Error": "._errors", "UsageError": "._errors", "FailedError": "._errors",
-    "Interrupted": "._errors", "Executor": "._executor",
+    "Interrupted": "._errors", "Executor": "._executor", "Report": "._report",
+    "Score": "._report",
 }
 
 __all__ = [*_HOMES]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._description import Description, DeviceMap, Files
     from ._future import Future
     from ._modules import Exported
+    from ._report import Report
 
 _new_future: type[Future] | None = None  # imported with the first submission: it takes longer than all else here
 _open: weakref.WeakSet[_core.Runner] = weakref.WeakSet()  # a pending prediction keeps its runner
@@ -335,6 +336,49 @@ class Ensemble:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def evaluate(self, samples: Any, labels: Any, *, rules: str | Iterable[str] = (),
+                 ignore_index: int | None = None) -> Report:
+        """Predicts, and compares with labels: each member, and the members under each rule, from one pass. The figures
+        are those of `tutti evaluate` (docs/evaluation.md).
+
+        Parameters
+        ----------
+        samples
+            As for `predict`, without encoded pictures.
+        labels : array
+            Of as many samples. Whole numbers: a class for each, or masks of the shape of the predictions. Numbers, or 0
+            and 1 for each of several labels, in the shape of the predictions.
+        rules : str or iterable of str
+            Combine rules: "mean,vote" or ["mean", "vote"]. Without them, the rule of the ensemble.
+        ignore_index : int, optional
+            Places of masks with this label do not count. Without it, that of the ensemble's `input`.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        UsageError
+            If the labels do not fit what the members predict, if a rule cannot be applied, and for ensembles that cannot
+            be evaluated like this: with a `cascade`, with `tiles`, or over features.
+        FailedError, Interrupted
+            As `predict`.
+
+        Notes
+        -----
+        Other calls go on meanwhile. Ctrl-C gives it up with the next segment.
+
+        Examples
+        --------
+        >>> report = ensemble.evaluate(images, labels, rules=["mean", "vote"])
+        >>> report["mean"]["accuracy"]
+        0.8689
+        """
+        from . import _report
+
+        return _report.Report(self._runner.evaluate(samples, _report.array_of(labels), _report.listed(rules), ignore_index))
 
     def replace_member(self, name: str, model: Any = None, *, format: str = "auto", tolerance: float = 1e-4,
                        **settings: Any) -> None:
