@@ -10,7 +10,7 @@
 #include "common/counted.hpp"
 #include "common/processor.hpp"
 #include "common/unsigned_nan.hpp"
-#include "program/figure_columns.hpp"
+#include "evaluation/figure_columns.hpp"
 
 namespace tutti::program {
 namespace {

@@ -9,9 +9,9 @@
 #include <tutti/predictions.hpp>
 
 #include "config/spec.hpp"
-#include "program/label_scores.hpp"
+#include "evaluation/label_scores.hpp"
+#include "evaluation/scores.hpp"
 #include "program/progress.hpp"
-#include "program/scores.hpp"
 
 namespace tutti::program {
 

@@ -6,8 +6,8 @@
 
 #include <tutti/predictions.hpp>
 
+#include "evaluation/scores.hpp"
 #include "program/progress.hpp"
-#include "program/scores.hpp"
 
 namespace tutti::program {
 

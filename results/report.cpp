@@ -201,14 +201,6 @@ json::value sweep_json(const std::optional<SweepReport>& sweep) {
                                               })}};
 }
 
-json::value evaluation_json(const EvaluationReport& evaluation) {
-  const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
-  const auto task = [&](const TaskReport& row) { return task_json(row, evaluation.models); };
-  return {{"tasks", list(evaluation.tasks, task)},
-          {"models", list(evaluation.models, model)},
-          {"cascade_sweep", sweep_json(evaluation.cascade_sweep)}};
-}
-
 json::value memory_json(const MemoryReport& memory) {
   const auto bound = [](const Bound& term) { return json::object{{"name", term.name}, {"bytes", term.bytes}}; };
   return {{"pss_bytes_family", or_null(memory.pss_bytes_family)},
@@ -272,6 +264,14 @@ std::string iso_8601(std::int64_t unix_seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
 }
 
+json::value to_json(const EvaluationReport& evaluation) {
+  const auto model = [&](const ModelReport& row) { return model_json(row, evaluation.tasks); };
+  const auto task = [&](const TaskReport& row) { return task_json(row, evaluation.models); };
+  return {{"tasks", list(evaluation.tasks, task)},
+          {"models", list(evaluation.models, model)},
+          {"cascade_sweep", sweep_json(evaluation.cascade_sweep)}};
+}
+
 json::value to_json(const Report& report) {
   return {{"schema", kReportSchema},
           {"version", report.version},
@@ -291,7 +291,7 @@ json::value to_json(const Report& report) {
           {"phases", phases_json(report.phases)},
           {"members", members_json(report.members)},
           {"ensemble", report.ensemble ? ensemble_json(*report.ensemble, report.members) : json::value(nullptr)},
-          {"evaluation", report.evaluation ? evaluation_json(*report.evaluation) : json::value(nullptr)},
+          {"evaluation", report.evaluation ? to_json(*report.evaluation) : json::value(nullptr)},
           {"counts",
            {{"images", report.counts.images},
             {"segments_handed_out", report.counts.segments_handed_out},

@@ -222,6 +222,8 @@ std::string iso_8601(std::int64_t unix_seconds);
 
 /// In the order of docs/report.md. Missing and non-finite values become null.
 json::value to_json(const Report& report);
+/// Its `evaluation`.
+json::value to_json(const EvaluationReport& evaluation);
 
 /// Writes to_json() atomically. Throws Error(failed) that names the file.
 void write_report(const std::filesystem::path& file, const Report& report);

@@ -66,11 +66,14 @@ class Ensemble::Impl {
         described_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
         events_(options.on_event),
-        pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_),
+        pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         cascade_(pool_.plan().cascade, pool_.plan().members.size()),
         submissions_(pool_.exchange(), options.most_submissions) {
-    if (pool_.plan().batches == Batches::to_measure) measure_batches(pool_);
+    if (pool_.plan().batches == Batches::to_measure) {
+      const std::stop_callback giving_up(options.stop, [this] { pool_.fail(start_given_up()); });
+      measure_batches(pool_);
+    }
     events_.open();
   }
 
@@ -158,17 +161,22 @@ class Ensemble::Impl {
     return result;
   }
 
-  void replace_member(std::string_view name, const Spec& next) {
+  void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
     const Call call(*this);
     const MutexLock one_at_a_time(changing_);
     if (trained_)
       throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
                   "make a new Ensemble of the weights that were saved");
-    const Rank rank = changed_member(described_.checked(), next.checked(), name);
+    const Rank rank = changed_member(described().checked(), next.checked(), name);
     const Plan plan = plan_of(next.checked(), {}, worker_);
     check_new_version(pool_.plan(), plan, rank);
-    pool_.replace(rank, plan.request_of(rank), plan.host_of(rank).python);
+    pool_.replace(rank, plan.request_of(rank), plan.host_of(rank).python, stop);
+    const MutexLock lock(described_mutex_);
     described_ = next;
+  }
+  Spec described() const {
+    const MutexLock lock(described_mutex_);
+    return described_;
   }
 
   std::vector<NamedLayout> inputs() const {
@@ -325,7 +333,8 @@ class Ensemble::Impl {
   const Spec spec_;  // as it was at the start: what a new version may not change is used
   const std::filesystem::path worker_;
   Mutex changing_;  // held by train() and replace_member(): one at a time
-  Spec described_ TUTTI_GUARDED_BY(changing_);
+  mutable Mutex described_mutex_;
+  Spec described_ TUTTI_GUARDED_BY(described_mutex_);  // changed while changing_ is held, too
   bool trained_ TUTTI_GUARDED_BY(changing_) = false;
   // Its destructor writes the file, after the destructors of everything that reports to it.
   const std::unique_ptr<TraceRecorder> trace_;
@@ -369,7 +378,10 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {
   return impl_->train(source, folder, on_epoch);
 }
-void Ensemble::replace_member(std::string_view name, const Spec& next) { impl_->replace_member(name, next); }
+void Ensemble::replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
+  impl_->replace_member(name, next, stop);
+}
+Spec Ensemble::spec() const { return impl_->described(); }
 std::vector<NamedLayout> Ensemble::inputs() const { return impl_->inputs(); }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
 Health Ensemble::health() const { return impl_->health(); }

@@ -17,6 +17,7 @@ std::vector<std::string> Spec::libraries() const {
     const Library library = facts_of(member.model.kind).library;
     if (library == Library::torch) names.insert("torch");
     if (library == Library::onnxruntime) names.insert("onnxruntime");
+    if (library == Library::openvino) names.insert("openvino");
   }
   return {names.begin(), names.end()};
 }

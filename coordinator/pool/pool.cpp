@@ -16,8 +16,12 @@
 
 namespace tutti {
 
+Error start_given_up() {
+  return Error(ErrorKind::interrupted, "the ensemble was given up while it started");
+}
+
 Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace,
-           Events* events)
+           Events* events, const std::stop_token& stopped)
     : plan_(std::move(plan)),
       trace_(trace),
       events_(events),
@@ -43,6 +47,7 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     start_processes(worker_program);
   });
   try {
+    const std::stop_callback giving_up(stopped, [this] { fail(start_given_up()); });
     started.get();
   } catch (...) {
     stop();

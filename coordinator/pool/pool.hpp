@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -33,13 +34,16 @@
 
 namespace tutti {
 
+/// Why an ensemble did not start that was told to stop meanwhile.
+Error start_given_up();
+
 class Pool final : private WorkerListener {
  public:
   /// Allocates the arena, starts the loop's thread and the workers, and returns when all are ready. If it throws
   /// Error, nothing is left behind.
-  /// `trace` and `events` outlive it, or are null.
+  /// `trace` and `events` outlive it, or are null. `stopped` gives the start up, as Options::stop does.
   Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace = nullptr,
-       Events* events = nullptr);
+       Events* events = nullptr, const std::stop_token& stopped = {});
   /// Stops the workers in steps: no more work, leave (or terminate, if they are computing), kill, abandon.
   ~Pool();
   Pool(const Pool&) = delete;
@@ -66,9 +70,9 @@ class Pool final : private WorkerListener {
   /// Loads a new version of the member in processes of its own, while the others go on predicting; when it is ready, the
   /// old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and batches;
   /// `python` is the interpreter of a unit of Python members, else empty. Not on the loop's thread; one at a time, in a
-  /// pool that does not train. Throws Error if the new version cannot be started or has other outputs; the old one then
-  /// stays.
-  void replace(Rank rank, MemberRequest next, std::string python);
+  /// pool that does not train. Throws Error if the new version cannot be started or has other outputs, or if a stop is
+  /// requested before it takes over; the old one then stays.
+  void replace(Rank rank, MemberRequest next, std::string python, std::stop_token stop);
 
   /// Ends everything that is running, and every later call, with this error.
   void fail(const Error& error);
@@ -118,8 +122,9 @@ class Pool final : private WorkerListener {
   void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
 
   // ---- new versions (pool_succession.cpp)
-  void begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done)
-      TUTTI_REQUIRES(on_loop);
+  void begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done,
+                        std::stop_token stop) TUTTI_REQUIRES(on_loop);
+  void give_succession_up() TUTTI_REQUIRES(on_loop);
   void limit_succession() TUTTI_REQUIRES(on_loop);
   void successor_is_ready(WorkerProcess& successor, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   void successor_failed(const Error& error) TUTTI_REQUIRES(on_loop);
@@ -161,6 +166,7 @@ class Pool final : private WorkerListener {
     Rank rank;
     ModelKind model;
     std::promise<void> done;
+    std::stop_token stop;
     bool ready = false;       ///< the old ones answer what they have
     bool taken_over = false;  ///< they have retired
   };

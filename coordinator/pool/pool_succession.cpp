@@ -27,21 +27,28 @@ std::string joined_text(const std::vector<NamedLayout>& parts) {
 
 }  // namespace
 
-void Pool::replace(Rank rank, MemberRequest next, std::string python) {
+void Pool::replace(Rank rank, MemberRequest next, std::string python, std::stop_token stop) {
   std::promise<void> promise;
   std::future<void> done = promise.get_future();
-  boost::asio::post(loop_, [this, rank, next = std::move(next), python = std::move(python),
+  boost::asio::post(loop_, [this, rank, stop, next = std::move(next), python = std::move(python),
                             promise = std::move(promise)]() mutable {
     assert_on_loop(loop_);
-    begin_succession(rank, std::move(next), python, std::move(promise));
+    begin_succession(rank, std::move(next), python, std::move(promise), stop);
+  });
+  const std::stop_callback giving_up(stop, [this] {
+    boost::asio::post(loop_, [this] {
+      assert_on_loop(loop_);
+      give_succession_up();
+    });
   });
   done.get();
 }
 
-void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done) {
+void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done,
+                            std::stop_token stop) {
   TUTTI_CHECK(!succession_, "one at a time");
   TUTTI_CHECK(!plan_.training && batches_.settled());
-  succession_.emplace(Succession{rank, next.model, std::move(done)});
+  succession_.emplace(Succession{rank, next.model, std::move(done), std::move(stop)});
   if (const auto failure = exchange_->failure()) return end_succession(*failure);
   if (supervisor_.absent(rank)) return end_succession(not_replaced(next.name, "it was left out before"));
   next.threads = plan_.request_of(rank).threads;
@@ -54,6 +61,15 @@ void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& py
     return successor_failed(error);
   }
   limit_succession();
+}
+
+/// The one whose caller asked for it may have ended since, so the token of the one that is there tells.
+void Pool::give_succession_up() {
+  if (!succession_ || succession_->taken_over || !succession_->stop.stop_requested()) return;
+  supervisor_.call_off(Clock::now());
+  end_succession(Error(ErrorKind::interrupted, fmt::format("the new version of {} was given up before it took over",
+                                                           plan_.request_of(succession_->rank).name)));
+  carry_out();
 }
 
 /// As long as a start may take, from now on: for loading, and then for what the old version still has to answer.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +40,7 @@ class TUTTI_API Spec {
   const config::EnsembleSpec& checked() const noexcept { return *checked_; }
   /// The description in effect, as YAML: defaults are filled in.
   const std::string& yaml() const noexcept;
-  /// The libraries that its members are computed with, each once: "torch", "onnxruntime".
+  /// The libraries that its members are computed with, each once: "torch", "onnxruntime", "openvino".
   std::vector<std::string> libraries() const;
 
  private:
@@ -104,18 +105,21 @@ class TUTTI_API Ensemble {
 
   /// Gives the member that is called `name` the model of `next`, while predictions go on: the new version is loaded and
   /// warm before it takes over, between two segments, and the old worker leaves. Segments that are filled later get its
-  /// predictions; a call that runs meanwhile may have some of both. `next` is the description that the ensemble has, with
-  /// another `model` of this member, or what belongs to it (`output`, `input`, `views`); new weights in the same files
-  /// count, too. Members that share its worker are loaded again with it; all replicas change at the same time. While it
-  /// is loaded, there is memory for both. It gets the batches of the old one, also those that were measured. Returns when
-  /// it has taken over; one at a time, and not once train() was called. Throws Error, and the old version stays:
-  /// Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if it
-  /// cannot be started, or dies before it takes over; Error(interrupted) if the ensemble ends meanwhile.
-  void replace_member(std::string_view name, const Spec& next);
+  /// predictions; a call that runs meanwhile may have some of both. `next` is the description that the ensemble has,
+  /// with another `model` of this member, or what belongs to it (`output`, `input`, `views`); new weights in the same
+  /// files count, too. Members that share its worker are loaded again with it; all replicas change at the same time.
+  /// While it is loaded, there is memory for both. It gets the batches of the old one, also those that were measured.
+  /// Returns when it has taken over; one at a time, and not once train() was called. Throws Error, and the old version
+  /// stays: Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if
+  /// it cannot be started, or dies before it takes over; Error(interrupted) if the ensemble ends meanwhile, or if a
+  /// stop is requested before it takes over.
+  void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop = {});
 
   /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a
   /// sample is a picture that is resized or cut into tiles and may have any size.
   std::vector<NamedLayout> inputs() const;
+  /// The description in effect: that of the start, with the new versions of members.
+  Spec spec() const;
   /// A copy of the state of now.
   Status status(StatusDetail detail = StatusDetail::counters) const;
   /// For a readiness probe. Ready means that a prediction would be computed now: the ensemble is neither starting,

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,6 +74,9 @@ struct Options {
   /// Variables of the environment that workers get besides those of this program, such as {"TUTTI_LIBTORCH", "/x"}.
   /// They replace variables of the same names, but not those that Tutti sets for a worker.
   std::vector<std::pair<std::string, std::string>> environment{};
+  /// The start is given up when a stop is requested: the constructor ends its workers and throws Error(interrupted).
+  /// Once it has returned, this has no effect.
+  std::stop_token stop{};
 };
 
 /// How much status() reports: the memory figures cost some milliseconds per process.

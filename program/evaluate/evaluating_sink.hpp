@@ -10,8 +10,8 @@
 #include <tutti/images.hpp>
 #include <tutti/predictions.hpp>
 
+#include "evaluation/evaluation.hpp"
 #include "images/npy.hpp"
-#include "program/evaluate/evaluation.hpp"
 #include "results/prediction_table.hpp"
 
 namespace tutti::program {

@@ -126,14 +126,7 @@ Hosting without_saved(Hosting hosting) {
 }
 
 EvaluationForm form_of(const Hosting& hosting, const std::string& rules) {
-  const config::EnsembleSpec& spec = hosting.described;
-  EvaluationForm form{spec.combine.over, spec.members.size(), {}, {}, spec.failure.on_nan, std::nullopt, spec.combine};
-  for (const config::MemberSpec& member : spec.members) form.weights.push_back(static_cast<float>(member.weight));
-  if (!rules.empty())
-    form.rules = config::read_rules(rules, spec);
-  else if (spec.combine.rule != CombineRule::none)
-    form.rules.push_back(config::checked_rule(spec));
-  return form;
+  return evaluation_form(hosting.described, rules);
 }
 
 }  // namespace tutti::program

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "config/spec.hpp"
-#include "program/evaluate/evaluation.hpp"
-#include "program/evaluate/evaluation_report.hpp"
+#include "evaluation/evaluation.hpp"
+#include "evaluation/evaluation_report.hpp"
 
 namespace tutti::program {
 

@@ -12,8 +12,8 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
-#include "program/evaluate/evaluation_report.hpp"
-#include "program/figure_columns.hpp"
+#include "evaluation/evaluation_report.hpp"
+#include "evaluation/figure_columns.hpp"
 
 namespace tutti::program {
 namespace {

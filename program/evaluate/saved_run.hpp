@@ -13,9 +13,9 @@
 #include <tutti/predictions.hpp>
 
 #include "common/json.hpp"
+#include "evaluation/evaluation_report.hpp"
 #include "images/label_tensor.hpp"
 #include "images/prediction_array.hpp"
-#include "program/evaluate/evaluation_report.hpp"
 #include "results/report.hpp"
 
 namespace tutti::program {

@@ -8,7 +8,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "config/spec.hpp"
-#include "program/evaluation_task.hpp"
+#include "evaluation/evaluation_task.hpp"
 #include "program/interruption.hpp"
 #include "program/merge/greedy_soup.hpp"
 

@@ -4,10 +4,10 @@
 
 #include <tutti/error.hpp>
 
-#include "program/evaluate/evaluation_report.hpp"
-#include "program/evaluation_task.hpp"
-#include "program/label_scores.hpp"
-#include "program/scores.hpp"
+#include "evaluation/evaluation_report.hpp"
+#include "evaluation/evaluation_task.hpp"
+#include "evaluation/label_scores.hpp"
+#include "evaluation/scores.hpp"
 
 namespace tutti::program {
 namespace {

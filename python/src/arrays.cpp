@@ -117,6 +117,34 @@ void check_dims(const TensorLayout& given, std::size_t count, const NamedLayout&
          "the first axis counts the samples; the shape of one is that of the ensemble's 'input'");
 }
 
+/// A view of the array, and what keeps it.
+std::pair<nb::ndarray<nb::ro>, TensorView> kept(nb::handle object, std::string name) {
+  if (nb::hasattr(object, "is_neg") && nb::cast<bool>(object.attr("is_neg")()))
+    refuse(called(name) + " are a lazily negated tensor", "its memory holds the values with the other sign",
+           "pass tensor.resolve_neg()");
+  nb::ndarray<nb::ro> array;
+  if (!nb::try_cast(object, array)) refuse_object(object, name);
+  if (array.device_type() != nb::device::cpu::value)
+    refuse(called(name) + " are not in the memory of the CPU", type_of(object), "pass tensor.cpu()");
+  const std::optional<Dtype> dtype = dtype_of(array.dtype());
+  if (!dtype)
+    refuse(called(name) + " have a type of values that Tutti does not take",
+           nb::hasattr(object, "dtype") ? text_of(nb::object(object.attr("dtype"))) : type_of(object),
+           "convert them: array.astype('float32') or tensor.float()");
+  if (array.ndim() == 0)
+    refuse(called(name) + " are a single number", {}, "the first axis of the array counts the samples: array[None]");
+  if (!is_contiguous(array))
+    refuse(called(name) + " are not in row-major order without gaps (C order)", {},
+           "pass numpy.ascontiguousarray(array) or tensor.contiguous(), which copies them once");
+  if (reinterpret_cast<std::uintptr_t>(array.data()) % size_of(*dtype) != 0)
+    refuse(called(name) + " are not aligned in memory", {}, "pass array.copy()");
+  Dims dims;
+  for (std::size_t axis = 1; axis < array.ndim(); ++axis) dims.push_back(static_cast<std::uint32_t>(array.shape(axis)));
+  const std::span bytes(static_cast<const std::byte*>(array.data()), array.size() * size_of(*dtype));
+  TensorView view{NamedLayout{std::move(name), {*dtype, std::move(dims)}}, bytes};
+  return {std::move(array), std::move(view)};
+}
+
 }  // namespace
 
 Given::Given(nb::handle samples, const std::vector<NamedLayout>& inputs) {
@@ -148,7 +176,9 @@ Given::View Given::of_mapping(nb::handle mapping) {
   for (const nb::handle name : nb::iter(mapping)) {
     if (!nb::isinstance<nb::str>(name))
       refuse("a name of the samples is not text", type_of(name), "pass {'name': array, ...}");
-    tensors.push_back(keep(mapping[name], nb::cast<std::string>(name)));
+    auto [array, view] = kept(mapping[name], nb::cast<std::string>(name));
+    arrays_.push_back(std::move(array));
+    tensors.push_back(std::move(view));
   }
   return Samples(std::move(tensors));
 }
@@ -161,7 +191,8 @@ Given::View Given::of_array(nb::handle object, const std::vector<NamedLayout>& i
     for (const NamedLayout& input : inputs) names += (names.empty() ? "'" : ", '") + input.name + "': ...";
     refuse("the ensemble takes several arrays by their names, and one was given", {}, "pass a dict: {" + names + "}");
   }
-  TensorView view = keep(object, {});
+  auto [array, view] = kept(object, {});
+  arrays_.push_back(std::move(array));
   view.tensor.name = inputs.empty() ? kImageTensor : inputs.front().name;
   const TensorLayout& layout = view.tensor.layout;
   if (!inputs.empty()) {
@@ -183,31 +214,6 @@ Given::View Given::of_array(nb::handle object, const std::vector<NamedLayout>& i
   return Samples({view});
 }
 
-TensorView Given::keep(nb::handle object, std::string name) {
-  if (nb::hasattr(object, "is_neg") && nb::cast<bool>(object.attr("is_neg")()))
-    refuse(called(name) + " are a lazily negated tensor", "its memory holds the values with the other sign",
-           "pass tensor.resolve_neg()");
-  Array array;
-  if (!nb::try_cast(object, array)) refuse_object(object, name);
-  if (array.device_type() != nb::device::cpu::value)
-    refuse(called(name) + " are not in the memory of the CPU", type_of(object), "pass tensor.cpu()");
-  const std::optional<Dtype> dtype = dtype_of(array.dtype());
-  if (!dtype)
-    refuse(called(name) + " have a type of values that Tutti does not take",
-           nb::hasattr(object, "dtype") ? text_of(nb::object(object.attr("dtype"))) : type_of(object),
-           "convert them: array.astype('float32') or tensor.float()");
-  if (array.ndim() == 0)
-    refuse(called(name) + " are a single number", {}, "the first axis of the array counts the samples: array[None]");
-  if (!is_contiguous(array))
-    refuse(called(name) + " are not in row-major order without gaps (C order)", {},
-           "pass numpy.ascontiguousarray(array) or tensor.contiguous(), which copies them once");
-  if (reinterpret_cast<std::uintptr_t>(array.data()) % size_of(*dtype) != 0)
-    refuse(called(name) + " are not aligned in memory", {}, "pass array.copy()");
-  Dims dims;
-  for (std::size_t axis = 1; axis < array.ndim(); ++axis) dims.push_back(static_cast<std::uint32_t>(array.shape(axis)));
-  const std::span bytes(static_cast<const std::byte*>(array.data()), array.size() * size_of(*dtype));
-  arrays_.push_back(std::move(array));
-  return {NamedLayout{std::move(name), {*dtype, std::move(dims)}}, bytes};
-}
+GivenArray::GivenArray(nb::handle array, std::string name) : GivenArray(kept(array, std::move(name))) {}
 
 }  // namespace tutti::python

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -37,12 +38,24 @@ class Given {
   View of_pictures(nanobind::handle pictures);
   View of_mapping(nanobind::handle mapping);
   View of_array(nanobind::handle object, const std::vector<NamedLayout>& inputs);
-  /// A view of the array, which is kept.
-  TensorView keep(nanobind::handle object, std::string name);
-
   std::vector<Array> arrays_;
   nanobind::object pictures_;
   View view_;
+};
+
+/// One array, such as labels.
+class GivenArray {
+ public:
+  /// Throws Error(usage) as Given does.
+  GivenArray(nanobind::handle array, std::string name);
+  const TensorView& view() const noexcept { return view_; }
+
+ private:
+  explicit GivenArray(std::pair<nanobind::ndarray<nanobind::ro>, TensorView> kept)
+      : array_(std::move(kept.first)), view_(std::move(kept.second)) {}
+
+  nanobind::ndarray<nanobind::ro> array_;
+  TensorView view_;
 };
 
 }  // namespace tutti::python

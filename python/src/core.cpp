@@ -1,6 +1,8 @@
 // The extension module tutti._core: the ensemble for the Python files of the package, which are what users see.
 #include <pthread.h>
 
+#include <cmath>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
@@ -50,30 +52,72 @@ void bind_spec(nb::module_& module) {
       nb::arg("yaml"), nb::arg("overrides"), "Reads YAML text.");
 }
 
+[[noreturn]] void refuse(const char* name, const char* wanted, nb::handle given, const char* hint) {
+  PyErr_Clear();
+  throw Error(ErrorKind::usage, std::string(name) + " is " + wanted + ", not " + nb::cast<std::string>(nb::repr(given)),
+              {}, hint);
+}
+
+/// How long a call may take, in seconds; nothing for None.
+std::optional<double> timeout_of(nb::handle timeout) {
+  if (timeout.is_none()) return std::nullopt;
+  const double seconds = PyFloat_AsDouble(timeout.ptr());
+  if (PyErr_Occurred() != nullptr || std::isnan(seconds))
+    refuse("timeout", "a number of seconds", timeout,
+           "pass a number such as 1.5, or None to wait for as long as it takes");
+  return seconds;
+}
+
+int priority_of(nb::handle priority) {
+  int whole = 0;
+  if (!nb::try_cast(priority, whole))
+    refuse("priority", "a whole number", priority, "pass a number such as 1: higher ones come first, and 0 is usual");
+  return whole;
+}
+
 void bind_runner(nb::module_& module) {
+  nb::class_<Evaluated>(module, "Evaluated", "What an evaluation found.")
+      .def_ro("table", &Evaluated::table, "As `tutti evaluate` prints it.")
+      .def_ro("json", &Evaluated::json, "Everything.")
+      .def_ro("incomplete", &Evaluated::incomplete);
   nb::class_<Pending>(module, "Pending", "A submitted prediction.")
       .def("wait", &Pending::wait, nb::arg("timeout").none(), "Waits, and settles the future if it is ready.")
       .def("stop", &Pending::stop, "Gives the prediction up.");
   nb::class_<Runner>(module, "Runner", "What tutti.Ensemble drives.", nb::is_weak_referenceable())
       .def("__init__", &make, nb::arg("spec"), nb::arg("worker"), nb::arg("trace"), nb::arg("environment"))
-      .def("predict", &Runner::predict, nb::arg("samples"), nb::arg("timeout").none())
+      .def(
+          "predict",
+          [](Runner& runner, nb::handle samples, nb::handle timeout) {
+            return runner.predict(samples, timeout_of(timeout));
+          },
+          nb::arg("samples").none(), nb::arg("timeout").none())
       .def(
           "submit",
-          [](nb::object self, nb::handle samples, nb::object future, std::optional<double> timeout, int priority) {
+          [](nb::object self, nb::handle samples, nb::object future, nb::handle timeout, nb::handle priority) {
             Runner& runner = nb::cast<Runner&>(self);
-            return runner.submit(std::move(self), samples, std::move(future), timeout, priority);
+            const std::optional<double> seconds = timeout_of(timeout);
+            return runner.submit(std::move(self), samples, std::move(future), seconds, priority_of(priority));
           },
-          nb::arg("samples"), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority"))
+          nb::arg("samples").none(), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority").none())
+      .def("evaluate", &Runner::evaluate, nb::arg("samples").none(), nb::arg("labels").none(), nb::arg("rules"),
+           nb::arg("ignore_index").none())
+      .def("replace_member", &Runner::replace_member, nb::arg("name"), nb::arg("next"))
       .def("close", &Runner::close)
       .def("wait_until_idle", &Runner::wait_until_idle)
       .def("status", &Runner::status, nb::arg("memory"))
       .def("health", &Runner::health)
       .def_prop_ro("is_closed", &Runner::is_closed)
       .def_prop_ro("spec", &Runner::spec, nb::rv_policy::copy)
-      .def("inputs", [](const Runner& runner) {
-        std::vector<std::string> names;
-        for (const NamedLayout& input : runner.inputs()) names.push_back(input.name);
-        return names;
+      .def("inputs",
+           [](const Runner& runner) {
+             std::vector<std::string> names;
+             for (const NamedLayout& input : runner.inputs()) names.push_back(input.name);
+             return names;
+           })
+      .def("shapes", [](const Runner& runner) {
+        std::vector<Dims> shapes;
+        for (const NamedLayout& input : runner.inputs()) shapes.push_back(input.layout.dims);
+        return shapes;
       });
 }
 
@@ -86,6 +130,9 @@ NB_MODULE(_core, module) {
     forget_threads();
     forget_settler();
   });
+  // Objects that something still refers to at the end are a mistake in tests, and usual elsewhere: daemon threads and
+  // caches never let go of what they have.
+  nb::set_leak_warnings(std::getenv("TUTTI_LEAK_WARNINGS") != nullptr);
   module.doc() = "The compiled part of Tutti. Use what `tutti` exports.";
   translate_errors();
   bind_spec(module);

@@ -2,7 +2,11 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
+#include <stop_token>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -32,16 +36,38 @@ void refuse_at_end() {
     throw Error(ErrorKind::interrupted, "the Python interpreter ends", {}, "join threads that predict before it does");
 }
 
-/// On a thread of its own: if the caller does not wait for the end, that thread also ends what it has started.
+/// Whether a second Ctrl-C leaves work alone that was asked to stop.
+enum class SecondTime { leaves, waits };
+
+/// Runs `work` on a thread of its own, so that Ctrl-C can ask it to stop. It then waits for the end of it.
+template <class Work>
+auto run_stoppable(std::stop_source stop, Work work, SecondTime second = SecondTime::leaves) {
+  auto task = std::make_shared<std::packaged_task<decltype(work())()>>(std::move(work));
+  auto future = task->get_future();
+  run_apart([task] { (*task)(); });
+  task.reset();
+  try {
+    wait(future);
+  } catch (nb::python_error&) {
+    stop.request_stop();
+    if (second == SecondTime::leaves) {
+      wait(future);
+    } else {
+      const Inside inside;
+      const nb::gil_scoped_release released;
+      future.wait();
+    }
+    throw;
+  }
+  return future.get();
+}
+
 std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
   refuse_at_end();
-  auto work = std::make_shared<std::packaged_task<std::unique_ptr<Ensemble>()>>(
-      [spec, options = std::move(options)]() mutable { return std::make_unique<Ensemble>(spec, std::move(options)); });
-  std::future<std::unique_ptr<Ensemble>> future = work->get_future();
-  run_apart([work] { (*work)(); });
-  work.reset();
-  wait(future);
-  std::unique_ptr<Ensemble> ensemble = future.get();
+  const std::stop_source stop;
+  options.stop = stop.get_token();
+  std::unique_ptr<Ensemble> ensemble = run_stoppable(
+      stop, [spec, options = std::move(options)]() mutable { return std::make_unique<Ensemble>(spec, options); });
   refuse_at_end();
   return ensemble;
 }
@@ -49,18 +75,25 @@ std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
 }  // namespace
 
 Runner::Runner(const Spec& spec, Options options)
-    : spec_(spec), process_(::getpid()), ensemble_(started(spec, std::move(options))), inputs_(ensemble_->inputs()) {}
+    : spec_(spec),
+      process_(::getpid()),
+      ensemble_(holding(started(spec, std::move(options)))),
+      inputs_(ensemble_->inputs()) {}
 
-Runner::~Runner() {
-  if (is_forked())
-    static_cast<void>(ensemble_.release());  // its threads are not in this process, and its workers are the parent's
-  else if (ensemble_ != nullptr)
-    end(std::move(ensemble_));
+Runner::~Runner() { let_go(); }
+
+Runner::Held Runner::holding(std::unique_ptr<Ensemble> ensemble) {
+  const auto gone = std::make_shared<std::promise<void>>();
+  gone_ = gone->get_future().share();
+  return {ensemble.release(), [gone](Ensemble* last) {
+            delete last;
+            gone->set_value();
+          }};
 }
 
 bool Runner::is_forked() const { return ::getpid() != process_; }
 
-Ensemble& Runner::ensemble() {
+const Runner::Held& Runner::ensemble() {
   if (is_forked())
     throw Error(ErrorKind::usage, "this ensemble belongs to the process that made it",
                 "process " + std::to_string(::getpid()) + " was forked from process " + std::to_string(process_),
@@ -68,23 +101,68 @@ Ensemble& Runner::ensemble() {
   refuse_at_end();
   if (ensemble_ == nullptr)
     throw Error(ErrorKind::usage, "the ensemble is closed", {}, "make a new one, or close it later");
-  return *ensemble_;
+  return ensemble_;
 }
 
-/// Not on the thread that tells Python about predictions: others may have some, too.
-void Runner::end(std::unique_ptr<Ensemble> ensemble) {
-  if (is_telling())
-    return run_apart([gone = std::shared_ptr<Ensemble>(std::move(ensemble))]() mutable { gone.reset(); });
+/// Calls that hold it end soon. On the thread that tells Python about predictions, nothing is waited for: others may
+/// have some, too.
+void Runner::let_go() {
+  if (ensemble_ == nullptr) return;
+  Held held = std::move(ensemble_);
+  if (is_forked()) {  // its threads are not in this process, and its workers are the parent's
+    static_cast<void>(new Held(std::move(held)));
+    return;
+  }
+  if (held.use_count() > 1) held->interrupt();
+  if (is_telling()) return run_apart([held = std::move(held)]() mutable { held.reset(); });
   const Inside inside;
   const nb::gil_scoped_release released;
-  ensemble.reset();
+  held.reset();
 }
 
 void Runner::close() {
-  if (is_forked())
-    static_cast<void>(ensemble_.release());
-  else if (ensemble_ != nullptr)
-    end(std::move(ensemble_));
+  let_go();
+  if (!is_forked() && !is_telling()) wait(gone_);
+}
+
+Evaluated Runner::evaluate(nb::handle samples, nb::handle labels, const std::string& rules,
+                           std::optional<std::int64_t> ignore_index) {
+  static_cast<void>(ensemble());
+  const Given given(samples, inputs_);  // runs Python, which may close the ensemble
+  const GivenArray given_labels(labels, "y");
+  const std::stop_source stop;
+  auto work = [&, held = ensemble(), options = EvaluateOptions{rules, ignore_index, stop.get_token()}]() mutable {
+    const Held own = std::move(held);
+    return std::visit(
+        [&](const auto& view) -> Evaluated {
+          if constexpr (std::is_same_v<std::decay_t<decltype(view)>, EncodedImages>)
+            throw Error(ErrorKind::usage, "encoded pictures cannot be evaluated", {},
+                        "decode and resize them, and pass an array; or use 'tutti evaluate' on their folder");
+          else
+            return tutti::evaluate(*own, view, given_labels.view(), options);
+        },
+        given.view());
+  };
+  return run_stoppable(stop, std::move(work), SecondTime::waits);  // it reads the samples until it ends
+}
+
+void Runner::replace_member(const std::string& name, const Spec& next) {
+  const std::stop_source stop;
+  const auto replaced = std::make_shared<std::atomic<bool>>(false);
+  try {
+    run_stoppable(stop, [held = ensemble(), replaced, name, next, token = stop.get_token()]() mutable {
+      const Held own = std::move(held);
+      own->replace_member(name, next, token);
+      *replaced = true;
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::interrupted || ensemble_ != nullptr) throw;
+    throw Error(ErrorKind::interrupted, "the ensemble was closed before this call finished");
+  } catch (nb::python_error&) {
+    if (*replaced) spec_ = next;  // it had taken over already
+    throw;
+  }
+  spec_ = next;
 }
 
 Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
@@ -92,9 +170,9 @@ Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
   const Given given(samples, inputs_);  // runs Python, which may close the ensemble
   std::stop_source stop;
   const SubmitOptions options = options_of(timeout, stop.get_token());
-  Ensemble& ensemble = this->ensemble();
+  const Held& ensemble = this->ensemble();
   std::future<Predictions> future =
-      std::visit([&](const auto& view) { return ensemble.submit(view, options); }, given.view());
+      std::visit([&](const auto& view) { return ensemble->submit(view, options); }, given.view());
   try {
     wait(future);
   } catch (nb::python_error&) {
@@ -116,9 +194,9 @@ std::shared_ptr<Pending> Runner::submit(nb::object self, nb::handle samples, nb:
   options.priority = priority;
   start_settler();
   try {
-    Ensemble& ensemble = this->ensemble();
+    const Held& ensemble = this->ensemble();
     const auto done = [pending](std::future<Predictions> ready) { pending->finish(std::move(ready)); };
-    std::visit([&](const auto& view) { ensemble.submit(view, done, options); }, pending->view());
+    std::visit([&](const auto& view) { ensemble->submit(view, done, options); }, pending->view());
   } catch (...) {
     pending->forget();
     throw;
@@ -142,8 +220,16 @@ void Runner::wait_until_idle() {
   wait(idle);
 }
 
-Status Runner::status(bool memory) { return ensemble().status(memory ? StatusDetail::memory : StatusDetail::counters); }
+/// The memory of each process takes some milliseconds.
+Status Runner::status(bool memory) {
+  if (!memory) return ensemble()->status(StatusDetail::counters);
+  Held held = ensemble();
+  const Inside inside;
+  const nb::gil_scoped_release released;
+  const Held own = std::move(held);
+  return own->status(StatusDetail::memory);
+}
 
-Health Runner::health() { return ensemble().health(); }
+Health Runner::health() { return ensemble()->health(); }
 
 }  // namespace tutti::python

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -11,15 +12,15 @@
 
 #include <nanobind/nanobind.h>
 
-#include <tutti/ensemble.hpp>
+#include <tutti/evaluate.hpp>
 
 #include "python/src/pending.hpp"
 
 namespace tutti::python {
 
-/// Every method is called with the GIL, and touches the ensemble only with it, so that close() meets no other call;
-/// what waits, waits for a future without the GIL. In a process that was forked, what needs the workers throws
-/// Error(usage), and the destructor leaves them alone.
+/// Every method is called with the GIL. What waits, waits for a future without it, or holds the ensemble for a call
+/// without it: the last holder destroys the ensemble, and close() waits for that. In a process that was forked, what
+/// needs the workers throws Error(usage), and the destructor leaves them alone.
 class Runner {
  public:
   /// Starts the workers, on a thread of its own, so that Ctrl-C need not wait for them. Throws Error.
@@ -33,9 +34,15 @@ class Runner {
   /// Does not wait. `self` is the Python object of this.
   std::shared_ptr<Pending> submit(nanobind::object self, nanobind::handle samples, nanobind::object future,
                                   std::optional<double> timeout, int priority);
-  /// Ends what is running with Error(interrupted), and stops the workers; they are gone when this returns. In a process
-  /// that was forked, only forgets them.
+  /// Ends what is running with Error(interrupted), and stops the workers; they are gone when this returns, also if
+  /// another thread closes it meanwhile, but in a callback of a future. In a process that was forked, only forgets
+  /// them.
   void close();
+  /// Compares predictions with labels, an array of int64 or float32 (tutti::evaluate). Waits.
+  Evaluated evaluate(nanobind::handle samples, nanobind::handle labels, const std::string& rules,
+                     std::optional<std::int64_t> ignore_index);
+  /// Gives a member the model of `next` (Ensemble::replace_member). Waits.
+  void replace_member(const std::string& name, const Spec& next);
   /// Waits until nothing that was submitted is unsettled.
   void wait_until_idle();
   /// A submitted prediction is settled.
@@ -45,15 +52,21 @@ class Runner {
   Health health();
   bool is_closed() const noexcept { return ensemble_ == nullptr; }
   const std::vector<NamedLayout>& inputs() const noexcept { return inputs_; }
+  /// Of now: with the new versions of members.
   const Spec& spec() const noexcept { return spec_; }
 
  private:
-  Ensemble& ensemble();
+  using Held = std::shared_ptr<Ensemble>;
+
+  /// Throws if it is closed, of another process, or too late.
+  const Held& ensemble();
+  Held holding(std::unique_ptr<Ensemble> ensemble);
   bool is_forked() const;
-  void end(std::unique_ptr<Ensemble> ensemble);
-  const Spec spec_;
+  void let_go();
+  Spec spec_;
   const pid_t process_;
-  std::unique_ptr<Ensemble> ensemble_;
+  std::shared_future<void> gone_;  ///< the ensemble is destroyed
+  Held ensemble_;                  ///< null: closed
   std::vector<NamedLayout> inputs_;
   std::size_t unsettled_ = 0;
   std::vector<std::promise<void>> idle_;  ///< of those that wait until it is 0

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from ._core import FaultCounts, Health, IncompleteSegment, MemberStatus, Predictions, Status
     from ._ensemble import Ensemble
     from ._errors import Error, FailedError, Interrupted, UsageError
+    from ._executor import Executor
     from ._future import Future
     from ._modules import Exported
+    from ._report import Report, Score
 
 # The module of each public name.
 _HOMES = {
     "Ensemble": "._ensemble", "Future": "._future", "Predictions": "._core", "IncompleteSegment": "._core",
     "Status": "._core", "MemberStatus": "._core", "FaultCounts": "._core", "Health": "._core",
     "Exported": "._modules", "Error": "._errors", "UsageError": "._errors", "FailedError": "._errors",
-    "Interrupted": "._errors",
+    "Interrupted": "._errors", "Executor": "._executor", "Report": "._report",
+    "Score": "._report",
 }
 
 __all__ = [*_HOMES]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._description import Description, DeviceMap, Files
     from ._future import Future
     from ._modules import Exported
+    from ._report import Report
 
 _new_future: type[Future] | None = None  # imported with the first submission: it takes longer than all else here
 _open: weakref.WeakSet[_core.Runner] = weakref.WeakSet()  # a pending prediction keeps its runner
@@ -45,6 +46,13 @@ def _spec_of(description: Description, overrides: list[str]) -> _core.Spec:
         return _core.load_spec(os.fspath(description), overrides)
     raise UsageError(f"a description cannot be a {type(description).__name__}",
                      "it is a file, YAML text, or a dict", "for files of models there is Ensemble.from_files(files)")
+
+
+def _changes_of(overrides: Iterable[str], device_map: DeviceMap | None) -> list[str]:
+    changes = [*overrides]
+    if device_map is not None:
+        changes.append("assignment=" + _description.flow(device_map, "device_map"))
+    return changes
 
 
 def _remove_folder(folder: Path, process: int) -> None:
@@ -108,17 +116,14 @@ class Ensemble:
 
     def __init__(self, description: Description, overrides: Iterable[str] = (), *, device_map: DeviceMap | None = None,
                  trace: str | os.PathLike[str] | None = None, worker: str | os.PathLike[str] | None = None) -> None:
-        changes = [*overrides]
-        if device_map is not None:
-            changes.append("assignment=" + _description.flow(device_map, "device_map"))
-        spec = _spec_of(description, changes)
+        spec = _spec_of(description, _changes_of(overrides, device_map))
         variables = []
         if libraries := spec.libraries():
             from . import _environment
 
             variables = _environment.worker_variables(libraries, _core.torch_version)
         self.exports: list[Exported] = []
-        self._remove_exports: weakref.finalize | None = None
+        self._folders: dict[str, weakref.finalize] = {}  # of exported files, by member; "" is that of from_modules
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
         _open.add(self._runner)
 
@@ -193,21 +198,27 @@ class Ensemble:
         found = _modules.named(modules)
         sizes = _modules.shape_of(shape, example)
         formats, reason = _modules.formats_to_try(format, device_map, settings)
+
+        def described(models: Mapping[str, Any]) -> dict[str, Any]:
+            members = [{"name": name, "model": model, "output": output} for name, model in models.items()]
+            return {"members": members, "input": {"shape": list(sizes)}} | settings
+
+        # A mistake in it should not cost the time of the exports.
+        _spec_of(described({name: {"kind": "torchscript", "path": f"{name}.pt"} for name in found}),
+                 _changes_of((), device_map))
         place = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="tutti-"))
         place.mkdir(parents=True, exist_ok=True)
         try:
             exports = _modules.export(found, sizes, place.resolve(), formats=formats, reason=reason,
                                       tolerance=tolerance)
-            description = {"members": [{"name": one.name, "model": one.model(), "output": output} for one in exports],
-                           "input": {"shape": list(sizes)}}
-            ensemble = cls(description | settings, device_map=device_map)
+            ensemble = cls(described({one.name: one.model() for one in exports}), device_map=device_map)
         except BaseException:
             if folder is None:
                 _remove_folder(place, os.getpid())
             raise
         ensemble.exports = exports
         if folder is None:
-            ensemble._remove_exports = weakref.finalize(ensemble._runner, _remove_folder, place, os.getpid())
+            ensemble._folders[""] = weakref.finalize(ensemble._runner, _remove_folder, place, os.getpid())
         return ensemble
 
     @property
@@ -296,8 +307,8 @@ class Ensemble:
 
         Raises
         ------
-        What `predict` raises for a batch, in its turn. Batches after it are given up. What `batches` itself raises, at
-        once: batches that were submitted and not yet yielded are given up, too.
+        What `predict` raises for a batch, in its turn, and what `batches` or `samples` raise, in theirs: the predictions
+        of the batches before come first. Batches after it are given up.
         """
         if in_flight < 1:
             raise UsageError(f"in_flight must be at least 1, not {in_flight}")
@@ -305,16 +316,109 @@ class Ensemble:
 
     def _mapped(self, batches: Iterator[Any], in_flight: int, samples: Callable[[Any], Any]) -> Iterator[Predictions]:
         waiting: deque[Future] = deque()
+        end = object()
+        failed: Exception | None = None
         try:
-            for batch in batches:
-                waiting.append(self.submit(samples(batch)))
+            while failed is None:
+                try:
+                    batch = next(batches, end)
+                    if batch is end:
+                        break
+                    waiting.append(self.submit(samples(batch)))
+                except Exception as error:
+                    failed = error
                 if len(waiting) == in_flight:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+            if failed is not None:
+                raise failed
         finally:
             for future in waiting:
                 future.cancel()
+
+    def evaluate(self, samples: Any, labels: Any, *, rules: str | Iterable[str] = (),
+                 ignore_index: int | None = None) -> Report:
+        """Predicts, and compares with labels: each member, and the members under each rule, from one pass. The figures
+        are those of `tutti evaluate` (docs/evaluation.md).
+
+        Parameters
+        ----------
+        samples
+            As for `predict`, without encoded pictures.
+        labels : array
+            Of as many samples. Whole numbers: a class for each, or masks of the shape of the predictions. Numbers, or 0
+            and 1 for each of several labels, in the shape of the predictions.
+        rules : str or iterable of str
+            Combine rules: "mean,vote" or ["mean", "vote"]. Without them, the rule of the ensemble.
+        ignore_index : int, optional
+            Places of masks with this label do not count. Without it, that of the ensemble's `input`.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        UsageError
+            If the labels do not fit what the members predict, if a rule cannot be applied, and for ensembles that cannot
+            be evaluated like this: with a `cascade`, with `tiles`, or over features.
+        FailedError, Interrupted
+            As `predict`.
+
+        Notes
+        -----
+        Other calls go on meanwhile. Ctrl-C gives it up with the next segment.
+
+        Examples
+        --------
+        >>> report = ensemble.evaluate(images, labels, rules=["mean", "vote"])
+        >>> report["mean"]["accuracy"]
+        0.8689
+        """
+        from . import _report
+
+        return _report.Report(self._runner.evaluate(samples, _report.array_of(labels), _report.listed(rules), ignore_index))
+
+    def replace_member(self, name: str, model: Any = None, *, format: str = "auto", tolerance: float = 1e-4,
+                       **settings: Any) -> None:
+        """Gives a member a new model while predictions go on: it is loaded and warm before it takes over, between two
+        segments. Samples that are taken later get its predictions; a call that runs meanwhile may have some of both.
+
+        Parameters
+        ----------
+        name : str
+            Of the member.
+        model : mapping, str or torch.nn.Module, optional
+            Its new `model`, as a dict or YAML text: {"kind": "torchscript", "path": "b.pt"}. A module is exported, as by
+            `from_modules`. Without it, the files of the member are loaded again, with what is in them now.
+        format, tolerance
+            Of a module, as for `from_modules`.
+        **settings
+            What else belongs to the member and changes: output="logits", input={...}, views=[...].
+
+        Raises
+        ------
+        UsageError
+            If the description is wrong, if it changes what cannot change while the ensemble runs (device, weight,
+            shape of the output), or if a module cannot be exported.
+        FailedError
+            If the new version cannot be started, or dies before it takes over.
+        Interrupted
+            If the ensemble is closed meanwhile.
+
+        Notes
+        -----
+        If it raises, the old version stays; after Ctrl-C, the new one if it had taken over already. While the new one
+        is loaded, there is memory for both. One at a time; other calls wait.
+
+        Examples
+        --------
+        >>> ensemble.replace_member("resnet", {"kind": "torchscript", "path": "models/resnet-2.pt"})
+        """
+        from . import _replacing
+
+        _replacing.replace(self, name, model, format, tolerance, settings)
 
     def status(self, *, memory: bool = False) -> Status:
         """The ensemble as it is now. `memory` also measures the memory of its processes, some milliseconds for each."""
@@ -325,8 +429,8 @@ class Ensemble:
         return self._runner.health()
 
     def close(self, *, wait: bool = False) -> None:
-        """Stops the workers; they are gone when this returns. A second call does nothing, and does not wait for the
-        first. In a callback of a future the workers end a little later.
+        """Stops the workers; they are gone when this returns. A second call does nothing but wait for the first. In a
+        callback of a future nothing is waited for: the workers end a little later.
 
         Parameters
         ----------
@@ -338,8 +442,8 @@ class Ensemble:
             self._runner.wait_until_idle()
         self._runner.close()
         _open.discard(self._runner)
-        if self._remove_exports is not None:
-            self._remove_exports()
+        for remove in self._folders.values():
+            remove()
 
     def __enter__(self) -> Ensemble:
         return self

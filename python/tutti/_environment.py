@@ -13,6 +13,9 @@ from ._errors import UsageError
 
 PACKAGE = Path(__file__).parent
 
+# The packages whose library a worker opens as it is, whatever its version, and the variable that leads to it.
+OPENED = {"onnxruntime": "TUTTI_ONNXRUNTIME", "openvino": "TUTTI_OPENVINO"}
+
 
 def is_wheel() -> bool:
     """Whether the worker came with this package. In a build folder its plugins know their LibTorch."""
@@ -79,11 +82,13 @@ def worker_variables(libraries: list[str], torch_version: str) -> list[tuple[str
             variables.append(("TUTTI_LIBTORCH", str(folder)))
         elif is_wheel():
             raise problem
-    if "onnxruntime" in libraries and not os.environ.get("TUTTI_ONNXRUNTIME"):
-        folder = folder_of("onnxruntime")
+    for package, variable in OPENED.items():
+        if package not in libraries or os.environ.get(variable):
+            continue
+        folder = folder_of(package)
         if folder is not None:
-            variables.append(("TUTTI_ONNXRUNTIME", str(folder)))
+            variables.append((variable, str(folder)))
         elif is_wheel():
-            raise UsageError("some members need onnxruntime, which this Python environment does not have",
-                             f"environment: {sys.prefix}", "pip install onnxruntime")
+            raise UsageError(f"some members need {package}, which this Python environment does not have",
+                             f"environment: {sys.prefix}", f"pip install {package}")
     return variables

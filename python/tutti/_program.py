@@ -15,7 +15,7 @@ def main() -> None:
     except UsageError as error:
         print(f"tutti: {error}", file=sys.stderr)
         sys.exit(2)
-    for package, variable in (("torch", "TUTTI_LIBTORCH"), ("onnxruntime", "TUTTI_ONNXRUNTIME")):
+    for package, variable in (("torch", "TUTTI_LIBTORCH"), *_environment.OPENED.items()):
         folder = _environment.folder_of(package)
         if folder is not None and not os.environ.get(variable):
             os.environ[variable] = str(folder)

@@ -251,6 +251,50 @@ TEST_CASE("a new version that is not ready in time changes nothing") {
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
 }
 
+TEST_CASE("a new version is given up when a stop is requested and the old one stays") {
+  const NothingLeft census;
+  const auto spec = fake_spec(2);
+  auto endless = changed(spec, 0);
+  fake_model(endless, 0).load_delay_ms = 3'000'000;
+  Ensemble ensemble(published(spec), with_worker());
+  std::stop_source stop;
+  std::optional<Error> error;
+  std::thread replacing(
+      [&] { error = error_of([&] { ensemble.replace_member("m0", published(endless), stop.get_token()); }); });
+  CHECK(happens([] { return children_of(::getpid()).size() > 2; }));
+  stop.request_stop();
+  replacing.join();
+  REQUIRE(error.has_value());
+  CHECK(error->kind() == ErrorKind::interrupted);
+  CHECK(error->message() == "the new version of m0 was given up before it took over");
+  CHECK(happens([] { return children_of(::getpid()).size() == 2; }));
+  const auto images = random_images(3);
+  CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+  const auto next = changed(spec, 0);
+  CHECK(error_of([&] { ensemble.replace_member("m0", published(next), stop.get_token()); })->kind() ==
+        ErrorKind::interrupted);
+  ensemble.replace_member("m0", published(next));
+  CHECK(ensemble.predict(view(images)).values == naive_mean(next, images));
+}
+
+TEST_CASE("a start is given up when a stop is requested") {
+  const NothingLeft census;
+  auto spec = fake_spec(2);
+  fake_model(spec, 1).load_delay_ms = 3'000'000;
+  Options options = with_worker();
+  std::stop_source stop;
+  options.stop = stop.get_token();
+  std::thread stopping([&] {
+    CHECK(happens([] { return children_of(::getpid()).size() == 2; }));
+    stop.request_stop();
+  });
+  const auto error = error_of([&] { const Ensemble ensemble(published(spec), options); });
+  stopping.join();
+  REQUIRE(error.has_value());
+  CHECK(error->kind() == ErrorKind::interrupted);
+  CHECK(error->message() == "the ensemble was given up while it started");
+}
+
 TEST_CASE("a description that changes more than the member is refused") {
   const NothingLeft census;
   const auto spec = fake_spec(2);

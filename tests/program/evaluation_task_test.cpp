@@ -1,5 +1,5 @@
 // Whether tasks, heads and models fit together, and the messages if they do not.
-#include "program/evaluation_task.hpp"
+#include "evaluation/evaluation_task.hpp"
 
 #include <doctest/doctest.h>
 

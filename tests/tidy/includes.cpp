@@ -23,27 +23,28 @@ struct Place {
 /// All folders, those below another before it.
 const std::vector<std::string_view>& everything() {
   static const std::vector<std::string_view> all{"program/init/",
-                                                        "program/run/",
-                                                        "program/evaluate/",
-                                                        "program/merge/",
-                                                        "program/",
-                                                        "coordinator/c_api/",
-                                                        "coordinator/api/",
-                                                        "coordinator/pool/",
-                                                        "coordinator/process/",
-                                                        "coordinator/plan/",
-                                                        "coordinator/observe/",
-                                                        "coordinator/decide/",
-                                                        "worker/torch/",
-                                                        "worker/cuda/",
-                                                        "worker/",
-                                                        "merge/",
-                                                        "results/",
-                                                        "images/",
-                                                        "config/",
-                                                        "common/wire/",
-                                                        "common/",
-                                                        "bench/"};
+                                                 "program/run/",
+                                                 "program/evaluate/",
+                                                 "program/merge/",
+                                                 "program/",
+                                                 "evaluation/",
+                                                 "coordinator/c_api/",
+                                                 "coordinator/api/",
+                                                 "coordinator/pool/",
+                                                 "coordinator/process/",
+                                                 "coordinator/plan/",
+                                                 "coordinator/observe/",
+                                                 "coordinator/decide/",
+                                                 "worker/torch/",
+                                                 "worker/cuda/",
+                                                 "worker/",
+                                                 "merge/",
+                                                 "results/",
+                                                 "images/",
+                                                 "config/",
+                                                 "common/wire/",
+                                                 "common/",
+                                                 "bench/"};
   return all;
 }
 
@@ -52,7 +53,7 @@ const std::vector<std::string_view>& everything() {
 const std::vector<Place>& places() {
   static const std::vector<std::string_view> decide{"config/", "common/wire/", "common/"};
   static const std::vector<std::string_view> program{
-      "coordinator/plan/", "coordinator/decide/", "results/", "images/", "merge/", "config/", "common/"};
+      "evaluation/", "coordinator/plan/", "coordinator/decide/", "results/", "images/", "merge/", "config/", "common/"};
   static const auto program_and = [](std::vector<std::string_view> more) {
     more.insert(more.end(), program.begin(), program.end());
     return more;
@@ -60,6 +61,7 @@ const std::vector<Place>& places() {
   static const std::vector<Place> all{
       {"include/tutti/ensemble.hpp", {}, true},
       {"include/tutti/asio.hpp", {}, true},
+      {"include/tutti/evaluate.hpp", {}, true},
       {"include/", {}},
       {"common/wire/", {"common/"}},
       {"common/", {}},
@@ -83,6 +85,10 @@ const std::vector<Place>& places() {
         "config/", "common/"},
        true},
       {"coordinator/c_api/", {"results/", "common/"}, true},
+      {"evaluation/",
+       {"coordinator/plan/", "coordinator/decide/", "results/", "images/", "merge/", "config/", "common/wire/",
+        "common/"},
+       true},
       {"program/main.cpp",
        program_and({"program/init/", "program/run/", "program/evaluate/", "program/merge/", "program/"}), true},
       {"program/commands.cpp", program_and({"program/evaluate/", "program/"}), true},
@@ -124,8 +130,8 @@ const std::vector<Owner>& owners() {
       {"yaml-cpp/", {"config/"}},
       {"spdlog/", {"common/log.cpp"}},
       {"fmt/",
-       {"common/", "config/", "images/", "results/", "merge/", "worker/", "coordinator/", "program/", "bench/",
-        "tests/"}},
+       {"common/", "config/", "images/", "results/", "merge/", "worker/", "coordinator/", "evaluation/", "program/",
+        "bench/", "tests/"}},
       {"CLI/",
        {"program/main.cpp", "program/command_tree.", "program/completion.", "program/usage_error.hpp", "bench/",
         "tests/chaos/"}},

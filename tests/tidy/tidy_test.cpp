@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 const fs::path kRoot = TUTTI_SOURCE_DIR;
 
 /// The folders of the project; others in the working copy (build folders, notes) are not checked.
-constexpr std::array kFolders{".ci",    "bench",    "cmake",   "common",  "config", "coordinator",
-                              "docs",   "examples", "images",  "include", "merge",  "program",
-                              "python", "results",  "scripts", "tests",   "worker"};
+constexpr std::array kFolders{".ci",        "bench",  "cmake",    "common",  "config",  "coordinator",
+                              "evaluation", "docs",   "examples", "images",  "include", "merge",
+                              "program",    "python", "results",  "scripts", "tests",   "worker"};
 constexpr std::array kTopFiles{"CMakeLists.txt", "CMakePresets.json", "README.md",   "CONTRIBUTING.md", "CHANGELOG.md",
                                "NOTICE",         ".clang-format",     ".clang-tidy", ".editorconfig",   ".gitignore"};
 

@@ -5,24 +5,16 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from .._errors import Error
+
 # What to install for a module; the module's name if it is not listed.
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow"}
 
 
-class ExportError(Exception):
+class ExportError(Error):
     """The export is not possible like this; `detail` and `hint` may be empty."""
 
     exit_code = 2
-
-    def __init__(self, message: str, detail: str = "", hint: str = ""):
-        super().__init__(message)
-        self.message, self.detail, self.hint = message, detail, hint
-
-    def __str__(self) -> str:
-        lines = [self.message]
-        lines += [f"  detail: {self.detail}"] if self.detail else []
-        lines += [f"  hint: {self.hint}"] if self.hint else []
-        return "\n".join(lines)
 
 
 class DoesNotAgree(ExportError):

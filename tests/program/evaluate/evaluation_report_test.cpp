@@ -1,5 +1,5 @@
 // Rows and columns of an evaluation, as report, table and picture.
-#include "program/evaluate/evaluation_report.hpp"
+#include "evaluation/evaluation_report.hpp"
 
 #include <doctest/doctest.h>
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 import textwrap
@@ -61,7 +62,11 @@ def images(count: int = 20, seed: int = 1) -> numpy.ndarray:
     return numpy.random.default_rng(seed).random((count, *SHAPE), dtype=numpy.float32)
 
 
-def run_python(code: str, *, timeout: float = 60, input: str | None = None) -> subprocess.CompletedProcess[str]:
-    """A process that runs the code, with this folder's conftest at hand."""
+def run_python(code: str, *, timeout: float = 60, input: str | None = None,
+               leak_warnings: bool = True) -> subprocess.CompletedProcess[str]:
+    """A process that runs the code, with this folder's conftest at hand, and says which objects are left at its end."""
+    environment = {name: value for name, value in os.environ.items() if name != "TUTTI_LEAK_WARNINGS"}
+    if leak_warnings:
+        environment["TUTTI_LEAK_WARNINGS"] = "1"
     return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=timeout,
-                          input=input, cwd=__file__.rsplit("/", 1)[0])
+                          input=input, cwd=__file__.rsplit("/", 1)[0], env=environment)

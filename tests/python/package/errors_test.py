@@ -27,6 +27,30 @@ def test_errors_are_also_those_of_python():
     assert str(tutti.Interrupted("a")) == "a"
 
 
+def test_errors_of_exports_are_errors_of_the_package():
+    from tutti.export.errors import DoesNotAgree, ExportError
+
+    assert issubclass(ExportError, tutti.Error)
+    error = DoesNotAgree("a", "b", "c")
+    assert str(error) == "a\n  detail: b\n  hint: c" and error.exit_code == 1
+
+
+def test_no_samples_and_settings_that_are_no_numbers_are_said(shared):
+    error = refused(shared, None)
+    assert error.message == "the samples are not an array" and error.detail == "NoneType"
+    for timeout in ("1", float("nan"), [1]):
+        for call in (shared.predict, shared.submit):
+            with pytest.raises(tutti.UsageError) as caught:
+                call(images(1), timeout=timeout)
+            assert caught.value.message == f"timeout is a number of seconds, not {timeout!r}"
+            assert "or None" in caught.value.hint
+    for priority in ("high", 1.5, None):
+        with pytest.raises(tutti.UsageError) as caught:
+            shared.submit(images(1), priority=priority)
+        assert caught.value.message == f"priority is a whole number, not {priority!r}"
+    assert len(shared.predict(images(1), timeout=numpy.float32(60))) == 1
+
+
 def test_samples_of_another_shape_are_rejected(shared):
     error = refused(shared, numpy.zeros((2, 3, 5, 4), numpy.float32))
     assert error.message == "the samples are 3x5x4 each, and the ensemble takes 3x4x4"
@@ -168,14 +192,27 @@ def test_an_environment_without_torch_or_with_another_says_what_to_install(tmp_p
 def test_an_installed_package_refuses_members_whose_library_is_missing(monkeypatch):
     monkeypatch.delenv("TUTTI_LIBTORCH", raising=False)
     monkeypatch.delenv("TUTTI_ONNXRUNTIME", raising=False)
+    monkeypatch.delenv("TUTTI_OPENVINO", raising=False)
     monkeypatch.setattr(_environment, "folder_of", lambda package: None)
     assert _environment.worker_variables(["onnxruntime", "torch"], "2.11.0") == []  # of a build folder
     monkeypatch.setattr(_environment, "is_wheel", lambda: True)
     with pytest.raises(tutti.UsageError, match="need torch"):
         _environment.worker_variables(["torch"], "2.11.0")
-    with pytest.raises(tutti.UsageError, match="need onnxruntime"):
-        _environment.worker_variables(["onnxruntime"], "2.11.0")
+    for package in ("onnxruntime", "openvino"):
+        with pytest.raises(tutti.UsageError, match=f"need {package}") as caught:
+            _environment.worker_variables([package], "2.11.0")
+        assert caught.value.hint == f"pip install {package}"
     assert _environment.worker_variables([], "2.11.0") == []
+
+
+def test_the_libraries_of_the_environment_are_those_of_the_workers(monkeypatch):
+    for package, variable in _environment.OPENED.items():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(_environment, "folder_of", lambda package: f"/there/{package}")
+    assert _environment.worker_variables(["onnxruntime", "openvino"], "") == [
+        ("TUTTI_ONNXRUNTIME", "/there/onnxruntime"), ("TUTTI_OPENVINO", "/there/openvino")]
+    monkeypatch.setenv("TUTTI_OPENVINO", "/mine")  # what the user has set counts
+    assert _environment.worker_variables(["openvino"], "") == []
 
 
 def test_a_member_that_cannot_predict_is_named(opened):

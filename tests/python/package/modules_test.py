@@ -96,6 +96,18 @@ def test_what_cannot_be_made_into_an_ensemble_is_said():
             tutti.Ensemble.from_modules(modules, format="pt", **options)
 
 
+def test_a_mistake_in_the_description_is_found_before_anything_is_exported(monkeypatch, tmp_path):
+    def export(*words, **more):
+        raise AssertionError("it was exported")
+
+    monkeypatch.setattr(_modules, "export", export)
+    with pytest.raises(tutti.UsageError, match="segmnt"):
+        tutti.Ensemble.from_modules([Net(0)], shape=SHAPE, segmnt=3)
+    with pytest.raises(tutti.UsageError, match="nowhere"):
+        tutti.Ensemble.from_modules([Net(0)], shape=SHAPE, device_map="nowhere", folder=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_module_that_an_export_changes_is_rejected():
     class Changing(torch.nn.Module):
         def forward(self, batch):

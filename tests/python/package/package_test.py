@@ -46,6 +46,11 @@ def test_without_the_compiled_library_exports_work_and_the_rest_says_what_to_ins
     done = subprocess.run([sys.executable, "-c", "import tutti; tutti.UsageError; tutti.Ensemble"], env=environment,
                           capture_output=True, text=True)
     assert "ImportError: tutti.Ensemble needs the compiled library" in done.stderr and "pip install ." in done.stderr
+    (tmp_path / "torch.py").write_text("class nn: Module = object\nTensor = None\n")
+    done = subprocess.run([sys.executable, "-c", "import tutti._fusion_pool"], env=environment, capture_output=True,
+                          text=True)
+    assert "ImportError: tutti.Ensemble needs the compiled library" in done.stderr
+    (tmp_path / "torch.py").unlink()
     done = subprocess.run([sys.executable, "-m", "tutti._program"], env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and "has no program" in done.stderr and "pip install ." in done.stderr
 

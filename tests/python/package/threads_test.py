@@ -141,6 +141,25 @@ def test_map_takes_the_samples_of_pairs_and_raises_in_turn(shared):
         next(predictions)
 
 
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_what_a_loader_raises_comes_after_the_batches_before_it(shared, in_flight):
+    def batches():
+        yield images(2, 0)
+        yield images(3, 1)
+        raise OSError("the disk is gone")
+
+    found = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        for p in shared.map(batches(), in_flight=in_flight):
+            found.append(len(p))
+    assert found == [2, 3]
+    found.clear()
+    with pytest.raises(tutti.UsageError, match="one sample"):
+        for p in shared.map([images(2), images(1)[0], images(2)], in_flight=in_flight):
+            found.append(len(p))
+    assert found == [2]
+
+
 def test_map_takes_a_loader_of_torch(shared):
     torch = pytest.importorskip("torch")
     data = torch.utils.data.TensorDataset(torch.from_numpy(images(20)), torch.arange(20))
@@ -167,6 +186,25 @@ def test_closing_ends_what_is_running(opened):
     with pytest.raises(tutti.Interrupted, match="closed before this call finished"):
         future.result()
     assert isinstance(errors[0], (tutti.Interrupted, tutti.UsageError))  # as it came before or after
+
+
+def test_a_second_close_waits_for_the_first(opened):
+    ensemble = opened(described())
+    pids = [member.pid for member in ensemble.status().members]
+    began = threading.Barrier(8)
+    left = []
+
+    def close() -> None:
+        began.wait()
+        ensemble.close()
+        left.append([pid for pid in pids if os.path.exists(f"/proc/{pid}")])
+
+    threads = [threading.Thread(target=close) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert left == [[]] * 8
 
 
 def test_leaving_the_block_waits_for_what_was_submitted():
@@ -301,15 +339,23 @@ def test_ctrl_c_ends_the_start():
         import os, signal, threading, tutti
         from conftest import described
         slow = described()
-        slow["members"][0]["model"]["load_delay_ms"] = 3000
-        sent = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        slow["members"][0]["model"]["load_delay_ms"] = 3_000_000
+        def children():
+            return open(f"/proc/self/task/{os.getpid()}/children").read().split() + [
+                pid for task in os.listdir("/proc/self/task")
+                for pid in open(f"/proc/self/task/{task}/children").read().split()]
+        def send():
+            while len({*children()}) < 2:
+                pass
+            os.kill(os.getpid(), signal.SIGINT)
+        sent = threading.Thread(target=send)
         sent.start()
         try:
             tutti.Ensemble(slow)
         except KeyboardInterrupt:
-            print("interrupted")
+            print("interrupted", children())
     """)
-    assert found.stdout == "interrupted\n" and found.returncode == 0, found.stderr
+    assert found.stdout == "interrupted []\n" and found.returncode == 0, found.stderr  # and long before it was loaded
 
 
 def test_an_uncaught_ctrl_c_ends_the_program_as_python_does():
@@ -343,6 +389,43 @@ def test_the_interpreter_ends_with_an_ensemble_at_work(left):
     assert "Fatal" not in found.stderr and "terminate" not in found.stderr, found.stderr
     for pid in found.stdout.split("\n")[0].split():
         assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_the_interpreter_says_nothing_about_what_daemon_threads_keep():
+    found = run_python("""
+        import threading, tutti
+        from conftest import described, images
+        kept = threading.Event()
+        def keep():
+            ensemble = tutti.Ensemble(described())
+            p = ensemble.predict(images(1))
+            kept.set()
+            threading.Event().wait()
+        threading.Thread(target=keep, daemon=True).start()
+        kept.wait()
+    """, leak_warnings=False)
+    assert found.returncode == 0 and found.stderr == "", found.stderr
+
+
+def test_other_threads_run_and_may_close_while_the_memory_is_measured(opened):
+    ensemble = opened(described())
+    measured = threading.Event()
+    found = []
+
+    def measure() -> None:
+        for _ in range(20):
+            try:
+                found.append(ensemble.status(memory=True).pss_bytes)
+            except tutti.UsageError as error:
+                found.append(error.message)
+            measured.set()
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    measured.wait()
+    ensemble.close()
+    thread.join()
+    assert found[0] > 0 and all(one == "the ensemble is closed" or one > 0 for one in found)
 
 
 @pytest.mark.parametrize("call", ["predict", "submit"])

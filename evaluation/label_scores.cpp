@@ -1,4 +1,4 @@
-#include "program/label_scores.hpp"
+#include "evaluation/label_scores.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 #include "coordinator/decide/class_axis.hpp"
 #include "coordinator/decide/class_rules.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// So many labels are read at a time, if one image has fewer.
@@ -288,4 +288,4 @@ std::optional<images::Figures> LabelScores::ensemble() const {
   return rules_.empty() ? std::nullopt : std::optional(rules_.front().figures());
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -18,7 +18,7 @@
 #include "coordinator/decide/accumulator.hpp"
 #include "results/figures.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// Whether LabelScores has figures: for class masks, for numbers (`over: values`) and for several labels (`activation:
 /// sigmoid`), if the labels of `source` are of that kind.
@@ -113,4 +113,4 @@ class LabelScores {
   std::vector<std::int64_t> decided_;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

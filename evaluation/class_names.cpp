@@ -1,4 +1,4 @@
-#include "program/class_names.hpp"
+#include "evaluation/class_names.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,7 +14,7 @@
 #include "common/unicode.hpp"
 #include "images/sources.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 constexpr std::size_t kNamesShown = 5;
@@ -177,4 +177,4 @@ std::unique_ptr<Source> with_task_classes(std::unique_ptr<Source> source, const 
   return images::with_classes(std::move(source), wanted, match.labels);
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

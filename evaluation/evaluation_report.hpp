@@ -7,11 +7,11 @@
 #include <tutti/status.hpp>
 
 #include "config/spec.hpp"
-#include "program/evaluate/evaluation.hpp"
-#include "program/scores.hpp"
+#include "evaluation/evaluation.hpp"
+#include "evaluation/scores.hpp"
 #include "results/report.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// A model that is evaluated; `role` as in images::ModelReport.
 struct EvaluatedModel {
@@ -49,4 +49,4 @@ struct TaskLength {
 /// ". `all` are the tasks in order, and the report has the first ones.
 std::string unfinished_tasks_text(const images::EvaluationReport& report, const std::vector<TaskLength>& all);
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -1,4 +1,4 @@
-#include "program/evaluate/evaluation_report.hpp"
+#include "evaluation/evaluation_report.hpp"
 
 #include <fmt/format.h>
 
@@ -6,9 +6,9 @@
 
 #include "common/unsigned_nan.hpp"
 #include "common/wire/model_kinds.hpp"
-#include "program/figure_columns.hpp"
+#include "evaluation/figure_columns.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// `figures` are those of all models or rules, empty if one class per image is right.
@@ -183,4 +183,4 @@ std::string unfinished_tasks_text(const images::EvaluationReport& report, const 
   return fmt::format("{}; averages are over the figures above\n", text);
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -1,10 +1,10 @@
-#include "program/scores.hpp"
+#include "evaluation/scores.hpp"
 
 #include <algorithm>
 
 #include "coordinator/decide/argmax.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 images::ScoreKind score_kind(const config::CombineSpec& combine) {
   // Votes are shares of weights, whatever the members output.
@@ -53,8 +53,8 @@ void Scores::add(const SegmentResult& result) {
 
 void Scores::write_segment(images::SumWriter& out) const {
   out.count(members_.size());
-  for (const MaybeMetrics& member : members_) program::write_segment(member, out);
-  program::write_segment(ensemble_, out);
+  for (const MaybeMetrics& member : members_) tutti::write_segment(member, out);
+  tutti::write_segment(ensemble_, out);
 }
 
 void Scores::read_segment(const SegmentResult& result, images::SumReader& in) {
@@ -62,8 +62,8 @@ void Scores::read_segment(const SegmentResult& result, images::SumReader& in) {
   if (members != 0 && (members != result.members.size() || elsewhere_ != nullptr)) throw images::SumMisfit{};
   members_.resize(members);
   for (std::size_t rank = 0; rank < members; ++rank)
-    program::read_segment(members_[rank], result.members[rank].width, in);
-  program::read_segment(ensemble_, result.width, in);
+    tutti::read_segment(members_[rank], result.members[rank].width, in);
+  tutti::read_segment(ensemble_, result.width, in);
 }
 
 void IncompleteSegments::note(const SegmentResult& result) {
@@ -105,4 +105,4 @@ void Scores::score_ensemble(const SegmentResult& result) {
   ensemble_->add(result.labels, result.values, result.predicted, score_kind(combine_));
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

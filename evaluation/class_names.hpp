@@ -9,7 +9,7 @@
 
 #include <tutti/images.hpp>
 
-namespace tutti::program {
+namespace tutti {
 
 /// What was found about the classes of a source.
 struct ClassMatch {
@@ -31,4 +31,4 @@ ClassMatch match_classes(const std::vector<std::string>& there, const std::vecto
 std::unique_ptr<Source> with_task_classes(std::unique_ptr<Source> source, const std::vector<std::string>& wanted,
                                           const std::string& images, const std::string& names = "the task");
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -1,5 +1,5 @@
 // Classes of images and of a task, by their names.
-#include "program/class_names.hpp"
+#include "evaluation/class_names.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,8 +12,6 @@
 
 namespace tutti::test {
 namespace {
-
-using namespace program;
 
 using Names = std::vector<std::string>;
 using Labels = std::vector<std::uint32_t>;

@@ -1,5 +1,5 @@
 // How masks, numbers and several labels are compared with the labels of a source, segment by segment.
-#include "program/label_scores.hpp"
+#include "evaluation/label_scores.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,8 +12,6 @@
 
 namespace tutti::test {
 namespace {
-
-using namespace program;
 
 constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
 

@@ -1,4 +1,4 @@
-#include "program/evaluation_task.hpp"
+#include "evaluation/evaluation_task.hpp"
 
 #include <fmt/format.h>
 
@@ -12,10 +12,11 @@
 #include "common/counted.hpp"
 #include "common/tensor_text.hpp"
 #include "coordinator/plan/input.hpp"
-#include "program/class_names.hpp"
-#include "program/label_scores.hpp"
+#include "evaluation/class_names.hpp"
+#include "evaluation/label_scores.hpp"
+#include "images/planes.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 [[noreturn]] void refuse(std::string message, std::string detail, std::string hint) {
@@ -157,6 +158,18 @@ EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSp
   return task;
 }
 
+/// What cannot be evaluated without a task that has a head.
+void refuse_without_head(const config::EnsembleSpec& spec) {
+  if (spec.input.tiles)
+    refuse("the predictions of 'tiles' cannot be evaluated",
+           "an evaluation compares the predictions of samples, and here these are tiles",
+           "'tutti run' blends the predictions of tiles");
+  if (spec.combine.over == OutputKind::features)
+    refuse(fmt::format("{} cannot be evaluated without classes", to_name(spec.combine.over)),
+           fmt::format("the members are combined over {}", to_name(spec.combine.over)),
+           "name 'tasks' with heads, or combine over probabilities");
+}
+
 /// `images` names the images of `source` in messages.
 void check_classes(const std::string& images, const Source& source, const MemberStatus& model) {
   if (source.classes() <= model.width()) return;
@@ -208,14 +221,7 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   std::vector<EvaluationTask> tasks;
   for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
   if (spec.tasks.empty()) {
-    if (spec.input.tiles)
-      refuse("the predictions of 'tiles' cannot be evaluated",
-             "an evaluation compares the predictions of samples, and here these are tiles",
-             "'tutti run' blends the predictions of tiles");
-    if (spec.combine.over == OutputKind::features)
-      refuse(fmt::format("{} cannot be evaluated without classes", to_name(spec.combine.over)),
-             fmt::format("the members are combined over {}", to_name(spec.combine.over)),
-             "name 'tasks' with heads, or combine over probabilities");
+    refuse_without_head(spec);
     config::TaskSpec only;
     only.name = to_name(spec.input.dataset);
     only.input = spec.input;
@@ -226,6 +232,19 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   check_preparation(spec, tasks);
   check_towers(tasks);
   return tasks;
+}
+
+EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source) {
+  refuse_without_head(spec);
+  EvaluationTask task{"samples",    "the samples", std::make_unique<images::Forwarding>(source),
+                      std::nullopt, spec.classes,  spec.input,
+                      spec.combine, false};
+  if (source.count() == 0)
+    refuse("there are no samples to evaluate", source.name(), "give at least one, with its label");
+  if (!source.label_layout())
+    refuse("the samples have no labels", source.name(), "give a label for each sample: labelled() or label_layout()");
+  task.other_labels = compares_labels(task, spec.combine, false);
+  return task;
 }
 
 void check_named_classes(const config::EnsembleSpec& spec, const std::vector<MemberStatus>& members) {
@@ -285,4 +304,4 @@ void check_widths(const std::vector<EvaluationTask>& tasks, const std::vector<Me
   for (std::size_t rank = 1; combined && rank < members; ++rank) check_alike(models[0], models[rank]);
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -1,10 +1,10 @@
-#include "program/figure_columns.hpp"
+#include "evaluation/figure_columns.hpp"
 
 #include <fmt/format.h>
 
 #include "common/unsigned_nan.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 std::string FigureColumn::cell(const std::optional<double>& value) const {
   if (!value) return "-";
@@ -19,4 +19,4 @@ std::vector<FigureColumn> figure_columns(std::string_view kind) {
   return {};
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -1,5 +1,5 @@
 // Single models and members under rules, from the same outputs, with and without a head: compared with values by hand.
-#include "program/evaluate/evaluation.hpp"
+#include "evaluation/evaluation.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,8 +15,6 @@
 
 namespace tutti::test {
 namespace {
-
-using namespace program;
 
 constexpr float kNoNumber = std::numeric_limits<float>::quiet_NaN();
 

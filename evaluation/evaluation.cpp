@@ -1,4 +1,4 @@
-#include "program/evaluate/evaluation.hpp"
+#include "evaluation/evaluation.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -6,9 +6,10 @@
 #include <span>
 #include <utility>
 
+#include "config/rules.hpp"
 #include "coordinator/decide/argmax.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 using images::ScoreKind;
@@ -20,6 +21,16 @@ Accumulator::Result nothing_of(std::uint32_t images, std::uint32_t classes) {
 }
 
 }  // namespace
+
+EvaluationForm evaluation_form(const config::EnsembleSpec& spec, std::string_view rules) {
+  EvaluationForm form{spec.combine.over, spec.members.size(), {}, {}, spec.failure.on_nan, std::nullopt, spec.combine};
+  for (const config::MemberSpec& member : spec.members) form.weights.push_back(static_cast<float>(member.weight));
+  if (!rules.empty())
+    form.rules = config::read_rules(rules, spec);
+  else if (spec.combine.rule != CombineRule::none)
+    form.rules.push_back(config::checked_rule(spec));
+  return form;
+}
 
 Evaluation::Evaluation(EvaluationForm form, const merge::Head* head)
     : form_(std::move(form)),
@@ -95,16 +106,16 @@ void Evaluation::add(const SegmentResult& result) {
 }
 
 void Evaluation::write_segment(images::SumWriter& out) const {
-  for (const MaybeMetrics& metrics : models_) program::write_segment(metrics, out);
-  for (const MaybeMetrics& metrics : rules_) program::write_segment(metrics, out);
+  for (const MaybeMetrics& metrics : models_) tutti::write_segment(metrics, out);
+  for (const MaybeMetrics& metrics : rules_) tutti::write_segment(metrics, out);
   disagreement_.write_segment(out);
   if (labels_) labels_->write_segment(out);
 }
 
 void Evaluation::read_segment(const SegmentResult& result, images::SumReader& in) {
   models_.resize(result.members.size());
-  for (std::size_t m = 0; m < models_.size(); ++m) program::read_segment(models_[m], classes_of(result.members[m]), in);
-  for (MaybeMetrics& metrics : rules_) program::read_segment(metrics, classes_of(result.members.front()), in);
+  for (std::size_t m = 0; m < models_.size(); ++m) tutti::read_segment(models_[m], classes_of(result.members[m]), in);
+  for (MaybeMetrics& metrics : rules_) tutti::read_segment(metrics, classes_of(result.members.front()), in);
   disagreement_.read_segment(in);
   if (labels_) labels_->read_segment(result, in);
   images_ += result.count;
@@ -205,4 +216,4 @@ void Evaluation::decide_behind_head(std::size_t rule, const SegmentResult& resul
   }
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -8,7 +8,7 @@
 
 #include "results/figures.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// A figure in a table.
 struct FigureColumn {
@@ -24,4 +24,4 @@ struct FigureColumn {
 /// The two figures that say most of images::Figures of this kind, the first one most; none of an unknown kind.
 std::vector<FigureColumn> figure_columns(std::string_view kind);
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -14,14 +15,14 @@
 #include "config/spec.hpp"
 #include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/class_axis.hpp"
+#include "evaluation/label_scores.hpp"
+#include "evaluation/scores.hpp"
 #include "merge/head.hpp"
-#include "program/label_scores.hpp"
-#include "program/scores.hpp"
 #include "results/class_shares.hpp"
 #include "results/disagreement.hpp"
 #include "results/metrics.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// What is evaluated, for every task.
 struct EvaluationForm {
@@ -36,6 +37,10 @@ struct EvaluationForm {
   /// What the predictions are and where their classes are, whatever rule is applied.
   config::CombineSpec combine{};
 };
+
+/// How to evaluate the members of a description: under the rules of the list ("mean,vote"), or, if it is empty, under
+/// its own rule. Throws Error(usage).
+EvaluationForm evaluation_form(const config::EnsembleSpec& spec, std::string_view rules);
 
 /// The labels of a task if they are not one class per image.
 struct TaskLabels {
@@ -125,4 +130,4 @@ class Evaluation {
   std::uint64_t images_ = 0;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

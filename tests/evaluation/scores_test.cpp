@@ -1,5 +1,5 @@
 // What the program measures of a run: whole segments, segments without some members, and segments set aside.
-#include "program/scores.hpp"
+#include "evaluation/scores.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,8 +11,6 @@
 
 namespace tutti::test {
 namespace {
-
-using namespace program;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 

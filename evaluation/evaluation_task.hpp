@@ -15,7 +15,7 @@
 #include "merge/head.hpp"
 #include "results/report.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// Which images of the tasks to open: those that they are evaluated on, or those that a greedy soup is chosen by.
 enum class TaskImages { input, held_out };
@@ -39,6 +39,10 @@ struct EvaluationTask {
 /// images, if a head does not fit the classes of its task, if the classes of the images do not match those of the task
 /// (class_names.hpp), and if heads were made with different text towers.
 std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec);
+
+/// The labelled samples that a program hands over, as a task; `source` outlives it. Throws Error(usage) as open_tasks()
+/// does.
+EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source);
 
 /// A description whose tasks have, as `input`, the images that a greedy soup is chosen by: the held-out images of the
 /// tasks, or those of `merge`, as the only task, without a name.
@@ -64,4 +68,4 @@ void check_named_classes(const config::EnsembleSpec& spec, const std::vector<Mem
 /// loaded.
 void check_classes(const Source& source, const std::vector<MemberStatus>& models);
 
-}  // namespace tutti::program
+}  // namespace tutti

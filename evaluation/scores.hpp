@@ -14,7 +14,7 @@
 #include "config/spec.hpp"
 #include "results/metrics.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// Collects the segments that some members did not predict. Neighbouring segments that lack the same members become one
 /// entry, so a member that is absent for good does not make the list longer. A segment that was set aside is a separate
@@ -84,4 +84,4 @@ class Scores {
   IncompleteSegments incomplete_;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

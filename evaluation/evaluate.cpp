@@ -1,0 +1,114 @@
+// tutti::evaluate(): an Evaluation of what a running ensemble predicts.
+#include <tutti/evaluate.hpp>
+
+#include <chrono>
+#include <utility>
+
+#include "common/clock.hpp"
+#include "common/json.hpp"
+#include "config/spec.hpp"
+#include "evaluation/evaluation.hpp"
+#include "evaluation/evaluation_report.hpp"
+#include "evaluation/evaluation_task.hpp"
+#include "evaluation/memory_labels.hpp"
+#include "evaluation/scores.hpp"
+
+namespace tutti {
+namespace {
+
+class Collecting final : public Sink {
+ public:
+  Collecting(Evaluation& evaluation, std::stop_token stop) : evaluation_(evaluation), stop_(std::move(stop)) {}
+  void write(const SegmentResult& result) override {
+    if (stop_.stop_requested()) throw Error(ErrorKind::interrupted, "the evaluation was given up");
+    evaluation_.add(result);
+    incomplete_.note(result);
+  }
+  const std::vector<IncompleteSegment>& incomplete() const { return incomplete_.list(); }
+
+ private:
+  Evaluation& evaluation_;
+  const std::stop_token stop_;
+  IncompleteSegments incomplete_;
+};
+
+void refuse_cascade(const config::EnsembleSpec& spec) {
+  if (spec.cascade.empty()) return;
+  throw Error(ErrorKind::usage, "an ensemble with a 'cascade' cannot be evaluated while it runs",
+              "its later members are asked only for some samples, so they cannot be compared",
+              "make one without the cascade, or use 'tutti evaluate', which leaves it out");
+}
+
+EvaluatedRow row_of(const images::ModelReport& model) {
+  const images::ScoreReport& score = model.tasks.front();
+  EvaluatedRow row{model.name, model.role == "ensemble", score.images, {}};
+  const auto add = [&](const std::string& name, const std::optional<double>& value) {
+    if (value) row.figures.emplace_back(name, *value);
+  };
+  add("accuracy", score.accuracy);
+  add("loss", score.loss);
+  add("calibration_error", score.calibration_error);
+  if (score.scores)
+    for (const images::Figure& figure : score.scores->figures) add(figure.name, figure.value);
+  return row;
+}
+
+template <class Given>
+Evaluated evaluate_given(Ensemble& ensemble, const Given& given, const TensorView& labels,
+                         const EvaluateOptions& options) {
+  const Spec described = ensemble.spec();
+  const config::EnsembleSpec& spec = described.checked();
+  const auto ignored = options.ignore_index ? options.ignore_index : spec.input.ignore_index;
+  const auto source = with_labels(given, labels, spec.combine, ignored);
+  return evaluate(ensemble, *source, options);
+}
+
+}  // namespace
+
+Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& options) {
+  const Spec described = ensemble.spec();
+  const config::EnsembleSpec& spec = described.checked();
+  refuse_cascade(spec);
+  std::vector<EvaluationTask> tasks;
+  EvaluationTask& task = tasks.emplace_back(given_task(spec, source));
+  if (options.ignore_index) task.input.ignore_index = options.ignore_index;
+  const std::vector<MemberStatus> members = ensemble.status().members;
+  EvaluationForm form = evaluation_form(spec, options.rules);
+  form.output = members.front().output;
+  check_widths(tasks, members, members.size(), !form.rules.empty());
+  Evaluation evaluation(form, nullptr);
+  if (task.other_labels) evaluation.compare_with({source, task.input.ignore_index, outputs_of(members), 0});
+  Collecting sink(evaluation, options.stop);
+  const auto begin = std::chrono::steady_clock::now();
+  ensemble.run(source, sink);
+  const double seconds = seconds_since(begin);
+
+  std::vector<EvaluatedModel> models;
+  std::vector<images::MemberReport> statuses;
+  for (const MemberStatus& member : members) {
+    models.push_back({member.name, "member"});
+    statuses.emplace_back().status = member;
+  }
+  images::EvaluationReport report = begin_evaluation(models, form);
+  add_task(report, task.report(), evaluation, sink.incomplete(), seconds, 0);
+  add_parameters(report, statuses);
+  Evaluated found;
+  for (const images::ModelReport& model : report.models) found.rows.push_back(row_of(model));
+  found.images = evaluation.images();
+  found.seconds = seconds;
+  found.incomplete = sink.incomplete();
+  found.table = evaluation_table(report);
+  found.json = json::serialize(images::to_json(report));
+  return found;
+}
+
+Evaluated evaluate(Ensemble& ensemble, const Images& images, const TensorView& labels, const EvaluateOptions& options) {
+  return evaluate_given(ensemble, images, labels, options);
+}
+
+Evaluated evaluate(Ensemble& ensemble, const Samples& samples, const TensorView& labels,
+                   const EvaluateOptions& options) {
+  return evaluate_given(ensemble, samples, labels, options);
+}
+
+}  // namespace tutti

@@ -1,0 +1,102 @@
+"""An ensemble where a `concurrent.futures.Executor` is wanted."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ._errors import UsageError
+
+if TYPE_CHECKING:
+    from ._ensemble import Ensemble
+    from ._future import Future
+
+
+class Executor(concurrent.futures.Executor):
+    """A `concurrent.futures.Executor` that runs the predictions of an ensemble, and nothing else. For libraries and
+    functions that take an executor; otherwise `Ensemble.submit` and `Ensemble.map` do the same.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Stays the caller's: `shutdown()` does not close it.
+
+    Notes
+    -----
+    The function is `ensemble.predict`, or is left out. Others are a UsageError, because they would run in this process:
+    that is what `concurrent.futures.ThreadPoolExecutor` is for. There are no threads and no queue here: everything is
+    handed to the ensemble at once.
+
+    Thread-safe.
+
+    Examples
+    --------
+    >>> with tutti.Executor(ensemble) as executor:
+    ...     future = executor.submit(ensemble.predict, images)
+    ...     for p in executor.map(ensemble.predict, batches): ...
+    >>> p = await asyncio.get_running_loop().run_in_executor(executor, ensemble.predict, images)
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._ensemble = ensemble
+        self._lock = threading.RLock()  # a future may be done, and tell, before add_done_callback() returns
+        self._futures: set[Future] = set()
+        self._is_shut_down = False
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future:
+        """Predicts without waiting.
+
+        Parameters
+        ----------
+        fn
+            `ensemble.predict`, followed by the samples; or the samples themselves.
+        **kwargs
+            `timeout` and `priority`, as of `Ensemble.submit`.
+
+        Raises
+        ------
+        RuntimeError
+            After `shutdown()`.
+        UsageError
+            For another function, and as `Ensemble.submit`.
+        """
+        if callable(fn):
+            if fn != self._ensemble.predict:
+                raise UsageError("this executor runs only the predictions of its ensemble",
+                                 f"it was given {getattr(fn, '__qualname__', fn)!s}",
+                                 "pass ensemble.predict, or use a concurrent.futures.ThreadPoolExecutor")
+        else:
+            args = (fn, *args)
+        with self._lock:
+            if self._is_shut_down:
+                raise RuntimeError("cannot submit a prediction after shutdown() of the executor")
+            future = self._ensemble.submit(*args, **kwargs)
+            self._futures.add(future)
+        future.add_done_callback(self._forget)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more predictions. The ensemble stays open.
+
+        Parameters
+        ----------
+        wait : bool
+            Return when all that were submitted here are ready.
+        cancel_futures : bool
+            Give up those that are not.
+        """
+        with self._lock:
+            self._is_shut_down = True
+            futures = list(self._futures)
+        if cancel_futures:
+            for future in futures:
+                future.cancel()
+        if wait:
+            for future in futures:
+                if not future.cancelled():
+                    future.exception()
+
+    def _forget(self, future: concurrent.futures.Future) -> None:
+        with self._lock:
+            self._futures.discard(future)  # type: ignore[arg-type]
