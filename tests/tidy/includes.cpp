@@ -60,6 +60,7 @@ const std::vector<Place>& places() {
   static const std::vector<Place> all{
       {"include/tutti/ensemble.hpp", {}, true},
       {"include/tutti/asio.hpp", {}, true},
+      {"include/tutti/map.hpp", {}, true},
       {"include/", {}},
       {"common/wire/", {"common/"}},
       {"common/", {}},
