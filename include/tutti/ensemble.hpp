@@ -75,7 +75,9 @@ class TUTTI_API Ensemble {
   /// and their predictions are blended (docs/images.md). 0 images give 0 rows.
   Predictions predict(const Images& images);
   /// The same without waiting; `images` must stay valid until the future is ready. Throws QueueFull, if the options say
-  /// so, and Error(usage) if the images do not fit.
+  /// so, and Error(usage) if the images do not fit. With `coalesce` in the description, its rows may share batches with
+  /// those of other calls, and every batch is filled up to `batch_images`: the last bits may differ from those of
+  /// predict().
   std::future<Predictions> submit(const Images& images, const SubmitOptions& options = {});
   /// The same with a callback, which gets the future when it is ready.
   void submit(const Images& images, SubmitDone done, const SubmitOptions& options = {});
@@ -104,13 +106,13 @@ class TUTTI_API Ensemble {
 
   /// Gives the member that is called `name` the model of `next`, while predictions go on: the new version is loaded and
   /// warm before it takes over, between two segments, and the old worker leaves. Segments that are filled later get its
-  /// predictions; a call that runs meanwhile may have some of both. `next` is the description that the ensemble has, with
-  /// another `model` of this member, or what belongs to it (`output`, `input`, `views`); new weights in the same files
-  /// count, too. Members that share its worker are loaded again with it; all replicas change at the same time. While it
-  /// is loaded, there is memory for both. It gets the batches of the old one, also those that were measured. Returns when
-  /// it has taken over; one at a time, and not once train() was called. Throws Error, and the old version stays:
-  /// Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if it
-  /// cannot be started, or dies before it takes over; Error(interrupted) if the ensemble ends meanwhile.
+  /// predictions; a call that runs meanwhile may have some of both. `next` is the description that the ensemble has,
+  /// with another `model` of this member, or what belongs to it (`output`, `input`, `views`); new weights in the same
+  /// files count, too. Members that share its worker are loaded again with it; all replicas change at the same time.
+  /// While it is loaded, there is memory for both. It gets the batches of the old one, also those that were measured.
+  /// Returns when it has taken over; one at a time, and not once train() was called. Throws Error, and the old version
+  /// stays: Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if
+  /// it cannot be started, or dies before it takes over; Error(interrupted) if the ensemble ends meanwhile.
   void replace_member(std::string_view name, const Spec& next);
 
   /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a
