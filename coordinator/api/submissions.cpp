@@ -56,13 +56,15 @@ void Submissions::enter(std::unique_ptr<Submission> submission) {
     const MutexLock lock(mutex_);
     place.changed.notify_one();
   });
+  bool first = false;
   {
     MutexLock lock(mutex_);
     wait_for_room(submission->options, place, lock);
     if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
+    first = added_.empty();
     added_.push_back(std::move(submission));
   }
-  exchange_.announce_change(driver_);
+  if (first) exchange_.announce_change(driver_);  // the thread takes those behind it at the same time
 }
 
 /// Counts the caller among the unsettled, or throws.
