@@ -49,6 +49,7 @@ class Condition {
   bool wait_until(MutexLock& lock, std::chrono::steady_clock::time_point end) {
     return changed_.wait_until(lock.lock_, end) == std::cv_status::no_timeout;
   }
+  void notify_one() noexcept { changed_.notify_one(); }
   void notify_all() noexcept { changed_.notify_all(); }
 
  private:

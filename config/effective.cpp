@@ -254,6 +254,11 @@ std::string to_yaml(const EnsembleSpec& spec) {
     if (spec.quorum->deadline) quorum.set("deadline_s", number(*spec.quorum->deadline));
     map.set("quorum", std::move(quorum));
   }
+  if (spec.coalesce) {
+    Tree coalesce = Tree::map();
+    coalesce.set("max_delay_us", number(spec.coalesce->max_delay_us));
+    map.set("coalesce", std::move(coalesce));
+  }
   Tree cascade = Tree::list();
   for (const CascadeStep& step : spec.cascade) cascade.items.push_back(tree_of(step, spec.members));
   if (!cascade.items.empty()) map.set("cascade", std::move(cascade));

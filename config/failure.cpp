@@ -121,6 +121,24 @@ std::uint32_t slots_for_quorum(const QuorumSpec& quorum, std::size_t members) {
   return static_cast<std::uint32_t>(2 * std::min<std::size_t>(late, 8) + 2);
 }
 
+std::optional<CoalesceSpec> read_coalesce(const Tree& tree, const EnsembleSpec& spec, Violations& violations) {
+  constexpr std::uint64_t kMostDelay = 10'000'000;  // ten seconds
+  CoalesceSpec coalesce;
+  const std::size_t before = violations.count();
+  Fields fields(tree, "'coalesce'", violations);
+  fields.require("max_delay_us", "how many microseconds a row waits for others, such as 200");
+  fields.whole("max_delay_us", coalesce.max_delay_us, 0, kMostDelay);
+  fields.finish();
+  if (!spec.cascade.empty())
+    violations.add(tree.position,
+                   "'coalesce' does not go with 'cascade': batches of doubtful samples do not have a fixed size");
+  if (spec.measure_batch_images)
+    violations.add(tree.position,
+                   "'coalesce' needs a number as 'batch_images', such as 32: each batch is filled up to it");
+  if (violations.count() != before) return std::nullopt;
+  return coalesce;
+}
+
 void read_checkpoint_segments(Fields* train, EnsembleSpec& spec, Violations& violations) {
   const std::uint32_t most = most_checkpoint_segments(spec.slots);
   spec.checkpoint_segments = std::min(spec.checkpoint_segments, most);

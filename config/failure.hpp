@@ -1,4 +1,5 @@
-// Reads what to do when workers die, hang or send invalid outputs: the keys of FailureSpec.
+// Reads what to do when workers die, hang or send invalid outputs: the keys of FailureSpec; and whom a segment waits
+// for.
 #pragma once
 
 #include "config/reader.hpp"
@@ -16,6 +17,9 @@ std::optional<QuorumSpec> read_quorum(const Tree& tree, const EnsembleSpec& spec
 /// How many slots keep the members busy that a segment does not wait for: each may have two segments that the others
 /// have left behind.
 std::uint32_t slots_for_quorum(const QuorumSpec& quorum, std::size_t members);
+
+/// `coalesce`, which needs `max_delay_us`. A violation: a cascade, or batches that are measured.
+std::optional<CoalesceSpec> read_coalesce(const Tree& tree, const EnsembleSpec& spec, Violations& violations);
 
 /// The most training segments between two checkpoints. A replacement gets every segment since the last checkpoint
 /// again, so their images stay in their slots, and training needs one more slot to continue. With a single slot, every

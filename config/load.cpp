@@ -233,6 +233,8 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (spec.quorum && top.find("slots") == nullptr)
     spec.slots = std::max(spec.slots, slots_for_quorum(*spec.quorum, members.size()));
   if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for(spec.workers));
+  if (const Tree* coalesce = top.find("coalesce"); coalesce != nullptr)
+    spec.coalesce = read_coalesce(*coalesce, spec, violations);
   take_as_combined(members, spec.combine);
   check_saved(members, violations);
   if (combine_sound) check_combination(members, spec.combine, position_of_combine(top, root), violations);

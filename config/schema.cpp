@@ -38,7 +38,8 @@ std::vector<std::string> samples() {
   std::vector<std::string> all{
       "members: [{name: a, model: {kind: fake, faults: [{kind: nan}]}, views: [{crops: 5, size: 8}, {scale: 2}], "
       "train: {}, input: {resize: 8, crop: 8}}]\n"
-      "restarts: {}\ntrain: {}\nquorum: {members: 1}\ncascade: {when: {confidence_below: 0.5, margin_below: 0.5, "
+      "restarts: {}\ntrain: {}\nquorum: {members: 1}\ncoalesce: {}\n"
+      "cascade: {when: {confidence_below: 0.5, margin_below: 0.5, "
       "entropy_above: 1}, then: [a]}\nworkers: [{members: [a]}, {members: [a], replicas: {cpu: 1}}]\ntasks: [{name: t, "
       "input: {dataset: digits}}]\n"};
   for (const std::string& kind : kinds_where([](const KindFacts&) { return true; }))
@@ -74,6 +75,7 @@ constexpr std::array kDefinitions{Definition{"the configuration", "description"}
                                   Definition{"an entry of 'cascade'", "cascade_step"},
                                   Definition{"'when'", "doubt"},
                                   Definition{"'quorum'", "quorum"},
+                                  Definition{"'coalesce'", "coalesce"},
                                   Definition{"task ", "task"},
                                   Definition{"'merge'", "merge", "method"},
                                   Definition{"'model'", "model", "kind"},

@@ -51,6 +51,9 @@ constexpr std::array kKeys{
     SchemaKey{
         "description", "quorum", "how many answers are enough for a segment, or when; the bytes then depend on time",
         R"({"anyOf": [{"type": "integer", "minimum": 1}, {"allOf": [{"$ref": "#/definitions/quorum"}, {"minProperties": 1}]}]})"},
+    SchemaKey{"description", "coalesce",
+              "small calls of submit() share segments; the last bits of a row may then depend on its neighbours",
+              R"({"$ref": "#/definitions/coalesce"})"},
     SchemaKey{"description", "input", "the images", kInput},
     SchemaKey{"description", "classes", "names of the classes, in the order of the outputs: a list or a file",
               kClassNames},
@@ -101,6 +104,8 @@ constexpr std::array kKeys{
 
     SchemaKey{"quorum", "members", "how many answers are enough", R"({"type": "integer", "minimum": 1})"},
     SchemaKey{"quorum", "deadline_s", "seconds from when a segment is filled; until then all are waited for"},
+
+    SchemaKey{"coalesce", "max_delay_us", "microseconds that a row waits for others"},
 
     SchemaKey{"cascade_step", "after",
               "names or ranks of the members whose combination decides; all before, by default", kSomeNames},

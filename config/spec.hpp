@@ -262,6 +262,12 @@ struct QuorumSpec {
   friend bool operator==(const QuorumSpec&, const QuorumSpec&) = default;
 };
 
+/// `coalesce:`. Small calls of submit() share segments.
+struct CoalesceSpec {
+  std::uint32_t max_delay_us = 0;  ///< how long the first row of a segment waits for others, in microseconds
+  friend bool operator==(const CoalesceSpec&, const CoalesceSpec&) = default;
+};
+
 /// One task of `tasks:`: images with labels, and the head that turns the ensemble's features into its classes.
 struct TaskSpec {
   std::string name;
@@ -293,14 +299,15 @@ struct EnsembleSpec {
   std::vector<MemberSpec> members;  ///< in rank order
   CombineSpec combine;
   InputSpec input;
-  InputSpec train_input;             ///< `train.input`; default: `input` with split train
-  std::vector<std::string> classes;  ///< names of what the members output, in that order; empty: not known
-  std::vector<TaskSpec> tasks;       ///< `tutti evaluate`, `tutti merge`
-  std::optional<ModelSpec> base;     ///< the model that the members were fine-tuned from
-  std::optional<MergeSpec> merge;    ///< `tutti merge`
-  std::vector<UnitSpec> workers;     ///< a member that none of them names has a worker of its own
-  std::optional<QuorumSpec> quorum;  ///< nothing: every member is waited for
-  std::vector<CascadeStep> cascade;  ///< in order; members that none of them asks later are asked at once
+  InputSpec train_input;                 ///< `train.input`; default: `input` with split train
+  std::vector<std::string> classes;      ///< names of what the members output, in that order; empty: not known
+  std::vector<TaskSpec> tasks;           ///< `tutti evaluate`, `tutti merge`
+  std::optional<ModelSpec> base;         ///< the model that the members were fine-tuned from
+  std::optional<MergeSpec> merge;        ///< `tutti merge`
+  std::vector<UnitSpec> workers;         ///< a member that none of them names has a worker of its own
+  std::optional<QuorumSpec> quorum;      ///< nothing: every member is waited for
+  std::optional<CoalesceSpec> coalesce;  ///< nothing: each call of submit() has segments of its own
+  std::vector<CascadeStep> cascade;      ///< in order; members that none of them asks later are asked at once
   std::uint32_t segment_images = 500;
   bool choose_segment_images = false;  ///< `segment_images: auto`: see coordinator/plan/segments.hpp
   std::uint32_t batch_images = 32;     ///< with `auto`: used where no batch is measured, in training

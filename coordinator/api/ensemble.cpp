@@ -69,7 +69,7 @@ class Ensemble::Impl {
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         cascade_(pool_.plan().cascade, pool_.plan().members.size()),
-        submissions_(pool_.exchange(), options.most_submissions) {
+        submissions_(pool_.exchange(), options.most_submissions, coalesce_setting()) {
     if (pool_.plan().batches == Batches::to_measure) {
       const std::stop_callback giving_up(options.stop, [this] { pool_.fail(start_given_up()); });
       measure_batches(pool_);
@@ -222,17 +222,23 @@ class Ensemble::Impl {
         : source_(std::move(source)),
           fitted_(ensemble.fit(*source_)),
           sink_(ensemble.collecting(*source_)),
-          prediction_(fitted_.source(), *sink_, ensemble.accumulator_, ensemble.pool_.outputs(), ensemble.class_axis(),
-                      ensemble.trace_.get(), ensemble.cascade_),
-          stream_(std::make_shared<Stream>(prediction_, TaskKind::predict, ensemble.all_members(), ensemble.terms())) {}
-    const std::shared_ptr<Stream>& stream() const override { return stream_; }
+          ensemble_(ensemble) {}
+    const std::shared_ptr<Stream>& stream() override {
+      if (stream_) return stream_;
+      prediction_.emplace(fitted_.source(), *sink_, ensemble_.accumulator_, ensemble_.pool_.outputs(),
+                          ensemble_.class_axis(), ensemble_.trace_.get(), ensemble_.cascade_);
+      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, ensemble_.all_members(), ensemble_.terms());
+      return stream_;
+    }
+    CallRows rows() override { return {fitted_.source(), *sink_}; }
     Predictions take() override { return sink_->take(); }
 
    private:
     std::unique_ptr<Source> source_;
     FittedSource fitted_;
     std::unique_ptr<images::CollectingSink> sink_;
-    Prediction prediction_;
+    Impl& ensemble_;
+    std::optional<Prediction> prediction_;
     std::shared_ptr<Stream> stream_;
   };
 
@@ -303,6 +309,17 @@ class Ensemble::Impl {
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
   Terms terms() const { return {cascade_.rounds_of_members(), pool_.plan().quorum.has_value()}; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
+
+  std::optional<CoalesceSetting> coalesce_setting() const {
+    const auto& coalesce = spec_.checked().coalesce;
+    if (!coalesce) return std::nullopt;
+    const std::uint32_t batch = pool_.plan().members.front().request.batch_images;
+    const std::uint32_t most = pool_.plan().arena.images / batch * batch;
+    return CoalesceSetting{std::chrono::microseconds(coalesce->max_delay_us),
+                           {accumulator_, pool_.outputs(), class_axis(), trace_.get(), batch, most},
+                           all_members(),
+                           terms()};
+  }
 
   /// For the predictions of the source's samples, or of the inputs that it cuts them from. Throws Error(usage) if these
   /// cannot be put together.

@@ -11,7 +11,8 @@
 namespace tutti {
 
 Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
-                       const std::optional<ClassAxis>& combined, TraceRecorder* trace, Cascade cascade)
+                       const std::optional<ClassAxis>& combined, TraceRecorder* trace, Cascade cascade,
+                       std::uint32_t most)
     : source_(source),
       sink_(sink),
       accumulator_(accumulator),
@@ -19,6 +20,7 @@ Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulato
       combined_(combined),
       trace_(trace),
       count_(source.count()),
+      most_(most),
       answers_(cascade_),
       gathered_(outputs.size()),
       rows_(outputs.size()),
@@ -29,7 +31,7 @@ Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulato
 std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   arena_ = arena;
   layout_ = layout;
-  const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(layout.images, count_ - next_));
+  const auto images = static_cast<std::uint32_t>(std::min<std::uint64_t>(segment_images(), count_ - next_));
   indices_.resize(images);
   std::iota(indices_.begin(), indices_.end(), next_);
   read_images(source_, indices_, {arena, layout, slot}, source_.labelled());
@@ -40,7 +42,7 @@ std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, Slot
 }
 
 std::string Prediction::image_name(std::uint64_t segment, std::uint64_t image) const {
-  const std::uint64_t index = segment * layout_.images + image;
+  const std::uint64_t index = segment * segment_images() + image;
   return index < count_ ? source_.image_name(index) : std::string{};  // the index comes from a worker
 }
 

@@ -2,6 +2,9 @@
 // passes the results to a sink. No threads, no processes: a driver calls it.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,11 +21,13 @@
 namespace tutti {
 
 /// Source, sink, accumulator and `trace`, which may be null, outlive it. `outputs`: the sizes of each member's
-/// predictions; `combined` of those of the ensemble, nothing with the rule `none`.
+/// predictions; `combined` of those of the ensemble, nothing with the rule `none`. `most`: images of a segment, if
+/// those of a slot are not meant.
 class Prediction final : public Work {
  public:
   Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
-             const std::optional<ClassAxis>& combined, TraceRecorder* trace = nullptr, Cascade cascade = {});
+             const std::optional<ClassAxis>& combined, TraceRecorder* trace = nullptr, Cascade cascade = {},
+             std::uint32_t most = std::numeric_limits<std::uint32_t>::max());
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
@@ -36,6 +41,7 @@ class Prediction final : public Work {
   std::string image_name(std::uint64_t segment, std::uint64_t image) const override;
 
  private:
+  std::uint32_t segment_images() const { return std::min(layout_.images, most_); }
   void write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin);
   std::span<const float> nan_rows(std::uint32_t images, std::uint32_t width);
   ClassAxis axis() const { return combined_.value_or(ClassAxis::of_row(0)); }
@@ -53,6 +59,7 @@ class Prediction final : public Work {
   const std::optional<ClassAxis> combined_;
   TraceRecorder* const trace_;
   const std::uint64_t count_;
+  const std::uint32_t most_;
   std::uint64_t next_ = 0;       ///< the next image to fill in
   std::uint64_t delivered_ = 0;  ///< images
   std::vector<std::uint64_t> indices_;

@@ -24,6 +24,11 @@ std::optional<Error> unwanted(const SubmitOptions& options) {
 
 }  // namespace
 
+Submissions::Submissions(Exchange& exchange, std::size_t most, std::optional<CoalesceSetting> coalesce)
+    : exchange_(exchange), most_(most), coalesce_(std::move(coalesce)), driver_(exchange) {
+  if (coalesce_) coalescing_.emplace(coalesce_->run.most_images, coalesce_->max_delay);
+}
+
 Submissions::~Submissions() {
   close();
   if (thread_.joinable()) thread_.join();
@@ -33,9 +38,9 @@ void Submissions::close() {
   {
     const MutexLock lock(mutex_);
     closing_ = true;
-    room_.notify_all();
+    for (Waiting* const place : waiting_) place->changed.notify_one();
   }
-  exchange_.announce_change();
+  exchange_.announce_change(driver_);
 }
 
 std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission) {
@@ -45,104 +50,213 @@ std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission
 }
 
 void Submissions::enter(std::unique_ptr<Submission> submission) {
+  Waiting place{submission->options.priority};
   // Before the lock, which the callback takes: it runs at once if the stop was requested already.
-  const std::stop_callback wake(submission->options.stop, [this] {
+  const std::stop_callback wake(submission->options.stop, [this, &place] {
     const MutexLock lock(mutex_);
-    room_.notify_all();
+    place.changed.notify_one();
   });
+  bool first = false;
   {
     MutexLock lock(mutex_);
-    wait_for_room(submission->options, lock);
+    wait_for_room(submission->options, place, lock);
     if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
-    ++unsettled_;
+    first = added_.empty();
     added_.push_back(std::move(submission));
   }
-  exchange_.announce_change();
+  if (first) exchange_.announce_change(driver_);  // the thread takes those behind it at the same time
 }
 
-void Submissions::wait_for_room(const SubmitOptions& options, MutexLock& lock) {
-  // The thread that makes room cannot wait for it.
-  const bool waits = options.when_full == WhenFull::wait && std::this_thread::get_id() != thread_.get_id();
-  for (;;) {
-    if (closing_) throw Error(ErrorKind::interrupted, "the ensemble was closed before this call finished");
-    if (most_ == 0 || unsettled_ < most_) return;
-    if (!waits)
-      throw QueueFull(ErrorKind::failed, fmt::format("{} are waiting already", counted(most_, "submission")), {},
-                      "try again later, let submit() wait (WhenFull::wait), or raise Options::most_submissions");
-    if (const auto why = unwanted(options)) throw *why;
-    if (options.deadline)
-      room_.wait_until(lock, *options.deadline);
-    else
-      room_.wait(lock);
+/// Counts the caller among the unsettled, or throws.
+void Submissions::wait_for_room(const SubmitOptions& options, Waiting& place, MutexLock& lock) {
+  const Error closed(ErrorKind::interrupted, "the ensemble was closed before this call finished");
+  if (closing_) throw closed;
+  if (most_ == 0 || (unsettled_ < most_ && waiting_.empty())) {
+    ++unsettled_;
+    return;
   }
+  // The thread that makes room cannot wait for it.
+  if (options.when_full != WhenFull::wait || std::this_thread::get_id() == thread_.get_id())
+    throw QueueFull(ErrorKind::failed, fmt::format("{} are waiting already", counted(most_, "submission")), {},
+                    "try again later, let submit() wait (WhenFull::wait), or raise Options::most_submissions");
+  waiting_.insert(
+      std::ranges::find_if(waiting_, [&](const Waiting* other) { return other->priority < place.priority; }), &place);
+  while (!place.admitted) {
+    const auto why = closing_ ? std::optional(closed) : unwanted(options);
+    if (why) {
+      waiting_.remove(&place);
+      throw *why;
+    }
+    if (options.deadline)
+      place.changed.wait_until(lock, *options.deadline);
+    else
+      place.changed.wait(lock);
+    ++wake_ups_;
+  }
+  if (!closing_) return;
+  --unsettled_;  // the thread may have ended since
+  throw closed;
+}
+
+/// Somebody has left: the next that waits is admitted, and no other is woken up.
+void Submissions::make_room() {
+  --unsettled_;
+  if (waiting_.empty()) return;
+  Waiting* const next = waiting_.front();
+  waiting_.pop_front();
+  next->admitted = true;
+  ++unsettled_;
+  next->changed.notify_one();
+}
+
+std::uint64_t Submissions::wake_ups() const {
+  const MutexLock lock(mutex_);
+  return wake_ups_;
+}
+
+std::size_t Submissions::waiting() const {
+  const MutexLock lock(mutex_);
+  return waiting_.size();
 }
 
 void Submissions::run() {
-  List active;
   for (;;) {
-    const std::uint64_t seen = exchange_.changes();
-    take_added(active);
+    const std::uint64_t seen = exchange_.changes(driver_);
+    take_added();
     {
       const MutexLock lock(mutex_);
-      if (closing_ && active.empty() && added_.empty()) return;
+      if (closing_ && active_.empty() && added_.empty()) return;
     }
-    if (advance_all(active)) continue;
-    std::optional<std::chrono::steady_clock::time_point> until;
-    for (const Active& one : active)
-      if (const auto& deadline = one.submission->options.deadline)
-        until = std::min(until.value_or(*deadline), *deadline);
-    exchange_.wait_change(seen, until);
+    if (!advance_all()) exchange_.wait_change(driver_, seen, next_wake());
   }
 }
 
-/// In the order of their priorities, and behind those that are there.
-void Submissions::take_added(List& active) {
+/// When something is to be done although nothing happens.
+std::optional<std::chrono::steady_clock::time_point> Submissions::next_wake() const {
+  std::optional<std::chrono::steady_clock::time_point> until;
+  // While one waits for a slot, no other segment is closed.
+  const bool unfilled = std::ranges::any_of(runs_, [](const Run& run) { return run.work && !run.work->filled(); });
+  if (coalescing_ && !unfilled) until = coalescing_->next_wake();
+  for (const Active& one : active_)
+    if (const auto& deadline = one.submission->options.deadline) until = std::min(until.value_or(*deadline), *deadline);
+  return until;
+}
+
+void Submissions::take_added() {
   std::list<std::unique_ptr<Submission>> added;
   {
     const MutexLock lock(mutex_);
     added.swap(added_);
   }
   for (std::unique_ptr<Submission>& submission : added) {
-    const auto lower = std::ranges::find_if(
-        active, [&](const Active& one) { return one.submission->options.priority < submission->options.priority; });
-    active.emplace(lower, std::move(submission), [this] { exchange_.announce_change(); });
+    Active& call =
+        active_.emplace_back(std::move(submission), ++last_number_, [this] { exchange_.announce_change(driver_); });
+    call.at = std::prev(active_.end());
+    const std::uint64_t rows = coalescing_ ? call.submission->rows().source.count() : 0;
+    if (!coalescing_ || !coalescing_->takes(rows)) {
+      start({&call});
+      continue;
+    }
+    coalescing_->add(call.number, static_cast<std::uint32_t>(rows), call.priority(), std::chrono::steady_clock::now());
+    gathering_.emplace(call.number, &call);
   }
+}
+
+/// In the order of their priorities, and behind those that are there.
+void Submissions::start(std::vector<Active*> calls) {
+  Run added{{}, {}, calls.front()->priority(), calls};
+  if (coalescing_) {
+    std::vector<CallRows> rows;
+    for (const Active* const call : calls) rows.push_back(call->submission->rows());
+    added.work = std::make_unique<CoalescedRun>(std::move(rows), coalesce_->run);
+    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, coalesce_->terms);
+  } else {
+    added.stream = calls.front()->submission->stream();
+  }
+  const auto lower = std::ranges::find_if(runs_, [&](const Run& run) { return run.priority < added.priority; });
+  Run& run = *runs_.insert(lower, std::move(added));
+  for (std::size_t place = 0; place < run.calls.size(); ++place) {
+    run.calls[place]->run = &run;
+    run.calls[place]->place = place;
+  }
+}
+
+/// One segment at a time waits for a slot: until it has one, the calls that come gather for the next.
+bool Submissions::close_segments() {
+  if (!coalescing_) return false;
+  if (std::ranges::any_of(runs_, [](const Run& run) { return !run.work->filled(); })) return false;
+  std::vector<Active*> calls;
+  for (const Coalescing::Call number : coalescing_->close(std::chrono::steady_clock::now(), runs_.empty()))
+    calls.push_back(gathering_.extract(number).mapped());
+  if (calls.empty()) return false;
+  start(std::move(calls));
+  return true;
 }
 
 /// Gives up what is not wanted any more; then one step of each, those of the highest priority first; those of a lower
 /// one only if no higher one could do anything.
-bool Submissions::advance_all(List& active) {
-  bool progressed = std::erase_if(active, [this](const Active& one) { return give_up(*one.submission); }) > 0;
-  for (auto next = active.begin(); next != active.end();) {
-    const int priority = next->submission->options.priority;
-    next = advance(*next->submission, progressed) ? std::next(next) : active.erase(next);
-    if (progressed && next != active.end() && next->submission->options.priority < priority) return true;
+bool Submissions::advance_all() {
+  bool progressed = std::erase_if(active_, [this](Active& call) { return give_up(call); }) > 0;
+  progressed = close_segments() || progressed;
+  for (auto next = runs_.begin(); next != runs_.end();) {
+    const int priority = next->priority;
+    next = advance(*next, progressed) ? std::next(next) : runs_.erase(next);
+    if (progressed && next != runs_.end() && next->priority < priority) return true;
   }
   return progressed;
 }
 
-// False once the future is settled.
-bool Submissions::advance(Submission& submission, bool& progressed) {
+// False once it is over: its calls are settled, or are in other runs.
+bool Submissions::advance(Run& run, bool& progressed) {
+  std::exception_ptr error;
   try {
-    const Exchange::Step step = exchange_.step(submission.stream());
+    const Exchange::Step step = exchange_.step(run.stream, driver_);
     progressed = progressed || step != Exchange::Step::waiting;
     if (step != Exchange::Step::done) return true;
-    submission.promise.set_value(submission.take());
   } catch (...) {
     progressed = true;
-    submission.promise.set_exception(std::current_exception());
+    error = std::current_exception();
   }
-  settle(submission);
+  const bool one_by_one = run.work && run.work->calls() > 1 && (error || run.work->one_by_one());
+  for (Active* const call : run.calls) {
+    if (one_by_one) {
+      start({call});
+      continue;
+    }
+    finish(*call, error || !run.work ? error : run.work->error_of(call->place));
+    active_.erase(call->at);
+  }
   return false;
 }
 
-/// True if its future is settled by that.
-bool Submissions::give_up(Submission& submission) {
-  const auto why = unwanted(submission.options);
-  if (!why) return false;
-  exchange_.cancel(*submission.stream());
-  submission.promise.set_exception(std::make_exception_ptr(*why));
+/// Keeps the promise: the predictions, or the error.
+void Submissions::finish(Active& call, std::exception_ptr error) {
+  Submission& submission = *call.submission;
+  try {
+    if (error) std::rethrow_exception(error);
+    submission.promise.set_value(submission.take());
+  } catch (...) {
+    submission.promise.set_exception(std::current_exception());
+  }
   settle(submission);
+}
+
+/// True if its future is settled by that.
+bool Submissions::give_up(Active& call) {
+  const auto why = unwanted(call.submission->options);
+  if (!why) return false;
+  if (call.run == nullptr) {
+    coalescing_->remove(call.number);
+    gathering_.erase(call.number);
+  } else {
+    std::erase(call.run->calls, &call);
+    if (call.run->work) call.run->work->leave(call.place);
+    if (call.run->calls.empty()) {
+      exchange_.cancel(*call.run->stream);
+      runs_.remove_if([&](const Run& run) { return &run == call.run; });
+    }
+  }
+  finish(call, std::make_exception_ptr(*why));
   return true;
 }
 
@@ -150,8 +264,7 @@ bool Submissions::give_up(Submission& submission) {
 void Submissions::settle(Submission& submission) {
   {
     const MutexLock lock(mutex_);
-    --unsettled_;
-    room_.notify_all();
+    make_room();
   }
   if (!submission.done) return;
   try {

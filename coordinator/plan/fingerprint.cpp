@@ -68,7 +68,8 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
   spec.start_deadline = plain.start_deadline;
   spec.stop_deadline = plain.stop_deadline;
   spec.masks = plain.masks;
-  spec.quorum = plain.quorum;  // what it leaves out is computed again
+  spec.quorum = plain.quorum;      // what it leaves out is computed again
+  spec.coalesce = plain.coalesce;  // runs do not submit
   spec.output.clear();
   spec.workers.clear();  // only fusing changes predictions: add_members()
   return spec;

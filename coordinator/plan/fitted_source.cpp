@@ -120,8 +120,14 @@ FittedSource::FittedSource(Source& source, const InputForm& form) : source_(sour
 }
 
 void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotPlace& place, bool labels) {
-  const auto count = static_cast<std::uint32_t>(indices.size());
-  const auto view = [&](std::size_t array) { return slot_view(place.arena, place.layout, place.slot, count, array); };
+  if (auto* const own = dynamic_cast<SlotSource*>(&source); own != nullptr) return own->read_into(indices, place);
+  const auto end = place.first + static_cast<std::uint32_t>(indices.size());
+  const auto view = [&](std::size_t array) {
+    SlotView<std::byte> rows = slot_view(place.arena, place.layout, place.slot, end, array);
+    rows.bytes = rows.bytes.subspan(place.first * place.layout.arrays[array].bytes());
+    rows.labels = rows.labels.subspan(place.first);
+    return rows;
+  };
   const SlotView<std::byte> first = view(0);
   const std::span<std::int64_t> wanted = labels ? first.labels : std::span<std::int64_t>{};
   if (images::PlaneSource* const decoding = images::decoding(source);

@@ -123,6 +123,13 @@ struct SlotPlace {
   std::byte* arena;
   const ArenaLayout& layout;
   SlotId slot;
+  std::uint32_t first = 0;  ///< row of the slot
+};
+
+/// A source that writes into slots itself, whatever their arrays are. Its other ways to be read are not used.
+class SlotSource : public Source {
+ public:
+  virtual void read_into(std::span<const std::uint64_t> indices, const SlotPlace& place) = 0;
 };
 /// Reads samples, as a FittedSource gives them, into all arrays of a slot, and their labels if `labels` is set.
 void read_images(Source& source, std::span<const std::uint64_t> indices, const SlotPlace& place, bool labels);

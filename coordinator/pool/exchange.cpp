@@ -49,10 +49,25 @@ class Inside {
 
 }  // namespace
 
-Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
+Driver::Driver(Exchange& exchange) : exchange_(exchange) { exchange_.enter(*this); }
+Driver::~Driver() { exchange_.leave(*this); }
+
+void Exchange::enter(Driver& driver) {
+  const MutexLock lock(mutex_);
+  drivers_.push_back(&driver);
+}
+
+void Exchange::leave(Driver& driver) {
+  const MutexLock lock(mutex_);
+  pass_on(driver);
+  std::erase(drivers_, &driver);
+}
+
+Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream, Driver& driver) {
   try {
     MutexLock lock(mutex_);
     TUTTI_CHECK(!of(*stream).cancelled, "a stream that was cancelled takes no more steps");
+    of(*stream).driver = &driver;
     if (failure_ || of(*stream).failure) {
       const Error failure = of(*stream).failure.value_or(failure_.value_or(Error(ErrorKind::failed, "")));
       const auto blamed = of(*stream).blamed;
@@ -62,21 +77,26 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream) {
     // First, because members may have nothing to do until it is done.
     if (auto& to_judge = of(*stream).to_judge; !to_judge.empty()) {
       const auto answered = to_judge.extract(to_judge.begin());
+      pass_on(driver);  // the work may take long
       lock.unlock();
       do_judge(*stream, answered.key(), answered.mapped());
       return Step::progressed;
     }
     if (const auto finished = next_finished(*stream)) {
+      pass_on(driver);
       lock.unlock();
       deliver(*stream, *finished);
       return Step::progressed;
     }
     TUTTI_CHECK(of(*stream).delivered <= of(*stream).filled);
     const bool in_flight = of(*stream).delivered < of(*stream).filled;
-    if (!stream->work.has_more()) return in_flight ? Step::waiting : Step::done;
+    if (!stream->work.has_more()) {
+      if (!in_flight) of(*stream).driver = nullptr;
+      return in_flight ? Step::waiting : Step::done;
+    }
     if (draining_ && !in_flight) throw *draining_;
     if (draining_) return Step::waiting;
-    const auto slot = take_slot();
+    const auto slot = take_slot(driver);
     if (!slot) return Step::waiting;
     lock.unlock();
     fill(stream, *slot);
@@ -98,8 +118,17 @@ std::optional<FinishedSegment> Exchange::next_finished(Stream& stream) {
   return finished;
 }
 
-std::optional<SlotId> Exchange::take_slot() {
-  if (free_slots_.empty()) return std::nullopt;
+std::optional<SlotId> Exchange::take_slot(Driver& driver) {
+  Driver::State& state = of(driver);
+  if (!state.offered && free_slots_.size() <= offers_) {
+    state.wants_slot = true;
+    if (state.ticket == 0) state.ticket = ++last_ticket_;
+    return std::nullopt;
+  }
+  if (state.offered) --offers_;
+  state.offered = false;
+  state.wants_slot = false;
+  state.ticket = 0;
   const SlotId slot = free_slots_.back();
   free_slots_.pop_back();
   TUTTI_CHECK(holds_[slot] == 0, "a free slot has no hold");
@@ -167,11 +196,12 @@ void Exchange::drive(const std::shared_ptr<Stream>& stream) {
   if (t_inside == this)
     throw Error(ErrorKind::usage, "an ensemble cannot be called from inside its own source or sink", {},
                 "collect the results and call it after run() has returned, or use a second ensemble");
+  Driver driver(*this);
   for (;;) {
-    const std::uint64_t seen = changes();
-    const Step now = step(stream);
+    const std::uint64_t seen = changes(driver);
+    const Step now = step(stream, driver);
     if (now == Step::done) return;
-    if (now == Step::waiting) wait_change(seen);
+    if (now == Step::waiting) wait_change(driver, seen);
   }
 }
 
@@ -180,44 +210,93 @@ void Exchange::cancel(Stream& stream) {
   Progress& progress = of(stream);
   const bool in_flight = progress.delivered < progress.filled && !progress.cancelled;
   progress.cancelled = true;
+  progress.driver = nullptr;
   if (in_flight && drop_) drop_(&stream);
   for (const auto& [index, finished] : progress.finished) let_go(finished.segment.slot);
   progress.finished.clear();
   for (const auto& [segment, answered] : progress.to_judge) go_on_(segment, std::nullopt);
   progress.to_judge.clear();
   check_slots();
-  note_change();
 }
 
-std::uint64_t Exchange::changes() const {
+std::uint64_t Exchange::changes(const Driver& driver) const {
   const MutexLock lock(mutex_);
-  return changes_;
+  return of(driver).changes;
 }
 
-void Exchange::wait_change(std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until) {
+void Exchange::wait_change(Driver& driver, std::uint64_t seen,
+                           std::optional<std::chrono::steady_clock::time_point> until) {
   MutexLock lock(mutex_);
-  TUTTI_CHECK(seen <= changes_, "the number is from this exchange");
-  while (changes_ == seen) {
+  Driver::State& state = of(driver);
+  TUTTI_CHECK(seen <= state.changes, "the number is of this driver");
+  pass_on(driver);  // it had its turn
+  if (state.wants_slot) {
+    wanting_.emplace(state.ticket, &driver);
+    offer_slots();
+  }
+  bool in_time = true;
+  while (state.changes == seen && in_time) {
     if (!until)
-      changed_.wait(lock);
-    else if (!changed_.wait_until(lock, *until))
-      return;
+      driver.changed_.wait(lock);
+    else
+      in_time = driver.changed_.wait_until(lock, *until);
+    ++wake_ups_;
+  }
+  wanting_.erase(state.ticket);
+  state.wants_slot = false;
+}
+
+void Exchange::announce_change(Driver& driver) {
+  const MutexLock lock(mutex_);
+  wake(&driver);
+}
+
+std::uint64_t Exchange::wake_ups() const {
+  const MutexLock lock(mutex_);
+  return wake_ups_;
+}
+
+std::size_t Exchange::wanting() const {
+  const MutexLock lock(mutex_);
+  return wanting_.size();
+}
+
+/// Null: nobody waits for it.
+void Exchange::wake(Driver* driver) {
+  if (driver == nullptr) return;
+  ++of(*driver).changes;
+  driver->changed_.notify_one();
+}
+
+void Exchange::wake_all() {
+  for (Driver* const driver : drivers_) wake(driver);
+}
+
+/// Each free slot is kept for one driver that waits for it, until that has had its turn. So a driver that is awake all
+/// the time does not take every slot before the others.
+void Exchange::offer_slots() {
+  while (free_slots_.size() > offers_ && !wanting_.empty()) {
+    Driver* const first = wanting_.extract(wanting_.begin()).mapped();
+    of(*first).offered = true;
+    ++offers_;
+    wake(first);
   }
 }
 
-void Exchange::announce_change() {
-  const MutexLock lock(mutex_);
-  note_change();
-}
-
-void Exchange::note_change() {
-  ++changes_;
-  changed_.notify_all();
+/// The driver does not take the slot that is kept for it, if one is. It does not lose its place among those that want
+/// one.
+void Exchange::pass_on(Driver& driver) {
+  if (!of(driver).offered) return;
+  of(driver).offered = false;
+  --offers_;
+  offer_slots();
 }
 
 void Exchange::let_go(SlotId slot) {
   TUTTI_CHECK(holds_[slot] > 0);
-  if (--holds_[slot] == 0) free_slots_.push_back(slot);
+  if (--holds_[slot] > 0) return;
+  free_slots_.push_back(slot);
+  offer_slots();
 }
 
 void Exchange::hold(SlotId slot) {
@@ -229,7 +308,6 @@ void Exchange::hold(SlotId slot) {
 void Exchange::release(SlotId slot) {
   const MutexLock lock(mutex_);
   let_go(slot);
-  note_change();
 }
 
 void Exchange::judge(Stream& stream, SegmentId segment, FinishedSegment answered) {
@@ -240,7 +318,7 @@ void Exchange::judge(Stream& stream, SegmentId segment, FinishedSegment answered
     go_on_(segment, std::nullopt);
   else
     TUTTI_CHECK(progress.to_judge.emplace(segment, std::move(answered)).second, "a segment is judged once at a time");
-  note_change();
+  wake(progress.driver);
 }
 
 void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
@@ -253,7 +331,7 @@ void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finis
     let_go(finished.segment.slot);
   else
     TUTTI_CHECK(progress.finished.emplace(index, std::move(finished)).second);
-  note_change();
+  wake(progress.driver);
 }
 
 void Exchange::fail_call(Stream& stream, const Error& error, std::uint64_t segment,
@@ -263,19 +341,19 @@ void Exchange::fail_call(Stream& stream, const Error& error, std::uint64_t segme
   if (progress.failure || progress.cancelled) return;
   progress.failure = error;
   if (image) progress.blamed = {segment, *image};
-  note_change();
+  wake(progress.driver);
 }
 
 void Exchange::fail(const Error& error) {
   const MutexLock lock(mutex_);
   if (!failure_) failure_ = error;
-  note_change();
+  wake_all();
 }
 
 void Exchange::drain(const Error& error) {
   const MutexLock lock(mutex_);
   if (!draining_) draining_ = error;
-  note_change();
+  wake_all();
 }
 
 std::optional<Error> Exchange::failure() const {
@@ -303,6 +381,7 @@ void Exchange::check_slots() const {
   for (const SlotId slot : free_slots_) ++free[slot];
   for (const SlotId slot : holds_.ids())
     TUTTI_CHECK(free[slot] + (holds_[slot] > 0 ? 1 : 0) == 1, "a slot is free, once, or held");
+  TUTTI_CHECK(offers_ <= free_slots_.size(), "a slot that is kept for a driver is free");
 }
 
 }  // namespace tutti

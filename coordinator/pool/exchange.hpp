@@ -4,6 +4,9 @@
 //
 // A driver is the thread that called run(), predict() or train(), or the one thread behind submit(). It fills slots
 // directly from the source and combines directly from the output slots, so the loop only moves records.
+//
+// Each driver waits for itself: what happens to a stream wakes up its driver, and a slot that becomes free wakes up one
+// driver that wants one, those that have waited longest first. Only the end of everything wakes up all.
 #pragma once
 
 #include <chrono>
@@ -48,6 +51,31 @@ struct FinishedSegment {
   }
 };
 
+class Exchange;
+
+/// A thread that drives streams, and what it waits on. Used by that thread only, except for
+/// Exchange::announce_change(). The exchange outlives it, and no stream that it has stepped takes a step after it, or
+/// is in flight: each was done or cancelled.
+class Driver {
+ public:
+  explicit Driver(Exchange& exchange);
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  ~Driver();
+
+ private:
+  friend class Exchange;
+  struct State {
+    std::uint64_t changes = 0;
+    bool wants_slot = false;   ///< its last steps found none
+    std::uint64_t ticket = 0;  ///< since when it wants one, by number; 0: it does not
+    bool offered = false;      ///< a free slot is kept for it
+  };
+  Exchange& exchange_;
+  Condition changed_;
+  State state_;  ///< guarded by the exchange's mutex: Exchange::of() is the only way to it
+};
+
 /// A stream of segments and what to do with their results. Called by its driver only.
 class Work {
  public:
@@ -84,6 +112,7 @@ class Stream {
     std::uint64_t delivered = 0;                        ///< segments
     std::map<std::uint64_t, FinishedSegment> finished;  ///< by index, not yet delivered
     std::map<SegmentId, FinishedSegment> to_judge;
+    Driver* driver = nullptr;  ///< null once cancelled
     bool cancelled = false;
     std::optional<Error> failure;                                   ///< of this call only
     std::optional<std::pair<std::uint64_t, std::uint64_t>> blamed;  ///< segment, and image in it, of that
@@ -118,16 +147,22 @@ class Exchange {
   // ---- drivers
   enum class Step { progressed, waiting, done };
   /// Does one thing for the stream: judges or delivers a segment, or fills a free slot. Throws the failure, or what the
-  /// stream's work throws; the stream is then cancelled.
-  Step step(const std::shared_ptr<Stream>& stream);
+  /// stream's work throws; the stream is then cancelled. All steps of a stream are made by one driver.
+  Step step(const std::shared_ptr<Stream>& stream, Driver& driver);
   /// step() until done, waiting in between. Throws Error(usage) from inside a stream's work of the same exchange.
   void drive(const std::shared_ptr<Stream>& stream);
   /// Gives up what is in flight: its results are dropped when they come.
   void cancel(Stream& stream);
-  /// A number that changes when something happened; wait_change() returns once it differs from `seen`, and at `until`.
-  std::uint64_t changes() const;
-  void wait_change(std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until = {});
-  void announce_change();
+  /// A number that changes when something happened to a stream of this driver, or when there is a slot for it;
+  /// wait_change() returns once it differs from `seen`, and at `until`.
+  std::uint64_t changes(const Driver& driver) const;
+  void wait_change(Driver& driver, std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until = {});
+  /// By any thread.
+  void announce_change(Driver& driver);
+  /// How often a driver that waited was woken up.
+  std::uint64_t wake_ups() const;
+  /// How many drivers wait for a slot now.
+  std::size_t wanting() const;
 
   // ---- loop
   /// The stream's driver is to say what the segment, whose answers so far these are, is asked next.
@@ -153,13 +188,21 @@ class Exchange {
   void check_invariants() const;
 
  private:
+  friend class Driver;
   using Progress = Stream::Progress;
   Progress& of(Stream& stream) const TUTTI_REQUIRES(mutex_) { return stream.progress_; }
+  Driver::State& of(Driver& driver) const TUTTI_REQUIRES(mutex_) { return driver.state_; }
+  const Driver::State& of(const Driver& driver) const TUTTI_REQUIRES(mutex_) { return driver.state_; }
+  void enter(Driver& driver);
+  void leave(Driver& driver);
   void let_go(SlotId slot) TUTTI_REQUIRES(mutex_);
   void check_slots() const TUTTI_REQUIRES(mutex_);
-  void note_change() TUTTI_REQUIRES(mutex_);
+  void wake(Driver* driver) TUTTI_REQUIRES(mutex_);
+  void wake_all() TUTTI_REQUIRES(mutex_);
+  void offer_slots() TUTTI_REQUIRES(mutex_);
+  void pass_on(Driver& driver) TUTTI_REQUIRES(mutex_);
   std::optional<FinishedSegment> next_finished(Stream& stream) TUTTI_REQUIRES(mutex_);
-  std::optional<SlotId> take_slot() TUTTI_REQUIRES(mutex_);
+  std::optional<SlotId> take_slot(Driver& driver) TUTTI_REQUIRES(mutex_);
   void do_judge(Stream& stream, SegmentId segment, const FinishedSegment& answered) TUTTI_EXCLUDES(mutex_);
   void deliver(Stream& stream, const FinishedSegment& finished) TUTTI_EXCLUDES(mutex_);
   void fill(const std::shared_ptr<Stream>& stream, SlotId slot) TUTTI_EXCLUDES(mutex_);
@@ -174,8 +217,11 @@ class Exchange {
   const Drop drop_;
 
   mutable Mutex mutex_;
-  Condition changed_;
-  std::uint64_t changes_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::vector<Driver*> drivers_ TUTTI_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Driver*> wanting_ TUTTI_GUARDED_BY(mutex_);  ///< that wait for a slot, by ticket
+  std::uint64_t last_ticket_ TUTTI_GUARDED_BY(mutex_) = 0;
+  std::size_t offers_ TUTTI_GUARDED_BY(mutex_) = 0;  ///< free slots that are kept for drivers
+  std::uint64_t wake_ups_ TUTTI_GUARDED_BY(mutex_) = 0;
   std::vector<SlotId> free_slots_ TUTTI_GUARDED_BY(mutex_);
   BySlot<std::uint32_t> holds_ TUTTI_GUARDED_BY(mutex_);
   std::optional<Error> failure_ TUTTI_GUARDED_BY(mutex_);

@@ -76,7 +76,9 @@ class TUTTI_API Ensemble {
   /// and their predictions are blended (docs/images.md). 0 images give 0 rows.
   Predictions predict(const Images& images);
   /// The same without waiting; `images` must stay valid until the future is ready. Throws QueueFull, if the options say
-  /// so, and Error(usage) if the images do not fit.
+  /// so, and Error(usage) if the images do not fit. With `coalesce` in the description, its rows may share batches with
+  /// those of other calls, and every batch is filled up to `batch_images`: the last bits may differ from those of
+  /// predict().
   std::future<Predictions> submit(const Images& images, const SubmitOptions& options = {});
   /// The same with a callback, which gets the future when it is ready.
   void submit(const Images& images, SubmitDone done, const SubmitOptions& options = {});

@@ -68,8 +68,8 @@ struct Options {
   /// Is called with each event, one at a time, on a thread of its own, until the ensemble is closed; it may ask for
   /// status() and health(). What it throws is logged and dropped.
   std::function<void(const Event&)> on_event{};
-  /// Calls of Ensemble::submit() whose predictions are not ready yet; more wait or are refused (SubmitOptions). 0: any
-  /// number.
+  /// Calls of Ensemble::submit() whose predictions are not ready yet; more wait or are refused (SubmitOptions). Those
+  /// that wait get room by priority, and in the order in which they came. 0: any number.
   std::size_t most_submissions = 0;
   /// Variables of the environment that workers get besides those of this program, such as {"TUTTI_LIBTORCH", "/x"}.
   /// They replace variables of the same names, but not those that Tutti sets for a worker.
@@ -198,7 +198,7 @@ struct MemberStatus {
   double busy_seconds = 0;                ///< time spent computing
   std::uint64_t segments_handed_out = 0;  ///< also those that were handed out again
   std::uint64_t segments_answered = 0;    ///< first answers only
-  std::uint64_t images = 0;               ///< predicted
+  std::uint64_t images = 0;               ///< predicted; with `coalesce` also those that fill batches
 
   /// Proportional set size of the worker, or of all replicas; with StatusDetail::memory.
   std::optional<std::uint64_t> pss_bytes;
@@ -219,7 +219,8 @@ struct Status {
   std::vector<MemberStatus> members;       ///< in rank order
   double start_up_seconds = 0;             ///< from the start of the constructor until all are ready
   double batch_search_seconds = 0;         ///< after that: for `batch_images: auto`
-  std::uint64_t input_bytes_copied = 0;    ///< into the arena; once per sample, however many members there are
+  std::uint64_t input_bytes_copied = 0;    ///< into the arena; once per sample, however many members there are, and
+                                           ///< with `coalesce` what fills batches, too
   std::uint64_t arena_bytes = 0;           ///< of the shared input memory
   double coordinator_cpu_seconds = 0;      ///< of the internal thread
   FaultCounts faults;                      ///< so far

@@ -220,6 +220,29 @@ TEST_CASE("a quorum that makes no sense is refused with its position") {
         "e.yaml:4:9: 'quorum' does not go with 'cascade': what is asked next would depend on who answered in time");
 }
 
+TEST_CASE("small calls share segments if the description says how long they wait") {
+  const auto coalesce = [](const std::string& text) {
+    const auto spec = config::load_text("members: [{name: a, model: {kind: fake}}]\n" + text, "e.yaml");
+    CHECK(config::load_text(spec.effective_yaml, "effective").coalesce == spec.coalesce);
+    return spec.coalesce;
+  };
+  CHECK_FALSE(coalesce("").has_value());
+  CHECK_FALSE(coalesce("coalesce: null").has_value());
+  CHECK(coalesce("coalesce: {max_delay_us: 200}") == config::CoalesceSpec{200});
+  CHECK(coalesce("coalesce: {max_delay_us: 0}") == config::CoalesceSpec{0});
+  CHECK(wrong_failure("coalesce: {}") ==
+        "e.yaml:2:11: 'coalesce' needs 'max_delay_us', how many microseconds a row waits for others, such as 200");
+  CHECK(wrong_failure("coalesce: {max_delay_us: 10000001}") ==
+        "e.yaml:2:26: 'max_delay_us' must be a whole number of at most 10000000, not '10000001'");
+  CHECK(wrong_failure("coalesce: {max_delay_us: 1, rows: 2}") == "e.yaml:2:29: unknown key 'rows'");
+  CHECK(wrong_failure("coalesce: 200") == "e.yaml:2:11: 'coalesce' must be a map of keys and values, not '200'");
+  CHECK(wrong_failure("batch_images: auto\ncoalesce: {max_delay_us: 200}") ==
+        "e.yaml:3:11: 'coalesce' needs a number as 'batch_images', such as 32: each batch is filled up to it");
+  CHECK(problem("members: [{name: a, model: {kind: fake}}, {name: b, model: {kind: fake}}]\nassignment: cpu\n"
+                "cascade: {when: {confidence_below: 0.5}, then: [b]}\ncoalesce: {max_delay_us: 200}") ==
+        "e.yaml:4:11: 'coalesce' does not go with 'cascade': batches of doubtful samples do not have a fixed size");
+}
+
 TEST_CASE("a quorum has slots for the segments that late members still have") {
   CHECK(config::slots_for_quorum({2, {}}, 5) == 8);
   CHECK(config::slots_for_quorum({{}, 0.5}, 3) == 6);

@@ -113,6 +113,7 @@ std::string with_key(const std::string& name, const std::string& key) {
       {"cascade_step", "cascade: {{{}}}\n"},
       {"doubt", "cascade: {{when: {{{}}}, then: [a]}}\n"},
       {"quorum", "quorum: {{{}}}\n"},
+      {"coalesce", "coalesce: {{{}}}\n"},
       {"task", "tasks: [{{{}}}]\n"},
       {"merge", "merge: {{{}}}\n"},
       {"model", "base: {{kind: fake, {}}}\n"},

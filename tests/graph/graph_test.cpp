@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,24 @@ TEST_CASE("a model with a fixed batch computes any number of images") {
   odd.batch_images = 6;
   REQUIRE(notes_of(odd).size() == 1);
   CHECK(contains(notes_of(odd)[0], "it computes 4 images at a time"));
+}
+
+TEST_CASE("the bytes of a row do not depend on what else is in a batch of the same size") {
+  if (skipped()) return;
+  constexpr std::uint32_t kRows = 4;
+  const std::size_t elements = kImage.elements();
+  const auto value = [](std::size_t i) { return std::sin(static_cast<float>(i)); };
+  std::set<Floats> found;
+  for (std::size_t place = 0; place < kRows; ++place)
+    for (std::size_t draw = 0; draw < 5; ++draw) {
+      Floats batch(kRows * elements);
+      for (std::size_t i = 0; i < batch.size(); ++i)
+        batch[i] = i / elements == place ? value(i % elements) : value(1000 * (draw + 1) + i);
+      const Floats all = predictions(request_for("dense"), batch.data(), kRows);
+      const auto row = all.begin() + static_cast<std::ptrdiff_t>(place * 3);
+      found.emplace(row, row + 3);
+    }
+  CHECK(found.size() == 1);
 }
 
 TEST_CASE("images are turned for a model whose channels come last") {

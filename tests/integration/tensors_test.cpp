@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <future>
+#include <utility>
 #include <vector>
 
 #include "common/random.hpp"
@@ -106,6 +108,30 @@ TEST_CASE("members that take different tensors of a sample predict as plain loop
     CHECK(ensemble.predict(made.samples).values == expected);
     CHECK(ensemble.submit(made.samples).get().values == expected);
   }
+}
+
+TEST_CASE("samples of several tensors share segments and each call gets its own rows") {
+  const NothingLeft census;
+  auto spec = tensors_spec();
+  spec.coalesce = config::CoalesceSpec{10'000'000};
+  fake_model(spec, 0).delay_us = 20000;
+  Ensemble ensemble(published(spec), with_worker());
+  const MadeUp made(6);
+  const Predictions all = ensemble.predict(made.samples);
+  std::vector<std::future<Predictions>> calls;
+  for (std::size_t row = 0; row < 6; ++row) {
+    std::vector<TensorView> views;
+    for (const TensorView& whole : made.samples.tensors()) {
+      const std::uint64_t bytes = whole.tensor.layout.bytes();
+      views.emplace_back(whole.tensor, whole.bytes.subspan(row * bytes, bytes));
+    }
+    calls.push_back(ensemble.submit(Samples(std::move(views))));
+  }
+  for (std::size_t row = 0; row < 6; ++row) {
+    const auto first = all.values.begin() + static_cast<std::ptrdiff_t>(row * all.width);
+    CHECK(calls[row].get().values == std::vector<float>(first, first + all.width));
+  }
+  CHECK(ensemble.status().members[0].segments_answered < 1 + 6);
 }
 
 TEST_CASE("workers that die on the way change no bit of what they compute from several tensors") {

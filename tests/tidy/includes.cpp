@@ -62,6 +62,7 @@ const std::vector<Place>& places() {
       {"include/tutti/ensemble.hpp", {}, true},
       {"include/tutti/asio.hpp", {}, true},
       {"include/tutti/evaluate.hpp", {}, true},
+      {"include/tutti/map.hpp", {}, true},
       {"include/", {}},
       {"common/wire/", {"common/"}},
       {"common/", {}},

@@ -133,8 +133,8 @@ TEST_CASE("the planes of pictures count") {
 
 TEST_CASE("what cannot change a byte does not count") {
   for (const char* assignment :
-       {"slots=2", "start_deadline_s=3", "stop_deadline_s=3", "output=elsewhere", "members.0.model.delay_us=7",
-        "members.0.model.load_delay_ms=7", "members.0.train.epochs=5",
+       {"slots=2", "start_deadline_s=3", "stop_deadline_s=3", "output=elsewhere", "coalesce={max_delay_us: 1}",
+        "members.0.model.delay_us=7", "members.0.model.load_delay_ms=7", "members.0.train.epochs=5",
         "train.input={dataset: random, count: 3, shape: [1, 4, 4], classes: 4}",
         "members.0.model.faults=[{kind: kill, phase: predict, at_batch: 3}]"}) {
     CAPTURE(assignment);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "coordinator/pool/exchange.hpp"
@@ -33,7 +34,7 @@ struct Counted final : Work {
 struct Rig {
   explicit Rig(int segments) : work(segments) {}
   Exchange::Step step() {
-    const Exchange::Step step = exchange.step(stream);
+    const Exchange::Step step = exchange.step(stream, driver);
     exchange.check_invariants();
     return step;
   }
@@ -54,6 +55,7 @@ struct Rig {
   std::vector<FilledSegment> submitted;
   Exchange exchange{reinterpret_cast<std::byte*>(arena.data()), kArena,
                     [this](FilledSegment filled) { submitted.push_back(std::move(filled)); }};
+  Driver driver{exchange};
   std::shared_ptr<Stream> stream = std::make_shared<Stream>(work, TaskKind::predict, ByRank<bool>{true});
 };
 
@@ -81,11 +83,62 @@ TEST_CASE("a slot that is held is not filled again until it is released as often
   }
   rig.exchange.release(held);
   CHECK(rig.step() == Step::waiting);
-  const std::uint64_t seen = rig.exchange.changes();
+  std::thread waiter([&, seen = rig.exchange.changes(rig.driver)] { rig.exchange.wait_change(rig.driver, seen); });
   rig.exchange.release(held);
-  CHECK(rig.exchange.changes() != seen);  // drivers that wait for a slot look again
+  waiter.join();  // a driver that waits for a slot looks again
   CHECK(rig.step() == Step::progressed);
   CHECK(rig.submitted.back().slot == held);
+}
+
+TEST_CASE("a slot is kept for the driver that waits for one until it has had its turn") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::waiting);
+  Counted few(1);
+  const auto other = std::make_shared<Stream>(few, TaskKind::predict, ByRank<bool>{true});
+  Driver driver(rig.exchange);
+  REQUIRE(rig.exchange.step(other, driver) == Step::waiting);
+  std::thread waiter([&, seen = rig.exchange.changes(driver)] { rig.exchange.wait_change(driver, seen); });
+  while (rig.exchange.wanting() == 0) std::this_thread::yield();
+  rig.finish(0);
+  CHECK(rig.step() == Step::progressed);  // delivers, which frees a slot
+  CHECK(rig.step() == Step::waiting);
+  waiter.join();
+  SUBCASE("it takes it") {
+    CHECK(rig.exchange.step(other, driver) == Step::progressed);
+    CHECK(few.filled == 1);
+    CHECK(rig.step() == Step::waiting);
+  }
+  SUBCASE("it does not want it any more") {
+    rig.exchange.cancel(*other);
+    rig.exchange.wait_change(driver, rig.exchange.changes(driver), std::chrono::steady_clock::now());
+    CHECK(rig.step() == Step::progressed);
+  }
+}
+
+TEST_CASE("a slot is offered to the next driver if that which it is kept for ends") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::progressed);
+  Counted few(1);
+  const auto other = std::make_shared<Stream>(few, TaskKind::predict, ByRank<bool>{true});
+  const auto wait_of = [&](Driver& driver) {
+    return std::thread([&, seen = rig.exchange.changes(driver)] { rig.exchange.wait_change(driver, seen); });
+  };
+  auto first = std::make_unique<Driver>(rig.exchange);
+  REQUIRE(rig.exchange.step(other, *first) == Step::waiting);
+  std::thread first_waits = wait_of(*first);
+  while (rig.exchange.wanting() < 1) std::this_thread::yield();
+  REQUIRE(rig.step() == Step::waiting);
+  std::thread second_waits = wait_of(rig.driver);
+  while (rig.exchange.wanting() < 2) std::this_thread::yield();
+  rig.exchange.release(rig.submitted[0].slot);
+  first_waits.join();
+  rig.exchange.cancel(*other);
+  first.reset();
+  second_waits.join();
+  CHECK(rig.step() == Step::progressed);
 }
 
 TEST_CASE("a slot that is held is not reused even if its work was cancelled") {
@@ -97,11 +150,11 @@ TEST_CASE("a slot that is held is not reused even if its work was cancelled") {
   rig.finish(0);
   Counted next(3);
   const auto stream = std::make_shared<Stream>(next, TaskKind::predict, ByRank<bool>{true});
-  CHECK(rig.exchange.step(stream) == Step::progressed);
+  CHECK(rig.exchange.step(stream, rig.driver) == Step::progressed);
   CHECK(rig.submitted.back().slot != held);
-  CHECK(rig.exchange.step(stream) == Step::waiting);
+  CHECK(rig.exchange.step(stream, rig.driver) == Step::waiting);
   rig.exchange.release(held);
-  CHECK(rig.exchange.step(stream) == Step::progressed);
+  CHECK(rig.exchange.step(stream, rig.driver) == Step::progressed);
   CHECK(rig.submitted.back().slot == held);
 }
 
@@ -129,8 +182,8 @@ TEST_CASE("a stream that was cancelled takes no more steps") {
 TEST_CASE("a number of changes that never was is a failed check") {
   Rig rig(1);
   CHECK(failed_check([&] {
-          rig.exchange.wait_change(rig.exchange.changes() + 1);
-        }).ends_with("the number is from this exchange"));
+          rig.exchange.wait_change(rig.driver, rig.exchange.changes(rig.driver) + 1);
+        }).ends_with("the number is of this driver"));
 }
 
 TEST_CASE("an exchange that drains delivers what is in flight and then ends the work with its error") {
@@ -138,9 +191,9 @@ TEST_CASE("an exchange that drains delivers what is in flight and then ends the 
   REQUIRE(rig.step() == Step::progressed);
   REQUIRE(rig.step() == Step::progressed);
   rig.finish(0);
-  const std::uint64_t seen = rig.exchange.changes();
+  const std::uint64_t seen = rig.exchange.changes(rig.driver);
   rig.exchange.drain(Error(ErrorKind::interrupted, "interrupted"));
-  CHECK(rig.exchange.changes() != seen);
+  CHECK(rig.exchange.changes(rig.driver) != seen);
   rig.exchange.drain(Error(ErrorKind::interrupted, "once more"));
   CHECK(rig.step() == Step::progressed);
   CHECK(rig.step() == Step::waiting);  // a slot is free and stays free
