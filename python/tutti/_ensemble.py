@@ -113,10 +113,13 @@ class Ensemble:
             changes.append("assignment=" + _description.flow(device_map, "device_map"))
         spec = _spec_of(description, changes)
         variables = []
-        if libraries := spec.libraries():
+        libraries, possible = spec.libraries(), spec.possible_libraries()
+        if libraries or possible:
             from . import _environment
 
             variables = _environment.worker_variables(libraries, _core.torch_version)
+            possible = [library for library in possible if library not in libraries]
+            variables += _environment.possible_variables(possible, _core.torch_version)
         self.exports: list[Exported] = []
         self._remove_exports: weakref.finalize | None = None
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
