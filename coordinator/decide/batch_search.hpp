@@ -54,7 +54,8 @@ class BatchSearch {
   /// `most`: by group, the largest size that it may try.
   BatchSearch(std::uint32_t segment_images, const std::vector<std::uint32_t>& most);
 
-  /// No search: measures groups whose batch is `batch_images`, at most that of a segment, for about `each`.
+  /// No search: measures groups whose batch is `batch_images`, at most that of a segment, for about `each`,
+  /// at most kMostRounds rounds.
   static BatchSearch of_one(std::uint32_t segment_images, std::uint32_t batch_images, std::size_t groups, Seconds each);
 
   /// What to do next; nothing once the search is over.

@@ -221,14 +221,14 @@ TEST_CASE("with one candidate there is nothing to search") {
 }
 
 TEST_CASE("one size is measured for a given time and nothing else is tried") {
-  BatchSearch search = BatchSearch::of_one(500, 4, 2, Seconds(0.2));
+  BatchSearch search = BatchSearch::of_one(500, 4, 2, Seconds(0.1));
   const Outcome outcome = simulate(search, {fixed_and_each(0.001, 0.001), fixed_and_each(0.001, 0.002)});
   for (const BatchSearch::Round& round : outcome.rounds) {
     CHECK(round.batches == Sizes{4, 4});
     CHECK(round.images % 4 == 0);
   }
-  CHECK(outcome.seconds >= 0.2);
-  CHECK(outcome.seconds < 0.4);
+  CHECK(outcome.seconds >= 0.1);
+  CHECK(outcome.seconds < 0.2);
   CHECK(search.choice(0) == 4);
   REQUIRE(search.speeds(0).size() == 1);
   CHECK(search.speeds(0)[0].images_per_second == doctest::Approx(4 / 0.005));
