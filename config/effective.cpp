@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/arguments.hpp"
+#include "config/candidates.hpp"
 #include "config/effective_input.hpp"
 #include "config/effective_tree.hpp"
 #include "config/yaml.hpp"
@@ -52,12 +53,25 @@ struct FieldWriter {
   }
 };
 
+/// Of `kind: auto`.
+Tree tree_of_candidates(const ModelSpec& model) {
+  Tree map = Tree::map();
+  map.set("kind", Tree::plain(std::string(kAutoKind)));
+  Tree files = Tree::list();
+  for (const std::string& file : files_of_candidates(model)) files.items.push_back(Tree::text(file));
+  map.set("files", std::move(files));
+  if (const auto entries = entries_of(model.kind); !entries.empty()) map.set("output", Tree::text(entries.front()));
+  return map;
+}
+
 Tree tree_of(const ModelSpec& model) {
+  if (!files_of_candidates(model).empty()) return tree_of_candidates(model);
   Tree map = Tree::map();
   map.set("kind", Tree::plain(std::string(kind_name(model.kind))));
   for_each_field(model.kind, [writer = FieldWriter{map}](std::string_view key, const auto& value, const auto&) {
     writer.set(key, value);
   });
+  if (!model.candidates.empty()) map.set("backend", Tree::plain(std::string(kAutoKind)));
   set_path(map, "weights", model.weights);
   return map;
 }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "config/arguments.hpp"
+#include "config/candidates.hpp"
 #include "config/reader.hpp"
 
 namespace tutti::config {
@@ -33,9 +34,11 @@ const std::vector<KeyOfKinds>& keys_of_kinds() {
 }
 
 void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
+  const std::optional<ModelKind> known = kind_called(kind);  // `auto` is none
   for (const KeyOfKinds& row : keys_of_kinds()) {
     if (std::ranges::find(row.kinds, kind) != row.kinds.end()) continue;
-    const bool in_file = row.key == kWeightsKey && facts_of(*kind_called(kind)).weights == WeightsFrom::package;
+    if (!known && row.key == "output") continue;
+    const bool in_file = known && row.key == kWeightsKey && facts_of(*known).weights == WeightsFrom::package;
     const std::string remedy = in_file ? "; the model's file holds its own weights: name it with 'path'" : "";
     fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(row.kinds), kind, remedy));
   }
@@ -119,6 +122,12 @@ struct FieldReader {
   template <class Enum>
   void operator()(std::string_view key, Enum& value, const form::Choice&) const {
     fields.choice(key, value);
+  }
+
+  /// Also `auto`, which is read_backends().
+  void operator()(std::string_view key, ComputedBy& value, const form::Choice&) const {
+    if (const auto word = fields.one_of_words(key, backend_words()); word && *word != kAutoKind)
+      value = *from_name<ComputedBy>(*word);
   }
 
   void operator()(std::string_view key, std::vector<std::string>& values, const form::Texts& texts) const {
@@ -238,13 +247,22 @@ struct FieldReader {
 ModelSpec read_model(const Tree& tree, Violations& violations) {
   ModelSpec model;
   Fields fields(tree, "'model'", violations);
-  const std::vector<std::string> kinds = kinds_where([](const KindFacts&) { return true; });
+  std::vector<std::string> kinds = kinds_where([](const KindFacts&) { return true; });
+  kinds.emplace_back(kAutoKind);
   const std::size_t before = violations.count();
   if (tree.kind == Tree::Kind::map) fields.require("kind", one_of(kinds));
   const auto kind = violations.count() == before ? fields.one_of_words("kind", kinds) : std::nullopt;
   if (!kind) return model;  // without the kind no key can be checked
+  if (*kind == kAutoKind) {
+    read_candidates(fields, model, violations);
+    refuse_keys_of_other_kinds(fields, *kind);
+    fields.finish();
+    return model;
+  }
   model.kind = *kind_called(*kind);
+  fields.refuse("files", fmt::format("'files' belongs to auto, not to {}; name the file with 'path'", *kind));
   for_each_field(model.kind, FieldReader{fields, violations});
+  if (backend_of(model.kind) != nullptr) read_backends(fields, model);
   if (const auto clash = clash_in(model.kind); clash) violations.add(fields.position_of(clash->key), clash->text);
   if (const std::vector<NamedPath> paths = paths_of(model.kind); !paths.empty())
     model.file_place.text = fields.position_of(paths.front().key.substr(std::string_view("model.").size())).text();

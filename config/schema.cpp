@@ -44,6 +44,7 @@ std::vector<std::string> samples() {
       "input: {dataset: digits}}]\n"};
   for (const std::string& kind : kinds_where([](const KindFacts&) { return true; }))
     all.push_back(fmt::format("members: [{{name: a, model: {{kind: {}}}}}]\n", kind));
+  all.emplace_back("members: [{name: a, model: {kind: auto, files: [a.pt]}}]\n");
   for (const std::string& rule : names_of_all<CombineRule>()) all.push_back(one + "combine: {rule: " + rule + "}\n");
   for (const std::string& dataset : names_of_all<Dataset>())
     for (const char* more : {"limit: 1, preprocess: {}, resize: 8, crop: 8", "limit: 1, labels: x", "tiles: {size: 8}",

@@ -139,20 +139,6 @@ std::vector<std::string> names_of(const std::vector<fs::path>& files) {
   return names;
 }
 
-/// The kind of a model in such a file, if its ending tells.
-std::string_view kind_of(const fs::path& file) {
-  const std::string ending = file.extension().string();
-  if (ending == ".pt" || ending == ".ts" || ending == ".torchscript") return "torchscript";
-  if (ending == ".pt2") return "aoti";
-  if (ending == ".onnx") return "onnx";
-  for (const std::string_view of_openvino : {".xml", ".tflite", ".pb", ".pdmodel"})
-    if (ending == of_openvino) return "openvino";
-  if (ending == ".npy") return "saved";
-  std::error_code ignored;
-  if (fs::exists(file / "saved_model.pb", ignored)) return "openvino";
-  return fs::exists(file / "config.json", ignored) ? "clip-vit" : "";
-}
-
 /// The key of a model of this kind that names its file; empty if there is none.
 std::string_view file_key(std::string_view kind) {
   if (kind == "small-cnn" || kind == "mlp") return "weights";
@@ -266,11 +252,24 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
+std::string_view kind_of_file(const fs::path& file) {
+  const std::string ending = file.extension().string();
+  if (ending == ".pt" || ending == ".ts" || ending == ".torchscript") return "torchscript";
+  if (ending == ".pt2") return "aoti";
+  if (ending == ".onnx") return "onnx";
+  for (const std::string_view of_openvino : {".xml", ".tflite", ".pb", ".pdmodel"})
+    if (ending == of_openvino) return "openvino";
+  if (ending == ".npy") return "saved";
+  std::error_code ignored;
+  if (fs::exists(file / "saved_model.pb", ignored)) return "openvino";
+  return fs::exists(file / "config.json", ignored) ? "clip-vit" : "";
+}
+
 std::vector<FileMember> members_for(const std::vector<fs::path>& files) {
   const std::vector<std::string> names = names_of(files);
   std::vector<FileMember> members;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    const std::string_view kind = kind_of(files[i]);
+    const std::string_view kind = kind_of_file(files[i]);
     members.push_back({names[i], kind, kind.empty() ? std::string_view() : file_key(kind), files[i]});
   }
   return members;

@@ -30,6 +30,9 @@ struct FileMember {
 /// Named after their files, or after files and folders if the files are called alike.
 std::vector<FileMember> members_for(const std::vector<std::filesystem::path>& files);
 
+/// The kind of a model in such a file or folder, if its ending tells; else empty.
+std::string_view kind_of_file(const std::filesystem::path& file);
+
 /// Globs look at the file system. Mistakes are violations.
 void write_out(Tree& root, Violations& violations);
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <tutti/images.hpp>
+#include <tutti/status.hpp>
 
 #include "common/member_input.hpp"
 #include "common/tiles.hpp"
@@ -131,10 +132,21 @@ struct Place {
   friend bool operator==(const Place&, const Place&) { return true; }
 };
 
+/// The forms of a model that were tried, and what was found; not a key in YAML. Descriptions that mean the same are
+/// equal whatever was measured.
+struct Tried {
+  std::vector<ModelForm> forms;
+  friend bool operator==(const Tried&, const Tried&) { return true; }
+};
+
 struct ModelSpec {
   ModelKind kind;
   std::filesystem::path weights;  ///< safetensors; empty: start from the seed, or use those in the model's file
   Place file_place{};             ///< of the first file that `kind` names; of a Python member, its interpreter
+  /// `kind: auto`, `backend: auto`: the forms of which one is chosen at the start, by measuring. `kind` is the first of
+  /// them until then. Empty: there is nothing to choose, or it was chosen.
+  std::vector<ModelKind> candidates{};
+  Tried tried{};
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 

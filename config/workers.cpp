@@ -220,7 +220,9 @@ std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMembe
 }
 
 std::string_view why_not_fused(const MemberSpec& first, const MemberSpec& member) {
-  if (!facts_of(member.model.kind).fusable) return "only members of the kind small-cnn or mlp can";
+  const ComputedBy* const backend = backend_of(member.model.kind);
+  if (backend == nullptr) return "only members of the kind small-cnn or mlp can";
+  if (*backend != ComputedBy::torch || !member.model.candidates.empty()) return "only LibTorch can: 'backend: torch'";
   if (member.model.kind != first.model.kind) return "they are different networks";
   if (member.takes != first.takes || member.input != first.input) return "they see different samples";
   if (!member.views.empty()) return "members with 'views' see several samples for one";

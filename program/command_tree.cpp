@@ -158,6 +158,10 @@ void CommandTree::add_options() {
   for (CLI::App* const command : {run, evaluate, train, plan}) add_worker_options(*command, line);
   add_worker_option(*merge, line);
   for (CLI::App* const command : {run, plan, validate}) add_model_options(*command, line);
+  for (CLI::App* const command : {run, evaluate, plan})
+    command->add_flag_callback(
+        "--no-cache", [this] { line.cache = false; },
+        "measure the forms of members that leave a choice again, and do not keep what is found");
   for (CLI::App* const command : {run, evaluate, train})
     command
         ->add_option("--trace", line.trace,

@@ -122,6 +122,13 @@ InputForm look_at_images(const config::EnsembleSpec& spec, const std::vector<Err
   }
 }
 
+/// Starts every member once, in the form that is chosen for it.
+void measure(const config::EnsembleSpec& spec, Options options, Interruption& interruption) {
+  const Spec chosen = choose_models(Spec(std::make_shared<const config::EnsembleSpec>(spec)), options);
+  const MeasuredMemory memory = measure_memory(chosen.checked(), options, interruption);
+  say(stdout, chosen_text(chosen.checked()) + measured_text(memory));
+}
+
 }  // namespace
 
 Outcome train(const CommandLine& line, Interruption& interruption) {
@@ -155,21 +162,22 @@ void plan(const CommandLine& line, Interruption& interruption) {
   const InputForm input = look_at_images(spec, missing);
   const std::filesystem::path worker = find_worker(line.worker);
   const Machine machine = look_at_machine(worker, GpuSearch::yes);
-  const Options options{worker, line.debug_worker, false};
+  Options options{worker, line.debug_worker, false};
+  options.cache = line.cache;
   const Plan made = make_plan(spec, machine, input, options);
   check_saved_values(spec, made);
   const std::string sample = sample_text(input.tensors);
   const std::string images = input.images
                                  ? fmt::format("{} x {} of {}", *input.images, sample, to_name(spec.input.dataset))
                                  : sample + " from the API";
-  say(stdout, line.dot ? graph_dot(made, images) : plan_text(made, machine, images));
+  say(stdout, line.dot ? graph_dot(made, images) : plan_text(made, machine, images) + choices_text(spec));
   if (!missing.empty())
     throw Error(ErrorKind::usage,
                 fmt::format("{} missing, so the plan cannot be carried out",
                             missing.size() == 1 ? "a file is" : fmt::format("{} files are", missing.size())),
                 missing.front().message(), missing.front().hint());
   check_memory(made);
-  if (line.measure) say(stdout, measured_text(measure_memory(with_segment(spec, input, false), options, interruption)));
+  if (line.measure) measure(with_segment(spec, input, false), options, interruption);
 }
 
 void validate(const CommandLine& line) {

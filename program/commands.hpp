@@ -41,6 +41,7 @@ struct CommandLine {
   bool start = true;                          ///< the models are started once
   bool quiet = false;
   bool resume = false;
+  bool cache = true;     ///< choices by measuring are looked up and kept (coordinator/plan/choice_cache.hpp)
   bool dot = false;      ///< `plan` prints a graph for Graphviz instead
   bool measure = false;  ///< `plan` starts the workers and measures their memory
 };

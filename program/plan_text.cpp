@@ -9,7 +9,9 @@
 #include "common/bytes_text.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
+#include "config/candidates.hpp"
 #include "coordinator/decide/batch_search.hpp"
+#include "coordinator/decide/candidates.hpp"
 
 namespace tutti::program {
 namespace {
@@ -147,6 +149,26 @@ std::string input_text(const MemberInput& input) {
 }
 
 }  // namespace
+
+std::string choices_text(const config::EnsembleSpec& spec) {
+  std::string text;
+  for (const config::MemberSpec& member : spec.members) {
+    std::vector<std::string> names;
+    for (const ModelKind& one : member.model.candidates) names.push_back(config::candidate_name(one));
+    if (!names.empty())
+      text += fmt::format("note: {}: the fastest of {} is chosen at the start; this is the plan for the first\n",
+                          member.name, fmt::join(names, ", "));
+  }
+  return text;
+}
+
+std::string chosen_text(const config::EnsembleSpec& spec) {
+  std::string text;
+  for (const config::MemberSpec& member : spec.members)
+    if (const std::vector<ModelForm>& tried = member.model.tried.forms; !tried.empty())
+      text += fmt::format("{}: {}\n", member.name, choice_text(tried));
+  return text.empty() ? text : "\nchosen\n" + text;
+}
 
 std::string plan_text(const Plan& plan, const Machine& machine, const std::string& source) {
   std::string text =

@@ -11,6 +11,7 @@
 #include "common/clock.hpp"
 #include "common/counted.hpp"
 #include "common/log.hpp"
+#include "config/candidates.hpp"
 #include "config/input.hpp"
 #include "config/load.hpp"
 #include "coordinator/plan/find_worker.hpp"
@@ -45,7 +46,10 @@ std::vector<Error> missing_files(const config::EnsembleSpec& spec, bool training
     std::vector<Row> rows{
         {training ? "" : member.model.weights, "weights", trained ? "train them first: tutti train" : ""},
         {training ? member.train.init : "", "train.init", ""}};
-    for (const NamedPath& named : paths_of(member.model.kind)) rows.emplace_back(named.path, named.key, "");
+    const std::vector<std::string> candidates = config::files_of_candidates(member.model);
+    for (const std::string& file : candidates) rows.emplace_back(file, "model.files", "");
+    if (candidates.empty())
+      for (const NamedPath& named : paths_of(member.model.kind)) rows.emplace_back(named.path, named.key, "");
     for (const auto& [file, what, hint] : rows)
       if (!file.empty() && !readable(file))
         missing.emplace_back(ErrorKind::usage,
@@ -122,9 +126,14 @@ bool clear_results(const images::RunFolder& folder, const std::vector<std::files
   return removed.files > 0;
 }
 
-Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption)
-    : line_(line), interruption_(interruption), spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
+Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
+                 EarlierRun earlier)
+    : line_(line),
+      interruption_(interruption),
+      earlier_(std::move(earlier)),
+      spec_(std::make_shared<config::EnsembleSpec>(load(line))) {
   options_ = {find_worker(line.worker), line.debug_worker, training, line.trace};
+  options_.cache = line.cache;
   check_files(*spec_, training);
   own_source_ = open_named(*spec_, training ? spec_->train_input : spec_->input);
   source_ = own_source_.get();
@@ -140,6 +149,7 @@ Session::Session(const std::string& command, const CommandLine& line, Interrupti
       spec_(std::make_shared<config::EnsembleSpec>(std::move(spec))),
       source_(&source) {
   options_ = {find_worker(line.worker), line.debug_worker, false, line.trace};
+  options_.cache = line.cache;
   check_files(*spec_, false);
   set_up(command, held_score_bytes);
 }
@@ -154,12 +164,24 @@ void Session::set_up(const std::string& command, std::uint64_t held_score_bytes)
   found.held_score_bytes = held_score_bytes;
   (options_.training ? planned.train_input : planned.input).found = std::move(found);
   spec_ = std::make_shared<config::EnsembleSpec>(std::move(planned));
+  choose_forms();
   plan_ = make_plan(*spec_, machine, form, options_);
   check_saved_values(*spec_, plan_);
   for (const std::string& note : plan_.notes) log::info("{}", note);
   report_ = begin_report(command, *spec_, plan_, machine);
   note_skipped();
   requested_folder_ = spec_->output;
+}
+
+// Before the plan, so that everything behind it is as if the user had written these forms.
+void Session::choose_forms() {
+  if (!config::leaves_choice(*spec_)) return;
+  if (const auto before = earlier_ ? earlier_(*spec_) : std::nullopt)
+    if (auto chosen = with_noted_forms(*before, *spec_)) {
+      spec_ = std::make_shared<config::EnsembleSpec>(*std::move(chosen));
+      return;
+    }
+  spec_ = std::make_shared<config::EnsembleSpec>(choose_models(Spec(spec_), options_).checked());
 }
 
 void Session::note_skipped() {

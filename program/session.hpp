@@ -13,6 +13,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "config/spec.hpp"
+#include "coordinator/plan/fingerprint.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "program/commands.hpp"
 #include "program/scoreboard.hpp"
@@ -41,10 +42,15 @@ std::vector<std::filesystem::path> files_of_inputs(const config::EnsembleSpec& s
 /// whether there were any.
 bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
 
+/// What the run that a command continues was started with; nothing if it continues none.
+using EarlierRun = std::function<std::optional<Fingerprint>(const config::EnsembleSpec& spec)>;
+
 class Session {
  public:
-  /// Finds every mistake that can be found before a process is started. Throws Error.
-  Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption);
+  /// Finds every mistake that can be found before a process is started, except that the forms of members that leave a
+  /// choice are measured in processes that have ended when this returns. Throws Error.
+  Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
+          EarlierRun earlier = {});
   /// For a prediction by a description that was derived from the one on the command line. The images of its `input` are
   /// open already; they outlive the session. `held_score_bytes`, which scoring them needs, are as in label_scores.hpp.
   Session(const std::string& command, const CommandLine& line, Interruption& interruption, config::EnsembleSpec spec,
@@ -90,12 +96,14 @@ class Session {
  private:
   using Clock = std::chrono::steady_clock;
   void set_up(const std::string& command, std::uint64_t held_score_bytes);
+  void choose_forms();
   void note_skipped();
   void report_failure(Clock::time_point begin) noexcept;
   void write_report(Clock::time_point begin);
 
   const CommandLine& line_;
   Interruption& interruption_;
+  EarlierRun earlier_;
   std::shared_ptr<const config::EnsembleSpec> spec_;
   Options options_;
   std::unique_ptr<Source> own_source_;

@@ -18,6 +18,7 @@ json::value status_of_member(const MemberStatus& member) {
           {"batch_images", member.batch_images},
           {"batch_images_measured", member.batch_images_measured},
           {"batch_speeds", as_json::list(member.batch_speeds, speed_json)},
+          {"forms", as_json::list(member.forms, form_json)},
           {"replicas", as_json::list(member.replicas, replica_json)},
           {"same_bits", member.same_bits},
           {"worker", member.worker},
@@ -45,6 +46,16 @@ json::value status_of_member(const MemberStatus& member) {
 
 json::value speed_json(const BatchSpeed& speed) {
   return {{"batch_images", speed.batch_images}, {"images_per_second", as_json::number(speed.images_per_second)}};
+}
+
+json::value form_json(const ModelForm& form) {
+  return {{"model", form.model},
+          {"library", as_json::or_null(form.backend.empty() ? std::optional<std::string>() : form.backend)},
+          {"chosen", form.chosen()},
+          {"batch_images", form.batch_images},
+          {"images_per_second", as_json::number(form.images_per_second)},
+          {"difference", as_json::number(form.difference)},
+          {"reason", form.reason}};
 }
 
 json::value replica_json(const ReplicaStatus& replica) {

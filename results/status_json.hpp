@@ -10,6 +10,7 @@
 namespace tutti::images {
 
 json::value speed_json(const BatchSpeed& speed);
+json::value form_json(const ModelForm& form);
 json::value replica_json(const ReplicaStatus& replica);
 /// Where each output is in the row of several.
 json::array outputs_json(const std::vector<NamedLayout>& parts);

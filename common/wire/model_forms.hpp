@@ -2,12 +2,36 @@
 // their own.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "common/values.hpp"
+
 namespace tutti {
+
+/// What computes a model.
+enum class Library : std::uint8_t { none, torch, onnxruntime, openvino, python };
+
+/// The library of a network that Tutti describes itself. Training always uses LibTorch.
+enum class ComputedBy : std::uint8_t { torch, openvino, onnxruntime };
+constexpr auto enum_names(ComputedBy) {
+  return std::array{EnumName{ComputedBy::torch, "torch"}, EnumName{ComputedBy::openvino, "openvino"},
+                    EnumName{ComputedBy::onnxruntime, "onnxruntime"}};
+}
+constexpr Library library_of(ComputedBy by) {
+  switch (by) {
+    case ComputedBy::torch:
+      return Library::torch;
+    case ComputedBy::openvino:
+      return Library::openvino;
+    case ComputedBy::onnxruntime:
+      break;
+  }
+  return Library::onnxruntime;
+}
 
 /// What the factory of a Python member is called with: names and values as a JSON object.
 struct Arguments {

@@ -173,6 +173,21 @@ std::vector<std::string> entries_of(const ModelKind& kind) {
   return entries;
 }
 
+ComputedBy* backend_of(ModelKind& kind) {
+  ComputedBy* backend = nullptr;
+  for_each_field(kind, [&]<class Value>(std::string_view, Value& value, const auto&) {
+    if constexpr (std::is_same_v<Value, ComputedBy>) backend = &value;
+  });
+  return backend;
+}
+const ComputedBy* backend_of(const ModelKind& kind) {
+  const ComputedBy* backend = nullptr;
+  for_each_field(kind, [&]<class Value>(std::string_view, const Value& value, const auto&) {
+    if constexpr (std::is_same_v<Value, ComputedBy>) backend = &value;
+  });
+  return backend;
+}
+
 std::string* folder_of(ModelKind& kind) { return folder_in<std::string>(kind); }
 const std::string* folder_of(const ModelKind& kind) { return folder_in<const std::string>(kind); }
 

@@ -57,9 +57,6 @@ struct FixedOutput {
 /// of any type, also by the names of its arguments; or nothing but its number.
 enum class Takes : std::uint8_t { image, numbers, any, nothing };
 
-/// What computes it.
-enum class Library : std::uint8_t { none, torch, onnxruntime, openvino, python };
-
 struct KindFacts {
   std::string_view name;
   WeightsFrom weights = WeightsFrom::seed;
@@ -95,37 +92,45 @@ struct Clash {
 /// Three convolutions and two dense layers.
 struct SmallCnnModel {
   std::uint32_t classes = 10;
+  ComputedBy backend = ComputedBy::torch;
   friend bool operator==(const SmallCnnModel&, const SmallCnnModel&) = default;
 
   KindFacts facts() const {
     return {.name = "small-cnn",
             .takes = Takes::image,
+            .library = library_of(backend),
             .trainable = true,
-            .fusable = true,
+            .fusable = backend == ComputedBy::torch,
             .output = FixedOutput{OutputKind::logits},
             .images = ImageShape{3, 32, 32},
             .width = classes};
   }
-  static void fields(auto& self, auto&& field) { field("classes", self.classes, form::Whole{1, kMaxModelWidth}); }
+  static void fields(auto& self, auto&& field) {
+    field("classes", self.classes, form::Whole{1, kMaxModelWidth});
+    field("backend", self.backend, form::Choice{});
+  }
   static std::uint64_t values_per_image(std::uint64_t seen) { return seen + std::uint64_t{2} * 32 * 30 * 30; }
 };
 
 /// Dense layers.
 struct MlpModel {
   std::vector<std::uint32_t> layers;  ///< hidden widths, then the number of classes
+  ComputedBy backend = ComputedBy::torch;
   friend bool operator==(const MlpModel&, const MlpModel&) = default;
 
   KindFacts facts() const {
     return {.name = "mlp",
             .takes = Takes::numbers,
+            .library = library_of(backend),
             .trainable = true,
-            .fusable = true,
+            .fusable = backend == ComputedBy::torch,
             .output = FixedOutput{OutputKind::logits},
             .width = layers.empty() ? 0 : layers.back(),
             .one_size = "its first layer has a weight for each of their values"};
   }
   static void fields(auto& self, auto&& field) {
     field("layers", self.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
+    field("backend", self.backend, form::Choice{});
   }
   std::uint64_t values_per_image(std::uint64_t seen) const {
     std::uint64_t widest = seen;
@@ -336,6 +341,10 @@ template <class Kind, class Field>
 void for_each_field(Kind& kind, Field&& field) {
   std::visit([&](auto& model) { model.fields(model, field); }, kind);
 }
+
+/// The library that computes a network of Tutti; null for kinds of which no other could.
+ComputedBy* backend_of(ModelKind& kind);
+const ComputedBy* backend_of(const ModelKind& kind);
 
 /// All keys that the kind has in YAML besides `kind`. They live as long as the program.
 std::vector<std::string_view> keys_of(const ModelKind& kind);

@@ -9,7 +9,9 @@
 
 #include "common/axis.hpp"
 #include "common/mutex.hpp"
+#include "config/candidates.hpp"
 #include "coordinator/api/health.hpp"
+#include "coordinator/api/model_choice.hpp"
 #include "coordinator/api/new_version.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
@@ -45,6 +47,19 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, cons
   return plan;
 }
 
+/// A description that leaves no choice, and the options with what was measured on the way.
+struct Chosen {
+  Spec spec;
+  Options options;
+};
+
+Chosen chosen(const Spec& spec, const Options& given, const std::filesystem::path& worker) {
+  if (!config::leaves_choice(spec.checked())) return {spec, given};
+  Options options = given;
+  auto one = std::make_shared<const config::EnsembleSpec>(choose_models(spec.checked(), options, worker));
+  return {Spec(std::move(one)), std::move(options)};
+}
+
 std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, const std::filesystem::path& file) {
   std::vector<std::string> names;
   for (const config::MemberSpec& member : spec.members) names.push_back(member.name);
@@ -58,7 +73,10 @@ class Ensemble::Impl {
   Impl(const Spec& spec, const Options& options) : Impl(spec, options, find_worker(options.worker)) {}
 
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker)
-      : Impl(spec, options, worker, checked_plan(spec.checked(), options, worker)) {}
+      : Impl(chosen(spec, options, worker), worker) {}
+
+  Impl(const Chosen& chosen, const std::filesystem::path& worker)
+      : Impl(chosen.spec, chosen.options, worker, checked_plan(chosen.spec.checked(), chosen.options, worker)) {}
 
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
       : spec_(spec),
@@ -161,9 +179,10 @@ class Ensemble::Impl {
     return result;
   }
 
-  void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
+  void replace_member(std::string_view name, const Spec& given, const std::stop_token& stop) {
     const Call call(*this);
     const MutexLock one_at_a_time(changing_);
+    const Spec next(std::make_shared<const config::EnsembleSpec>(chosen_like(given.checked(), described().checked())));
     if (trained_)
       throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
                   "make a new Ensemble of the weights that were saved");

@@ -11,15 +11,33 @@ namespace tutti {
 
 const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
 
-std::vector<std::string> Spec::libraries() const {
+namespace {
+
+std::vector<std::string> names_of(const std::vector<ModelKind>& kinds) {
   std::set<std::string> names;
-  for (const config::MemberSpec& member : checked_->members) {
-    const Library library = facts_of(member.model.kind).library;
+  for (const ModelKind& kind : kinds) {
+    const Library library = facts_of(kind).library;
     if (library == Library::torch) names.insert("torch");
     if (library == Library::onnxruntime) names.insert("onnxruntime");
     if (library == Library::openvino) names.insert("openvino");
   }
   return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+std::vector<std::string> Spec::libraries() const {
+  std::vector<ModelKind> kinds;
+  for (const config::MemberSpec& member : checked_->members)
+    if (member.model.candidates.empty()) kinds.push_back(member.model.kind);
+  return names_of(kinds);
+}
+
+std::vector<std::string> Spec::possible_libraries() const {
+  std::vector<ModelKind> kinds;
+  for (const config::MemberSpec& member : checked_->members)
+    kinds.insert(kinds.end(), member.model.candidates.begin(), member.model.candidates.end());
+  return names_of(kinds);
 }
 
 Spec load_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

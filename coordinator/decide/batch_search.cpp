@@ -44,6 +44,15 @@ BatchSearch::BatchSearch(std::uint32_t segment_images, const std::vector<std::ui
   over_ = candidates_.size() < 2;
 }
 
+BatchSearch BatchSearch::of_one(std::uint32_t segment_images, std::uint32_t batch_images, std::size_t groups,
+                                Seconds each) {
+  BatchSearch search(segment_images, std::vector<std::uint32_t>(groups, segment_images));
+  search.candidates_ = {std::min(batch_images, segment_images)};
+  search.each_ = each;
+  search.over_ = false;
+  return search;
+}
+
 std::optional<BatchSearch::Round> BatchSearch::next() const {
   if (over_) return std::nullopt;
   Round round{warm_ ? round_images_ : size(), {}};
@@ -61,7 +70,7 @@ void BatchSearch::add(const Times& times) {
   if (first) warmed(times.wall);
   const bool slow = first && times.wall > kSlowBatch;  // then one batch is enough
   if (!first || slow) measured(times);
-  if (slow || spent_on_size_ >= kEach || rounds_ >= kMostRounds) close_size();
+  if (slow || spent_on_size_ >= each_ || rounds_ >= kMostRounds) close_size();
   over_ = over_ || slow;
 }
 

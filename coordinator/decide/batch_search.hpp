@@ -54,6 +54,10 @@ class BatchSearch {
   /// `most`: by group, the largest size that it may try.
   BatchSearch(std::uint32_t segment_images, const std::vector<std::uint32_t>& most);
 
+  /// No search: measures groups whose batch is `batch_images`, at most that of a segment, for about `each`,
+  /// at most kMostRounds rounds.
+  static BatchSearch of_one(std::uint32_t segment_images, std::uint32_t batch_images, std::size_t groups, Seconds each);
+
   /// What to do next; nothing once the search is over.
   std::optional<Round> next() const;
   /// The times of the round that next() returned. Call skip() instead if a death disturbed it.
@@ -82,7 +86,8 @@ class BatchSearch {
   void close_size();
   void next_size();
 
-  const std::uint32_t segment_images_;
+  std::uint32_t segment_images_;
+  Seconds each_ = kEach;
   std::vector<std::uint32_t> candidates_;
   std::vector<Group> groups_;
   std::size_t at_ = 0;  // the current candidate

@@ -17,6 +17,7 @@
 #include "common/checksum.hpp"
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
+#include "config/candidates.hpp"
 #include "config/effective.hpp"
 #include "config/input.hpp"
 #include "config/yaml.hpp"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr std::string_view kBackend = "backend of ";
 constexpr std::string_view kBatch = "batch of ";
+constexpr std::string_view kForm = "form of ";
 
 /// Keeps only those of a model's fields that can change a byte and are not separate entries of the fingerprint.
 struct Reduction {
@@ -101,6 +103,8 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
   for (const config::MemberSpec& member : spec.members) {
     if (!member.model.weights.empty())
       into["weights of " + member.name] = content_text(member.model.weights, member.name);
+    for (const ModelForm& one : member.model.tried.forms)
+      if (one.chosen()) into[std::string(kForm) + member.name] = one.model;
     std::size_t number = 0;
     for (const auto& file : files_of(member.model.kind, member.model.weights)) {
       into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
@@ -222,6 +226,28 @@ std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std:
     batches.push_back(batch);
   }
   return batches;
+}
+
+std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerprint, const config::EnsembleSpec& spec) {
+  config::EnsembleSpec chosen = spec;
+  for (config::MemberSpec& member : chosen.members) {
+    config::ModelSpec& model = member.model;
+    if (model.candidates.empty()) continue;
+    const auto noted = fingerprint.find(std::string(kForm) + member.name);
+    if (noted == fingerprint.end()) return std::nullopt;
+    bool found = false;
+    for (const ModelKind& one : model.candidates) {
+      const std::string name = config::candidate_name(one);
+      const bool is_it = name == noted->second;
+      model.tried.forms.push_back({.model = name, .reason = is_it ? "" : "the run was started with another form"});
+      if (is_it) model.kind = one;
+      found = found || is_it;
+    }
+    if (!found) return std::nullopt;
+    model.candidates.clear();
+  }
+  chosen.effective_yaml = config::to_yaml(chosen);
+  return chosen;
 }
 
 std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& now) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ void add_batches(Fingerprint& fingerprint, const Status& status);
 /// `segment_images`.
 std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std::vector<config::MemberSpec>& members,
                                       std::uint32_t segment_images);
+
+/// The description with the form of each member that fingerprint_of() noted, if it leaves a choice; nothing if one was
+/// not noted, or is not among the forms that there are now.
+std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerprint, const config::EnsembleSpec& spec);
 
 /// One line per value that differs, or is missing in one of them: "threads of a: was 2, now 4". Values from
 /// add_backends() count only if both have them.

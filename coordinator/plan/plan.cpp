@@ -180,6 +180,8 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   MemberRequest request;
   request.name = member.name;
   request.model = member.model.kind;
+  if (ComputedBy* const backend = backend_of(request.model); backend != nullptr && options.training)
+    *backend = ComputedBy::torch;
   request.weights = options.training ? member.train.init.string() : member.model.weights.string();
   request.seed = member.seed;
   if (!options.training) request.saved = find_saved(member, plan.input);
@@ -206,6 +208,7 @@ MemberPlan member_plan(const config::MemberSpec& member, MemberRequest request, 
   plan.assigned = config::to_text(member.device);
   plan.epochs = member.train.epochs;
   plan.weights = member.model.weights;
+  plan.forms = member.model.tried.forms;
   return plan;
 }
 

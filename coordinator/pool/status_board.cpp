@@ -24,6 +24,7 @@ StatusBoard::StatusBoard(const Plan& plan) {
     member.batch_images = request.batch_images;
     member.batch_images_measured = plan.batches == Batches::measured_before;
     member.same_bits = worker.same_bits;
+    member.forms = plan.members[rank.value()].forms;
     if (plan.replicas_of(worker) > 1)
       for (std::uint32_t w = 0; w < plan.workers.size(); ++w)
         if (const WorkerPlan& replica = plan.workers[w]; replica.members == worker.members)

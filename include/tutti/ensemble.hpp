@@ -42,6 +42,8 @@ class TUTTI_API Spec {
   const std::string& yaml() const noexcept;
   /// The libraries that its members are computed with, each once: "torch", "onnxruntime", "openvino".
   std::vector<std::string> libraries() const;
+  /// Those with which members may be computed that leave a choice (choose_models()). None of them need be there.
+  std::vector<std::string> possible_libraries() const;
 
  private:
   std::shared_ptr<const config::EnsembleSpec> checked_;
@@ -54,6 +56,12 @@ TUTTI_API Spec load_spec(const std::filesystem::path& file, const std::vector<st
 /// relative includes start, too. Other paths are relative to the current folder, as in a file.
 TUTTI_API Spec parse_spec(std::string_view yaml, const std::vector<std::string>& overrides = {},
                           const std::filesystem::path& folder = {});
+
+/// The description with one form for each member that leaves it open (`kind: auto`, `backend: auto`), as an Ensemble
+/// would choose it: by measuring all of them, in workers that have ended when this returns, or from the user's cache.
+/// With `batch_images: auto`, `options.batch_images` gets the batches that were measured with them. For programs that
+/// start the same choice several times, or show it first. Throws Error like the constructor of an Ensemble.
+TUTTI_API Spec choose_models(const Spec& spec, Options& options);
 
 /// Thread-safe: every method may be called from any thread, any number of times, also at the same time; but a source or
 /// a sink must not wait for a prediction of the same ensemble. A worker that dies, hangs or writes nonsense is

@@ -65,6 +65,9 @@ struct Options {
   /// With `batch_images: auto`: the batch sizes of an earlier run, by rank, so that this run computes the same bytes;
   /// empty: measure.
   std::vector<std::uint32_t> batch_images = {};
+  /// Whether choices between forms of a member (`kind: auto`, `backend: auto`) are looked up in the user's cache, and
+  /// kept there.
+  bool cache = true;
   /// Is called with each event, one at a time, on a thread of its own, until the ensemble is closed; it may ask for
   /// status() and health(). What it throws is logged and dropped.
   std::function<void(const Event&)> on_event{};
@@ -154,6 +157,21 @@ struct BatchSpeed {
   friend bool operator==(const BatchSpeed&, const BatchSpeed&) = default;
 };
 
+/// A form in which a member could be computed (`kind: auto`, `backend: auto`), and what its trial showed while all other
+/// members ran too.
+struct ModelForm {
+  std::string model;                    ///< "onnx m.onnx", "small-cnn by openvino"
+  std::string backend{};                ///< "onnxruntime 1.32.0"; empty: it was not started
+  std::uint32_t batch_images = 0;       ///< images per batch in its trial; 0: it had none
+  double images_per_second = 0;         ///< of this member; 0: not measured
+  std::optional<double> difference{};   ///< the largest of its outputs from those of the first candidate that could be
+                                        ///< started, as a part of the largest of these; nothing: not compared
+  std::string reason{};                 ///< why it was not chosen; empty: it was
+  friend bool operator==(const ModelForm&, const ModelForm&) = default;
+
+  bool chosen() const { return reason.empty(); }
+};
+
 /// One of the workers of a member that has several.
 struct ReplicaStatus {
   std::uint32_t worker = 0;                   ///< which of the pool's workers
@@ -177,6 +195,7 @@ struct MemberStatus {
   std::uint32_t batch_images = 0;        ///< images per batch when it predicts
   bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
   std::vector<BatchSpeed> batch_speeds;  ///< the measurements of this start, by batch size
+  std::vector<ModelForm> forms;          ///< the forms of which one was chosen for it; empty: there was no choice
   std::vector<ReplicaStatus>
       replicas;              ///< its workers, if there are several; `worker` to `alive` are of the first then
   bool same_bits = true;     ///< false: the replicas are on different kinds of devices (`same_bits: off`)

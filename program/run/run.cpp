@@ -121,7 +121,9 @@ class ScoredSegments final : public SegmentSink {
 class Run {
  public:
   Run(const CommandLine& line, Interruption& interruption)
-      : interruption_(interruption), session_("run", line, false, interruption) {
+      : interruption_(interruption), session_("run", line, false, interruption, [&](const config::EnsembleSpec& spec) {
+          return started_with(line.resume, spec.output);
+        }) {
     columns_ = columns_of(line);
     find_journal(line.resume);
     header_ = {session_.source().count(), session_.spec().segment_images,

@@ -58,6 +58,11 @@ std::optional<images::Journal> journal_before(bool resume, const std::filesystem
   return journal;
 }
 
+std::optional<Fingerprint> started_with(bool resume, const std::filesystem::path& output) {
+  if (!resume) return std::nullopt;
+  return images::Journal(folder_to_resume(output, "runs")).header().fingerprint;
+}
+
 void check_same_run(const images::Journal& journal, const images::JournalHeader& now) {
   const images::JournalHeader& was = journal.header();
   std::vector<std::string> lines = differences(was.fingerprint, now.fingerprint);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "coordinator/plan/fingerprint.hpp"
 #include "program/commands.hpp"
 #include "results/journal.hpp"
 
@@ -19,6 +20,10 @@ std::filesystem::path folder_to_resume(const std::filesystem::path& output, cons
 /// folder that holds one. Throws Error(usage) if there is nothing to resume, if another run holds it, and, without
 /// `--resume`, if it holds finished segments, which would be lost.
 std::optional<images::Journal> journal_before(bool resume, const std::filesystem::path& output);
+
+/// What the run that `--resume` continues was started with; nothing without `--resume`. Throws Error(usage) if there is
+/// none, or if another program holds it.
+std::optional<Fingerprint> started_with(bool resume, const std::filesystem::path& output);
 
 /// Throws Error(usage) with every difference if the run of `journal` is not the run `now`.
 void check_same_run(const images::Journal& journal, const images::JournalHeader& now);

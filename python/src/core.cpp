@@ -41,7 +41,9 @@ void make(Runner* runner, const Spec& spec, const std::string& worker, const std
 void bind_spec(nb::module_& module) {
   nb::class_<Spec>(module, "Spec", "A checked description of an ensemble.")
       .def_prop_ro("yaml", &Spec::yaml, "The description in effect, as YAML; defaults are filled in.")
-      .def("libraries", &Spec::libraries, "The libraries that its members are computed with.");
+      .def("libraries", &Spec::libraries, "The libraries that its members are computed with.")
+      .def("possible_libraries", &Spec::possible_libraries,
+           "Those with which members may be computed that leave a choice.");
   module.def(
       "load_spec",
       [](const std::string& file, const std::vector<std::string>& overrides) { return load_spec(file, overrides); },

@@ -118,10 +118,13 @@ class Ensemble:
                  trace: str | os.PathLike[str] | None = None, worker: str | os.PathLike[str] | None = None) -> None:
         spec = _spec_of(description, _changes_of(overrides, device_map))
         variables = []
-        if libraries := spec.libraries():
+        libraries, possible = spec.libraries(), spec.possible_libraries()
+        if libraries or possible:
             from . import _environment
 
             variables = _environment.worker_variables(libraries, _core.torch_version)
+            possible = [library for library in possible if library not in libraries]
+            variables += _environment.possible_variables(possible, _core.torch_version)
         self.exports: list[Exported] = []
         self._folders: dict[str, weakref.finalize] = {}  # of exported files, by member; "" is that of from_modules
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)

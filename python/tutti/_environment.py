@@ -69,6 +69,20 @@ def torch_problem(folder: Path | None, wanted: str) -> UsageError | None:
     return None
 
 
+def possible_variables(libraries: list[str], torch_version: str) -> list[tuple[str, str]]:
+    """The same for libraries that members may use: those that are not there are left out."""
+    variables = []
+    if "torch" in libraries and not os.environ.get("TUTTI_LIBTORCH"):
+        folder = folder_of("torch")
+        if torch_problem(folder, torch_version) is None:
+            variables.append(("TUTTI_LIBTORCH", str(folder)))
+    for library, variable in OPENED.items():
+        folder = folder_of(library) if library in libraries and not os.environ.get(variable) else None
+        if folder is not None:
+            variables.append((variable, str(folder)))
+    return variables
+
+
 def worker_variables(libraries: list[str], torch_version: str) -> list[tuple[str, str]]:
     """The variables that lead workers to the libraries of this environment, for those that members need. What the user
     has set counts, and is left to the worker to check.

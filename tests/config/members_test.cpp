@@ -256,13 +256,13 @@ TEST_CASE("a model needs a known kind") {
   CHECK(problem("members: [{name: a, model: small-cnn}]") ==
         "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
   CHECK(model_problem("classes: 3") ==
-        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake");
+        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto");
   CHECK(model_problem("kind: smal-cnn") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not 'smal-cnn'; did "
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto, not 'smal-cnn'; did "
         "you mean "
         "'small-cnn'?");
   CHECK(model_problem("kind: [fake]") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved or fake, not a list");
+        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto, not a list");
 }
 
 TEST_CASE("keys of another kind of model are refused with the kinds that have them") {

@@ -22,6 +22,7 @@ struct GraphBackend {
   void (*open)();       ///< throws if there is none
   ModelKind (*kind)(const std::string& path, const std::vector<std::string>& entries);
   std::unique_ptr<worker::Model> (*make)(const MemberRequest& request);
+  ComputedBy by;          ///< of networks of Tutti
   bool sanitized = true;  ///< it runs in a program with a sanitizer
 };
 extern const GraphBackend kBackend;

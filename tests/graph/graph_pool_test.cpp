@@ -89,6 +89,45 @@ input: {{dataset: random, count: 8, shape: [3, 2, 2], classes: 3}}
   CHECK(contains(run.program.err(), "gives other outputs when it predicts the same images again"));
 }
 
+TEST_CASE("of several files those that do not load or predict something else are refused") {
+  const Workplace place(fmt::format(R"(
+members: [{{name: a, model: {{kind: auto, files: [{}, {}, {}, {}]}}}}]
+assignment: cpu
+combine: {{rule: mean, over: logits}}
+input: {{dataset: random, count: 40, shape: [3, 2, 2], classes: 3}}
+batch_images: 8
+)",
+                                    file("dense"), file("softmax"), file("unknown_operator"), file("fixed")));
+  const Finished run(place, {"run", "e.yaml", "--no-cache"});
+  if (run.code == 2 && contains(run.program.err(), "a: no form of the model can be started")) {
+    std::puts("SKIPPED: no library for ONNX models was found");
+    return;
+  }
+  CAPTURE(run.program.err());
+  REQUIRE(run.code == 0);
+  std::string chosen;
+  const json::value report = place.report();
+  for (const json::value& form : report.at("members").at(0).at("forms").as_array()) {
+    const std::string model = form.at("model").as_string().c_str();
+    const std::string reason = form.at("reason").as_string().c_str();
+    CAPTURE(model);
+    if (reason.empty()) chosen = model;
+    if (form.at("library").is_null() || contains(model, "unknown_operator")) {
+      CHECK_FALSE(reason.empty());
+      CHECK(form.at("images_per_second").as_double() == 0);
+    } else if (contains(model, "softmax")) {
+      CHECK(contains(reason, "its outputs differ from those of "));
+    }
+  }
+  CHECK((contains(chosen, "dense.onnx") || contains(chosen, "fixed.onnx")));
+  const Finished only(place, {"run", "e.yaml", "--no-cache",
+                              "members.0.model.files=[" + file("unknown_operator") + "]"});
+  CHECK(only.code == 2);
+  CHECK(contains(only.program.err(), "a: no form of the model can be started"));
+  CHECK(contains(only.program.err(), "onnx " + file("unknown_operator") + ": "));
+  CHECK(contains(only.program.err(), "openvino " + file("unknown_operator") + ": "));
+}
+
 TEST_CASE("without the library the error says how to get it") {
   const Workplace place(two_members());
   const auto err = [&](const std::string& named) {

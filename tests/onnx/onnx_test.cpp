@@ -12,7 +12,7 @@ const GraphBackend kBackend{"ONNX Runtime", [] { worker::ort::Library::get(); },
                             [](const std::string& path, const std::vector<std::string>& entries) {
                               return ModelKind(OnnxFileModel{path, entries});
                             },
-                            worker::make_onnx_model};
+                            worker::make_onnx_model, ComputedBy::onnxruntime};
 
 namespace {
 

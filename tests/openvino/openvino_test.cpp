@@ -19,7 +19,7 @@ const GraphBackend kBackend{"OpenVINO", [] { worker::ov::Library::get(); },
                             [](const std::string& path, const std::vector<std::string>& entries) {
                               return ModelKind(OpenVinoModel{path, entries});
                             },
-                            worker::make_openvino_model, /*sanitized=*/false};
+                            worker::make_openvino_model, ComputedBy::openvino, /*sanitized=*/false};
 
 namespace {
 

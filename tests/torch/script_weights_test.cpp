@@ -11,7 +11,7 @@
 #include "tests/torch/torch_doctest.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/torch/script_module.hpp"
-#include "worker/torch/tensor_differences.hpp"
+#include "worker/tensor_differences.hpp"
 
 #include <ATen/ATen.h>
 

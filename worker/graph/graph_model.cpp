@@ -106,7 +106,7 @@ class GraphModel final : public Model {
     const auto known = outputs_.find(request_.seen().dims);
     return known == outputs_.end() ? Dims{} : known->second;
   }
-  std::uint64_t parameters() const override { return 0; }
+  std::uint64_t parameters() const override { return file_.parameters; }
   std::vector<std::string> notes() const override { return notes_; }
   void expect_images(const ImageShape& shape) override {
     request_.takes.front().seen = shape.layout();

@@ -19,11 +19,12 @@ enum class Channels : std::uint8_t {
   unknown,  ///< such models are refused
 };
 
-/// What a backend knows about the file of a member.
+/// What a backend knows about the model of a member.
 struct GraphFile {
-  std::string path;
+  std::string path;      ///< for messages; of a network of Tutti, its kind
   std::string output{};  ///< the name of the output to use; empty: it has one
   Channels channels = Channels::first;
+  std::uint64_t parameters = 0;  ///< 0: not known
 };
 
 /// Calls `work`; an exception of the library becomes Error(kind, message, its reason, hint).

@@ -8,12 +8,32 @@
 #include <tutti/error.hpp>
 
 #include "worker/graph/graph_model.hpp"
+#include "worker/graph/network_graph.hpp"
 #include "worker/onnx/onnx_session.hpp"
 #include "worker/onnx/ort_library.hpp"
 
 namespace tutti::worker {
+namespace {
+
+/// A network of Tutti with `backend: onnxruntime`.
+std::unique_ptr<Model> make_network(const MemberRequest& request) {
+  const NetworkGraph network = network_graph(request);
+  const std::string kind(kind_name(request.model));
+  const ort::Library& library = ort::Library::get();
+  auto session = explained(ErrorKind::failed, fmt::format("ONNX Runtime {} cannot load a {}", library.version(), kind),
+                           "install a newer onnxruntime, or use 'backend: torch'",
+                           [&] { return ort::load_session_of(network.onnx, request.threads); });
+  return make_graph_model(request, {.path = kind, .parameters = network.parameters}, std::move(session));
+}
+
+}  // namespace
 
 std::unique_ptr<Model> make_onnx_model(const MemberRequest& request) {
+  const bool of_tutti = backend_of(request.model) != nullptr;
+  if (request.cuda && of_tutti)
+    throw Error(ErrorKind::usage, "members with 'backend: onnxruntime' run on the CPU only", {},
+                "assign the member to cpu, or use 'backend: torch'");
+  if (of_tutti) return make_network(request);
   if (request.cuda)
     throw Error(ErrorKind::usage, "members of kind 'onnx' run on the CPU only", {}, "assign the member to cpu");
   const auto& model = std::get<OnnxFileModel>(request.model);

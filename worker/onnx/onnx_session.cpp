@@ -31,7 +31,13 @@ Handle environment() {
   return made;
 }
 
-Session load(const Library& library, const std::string& path, std::uint32_t threads) {
+/// A model file, or the bytes of one.
+struct Stored {
+  std::string path{};
+  std::string_view bytes{};
+};
+
+Session load(const Library& library, const Stored& model, std::uint32_t threads) {
   const Owned<ReleaseSessionOptions> options(library.make<CreateSessionOptions>());
   library.call<SetSessionExecutionMode>(options.get(), kSequential);
   library.call<SetSessionGraphOptimizationLevel>(options.get(), kOptimizeAll);
@@ -39,7 +45,10 @@ Session load(const Library& library, const std::string& path, std::uint32_t thre
   library.call<SetInterOpNumThreads>(options.get(), 1);
   // The cores belong to other members, too.
   library.call<AddSessionConfigEntry>(options.get(), "session.intra_op.allow_spinning", "0");
-  return Session(library.make<CreateSession>(environment(), path.c_str(), options.get()));
+  if (model.path.empty())
+    return Session(library.make<CreateSessionFromArray>(environment(), static_cast<const void*>(model.bytes.data()),
+                                                        model.bytes.size(), options.get()));
+  return Session(library.make<CreateSession>(environment(), model.path.c_str(), options.get()));
 }
 
 std::vector<std::int64_t> sizes_in(const Library& library, Handle info) {
@@ -59,9 +68,9 @@ int type_in(const Library& library, Handle info) {
 /// The calls are computed in start().
 class OrtSession final : public GraphSession {
  public:
-  OrtSession(const std::string& path, std::uint32_t threads)
+  OrtSession(const Stored& model, std::uint32_t threads)
       : memory_(library_.make<CreateCpuMemoryInfo>(kDeviceAllocator, kDefaultMemory)),
-        session_(load(library_, path, threads)) {
+        session_(load(library_, model, threads)) {
     std::vector<int> output_types;
     inputs_ = ports(true, input_types_);
     outputs_ = ports(false, output_types);
@@ -149,7 +158,11 @@ class OrtSession final : public GraphSession {
 }  // namespace
 
 std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_t threads) {
-  return std::make_unique<OrtSession>(path, threads);
+  return std::make_unique<OrtSession>(Stored{.path = path}, threads);
+}
+
+std::unique_ptr<GraphSession> load_session_of(std::string_view onnx, std::uint32_t threads) {
+  return std::make_unique<OrtSession>(Stored{.bytes = onnx}, threads);
 }
 
 }  // namespace tutti::worker::ort

@@ -45,6 +45,9 @@ using ReleaseSessionOptions = Function<100, void, Handle>;
 
 // A session: a loaded model.
 using CreateSession = Function<7, Status, Handle, const char*, Handle, Handle*>;
+/// Of a model in memory, which is not used after the call.
+using CreateSessionFromArray =
+    Function<8, Status, Handle, const void*, std::size_t, Handle, Handle*>;
 using SessionGetInputCount = Function<30, Status, Handle, std::size_t*>;
 using SessionGetOutputCount = Function<31, Status, Handle, std::size_t*>;
 using SessionGetInputTypeInfo = Function<33, Status, Handle, std::size_t, Handle*>;

@@ -12,6 +12,7 @@
 #include "common/counted.hpp"
 #include "common/lfs_pointer.hpp"
 #include "worker/graph/graph_model.hpp"
+#include "worker/graph/network_graph.hpp"
 #include "worker/openvino/openvino_session.hpp"
 #include "worker/openvino/ov_library.hpp"
 
@@ -48,9 +49,25 @@ void check_streams(const MemberRequest& request, std::uint32_t streams) {
               "set 'threads' of the ensemble to a multiple of 'streams' of the model");
 }
 
+/// A network of Tutti with `backend: openvino`.
+std::unique_ptr<Model> make_network(const MemberRequest& request) {
+  const NetworkGraph network = network_graph(request);
+  const std::string kind(kind_name(request.model));
+  const ov::Library& library = ov::Library::get();
+  auto session = explained(ErrorKind::failed, fmt::format("OpenVINO {} cannot load a {}", library.version(), kind),
+                           "install a newer openvino, or use 'backend: torch'",
+                           [&] { return ov::load_session_of(network.onnx, request.threads); });
+  return make_graph_model(request, {.path = kind, .parameters = network.parameters}, std::move(session));
+}
+
 }  // namespace
 
 std::unique_ptr<Model> make_openvino_model(const MemberRequest& request) {
+  const bool of_tutti = backend_of(request.model) != nullptr;
+  if (request.cuda && of_tutti)
+    throw Error(ErrorKind::usage, "members with 'backend: openvino' run on the CPU only", {},
+                "assign the member to cpu, or use 'backend: torch'");
+  if (of_tutti) return make_network(request);
   if (request.cuda)
     throw Error(ErrorKind::usage, "members of kind 'openvino' run on the CPU only", {}, "assign the member to cpu");
   const auto& model = std::get<OpenVinoModel>(request.model);

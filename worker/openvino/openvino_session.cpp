@@ -37,11 +37,20 @@ Handle core(const Library& library) {
   return made;
 }
 
+Model read(const Library& library, const std::string& path) {
+  return Model(library.make(library.functions().core_read_model, core(library), path.c_str(),
+                            static_cast<const char*>(nullptr)));
+}
+
+Model read_bytes(const Library& library, std::string_view onnx) {
+  return Model(library.make(library.functions().core_read_model_from_memory_buffer, core(library), onnx.data(),
+                            onnx.size(), Handle(nullptr)));
+}
+
 /// The cores belong to other members, too; and the same bits come out on every processor that has the same kernels,
 /// so float32 stays float32.
-Compiled compile(const Library& library, const std::string& path, std::uint32_t threads, std::uint32_t streams) {
+Compiled compile(const Library& library, const Model& model, std::uint32_t threads, std::uint32_t streams) {
   const Functions& call = library.functions();
-  const Model model(library.make(call.core_read_model, core(library), path.c_str(), static_cast<const char*>(nullptr)));
   const std::string thread_count = std::to_string(threads);
   const std::string stream_count = std::to_string(streams);
   constexpr std::size_t kArguments = 10;
@@ -58,8 +67,8 @@ Compiled compile(const Library& library, const std::string& path, std::uint32_t 
 
 class OpenVinoSession final : public GraphSession {
  public:
-  OpenVinoSession(const std::string& path, std::uint32_t threads, std::uint32_t streams)
-      : compiled_(compile(library_, path, threads, streams)),
+  OpenVinoSession(const Model& model, std::uint32_t threads, std::uint32_t streams)
+      : compiled_(compile(library_, model, threads, streams)),
         inputs_(ports(call_.compiled_model_inputs_size, call_.compiled_model_input_by_index, input_types_)),
         outputs_(ports(call_.compiled_model_outputs_size, call_.compiled_model_output_by_index, output_types_)) {
     lanes_.resize(streams);
@@ -173,7 +182,11 @@ class OpenVinoSession final : public GraphSession {
 }  // namespace
 
 std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_t threads, std::uint32_t streams) {
-  return std::make_unique<OpenVinoSession>(path, threads, streams);
+  return std::make_unique<OpenVinoSession>(read(Library::get(), path), threads, streams);
+}
+
+std::unique_ptr<GraphSession> load_session_of(std::string_view onnx, std::uint32_t threads) {
+  return std::make_unique<OpenVinoSession>(read_bytes(Library::get(), onnx), threads, 1);
 }
 
 }  // namespace tutti::worker::ov

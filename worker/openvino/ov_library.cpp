@@ -83,6 +83,7 @@ void Library::bind(void* open) {
   to(all.core_free, "ov_core_free");
   to(all.core_set_property, "ov_core_set_property");
   to(all.core_read_model, "ov_core_read_model");
+  to(all.core_read_model_from_memory_buffer, "ov_core_read_model_from_memory_buffer");
   to(all.model_free, "ov_model_free");
   to(all.core_compile_model, "ov_core_compile_model");
   to(all.compiled_model_free, "ov_compiled_model_free");

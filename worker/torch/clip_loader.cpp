@@ -8,7 +8,7 @@
 
 #include <tutti/error.hpp>
 
-#include "worker/torch/tensor_differences.hpp"
+#include "worker/tensor_differences.hpp"
 #include "worker/torch/weights.hpp"
 
 namespace tutti::worker {

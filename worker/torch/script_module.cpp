@@ -9,7 +9,7 @@
 
 #include "worker/torch/arguments.hpp"
 #include "worker/torch/model_file.hpp"
-#include "worker/torch/tensor_differences.hpp"
+#include "worker/tensor_differences.hpp"
 #include "worker/torch/torch_errors.hpp"
 
 namespace tutti::worker {

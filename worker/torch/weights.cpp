@@ -12,7 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "worker/failure.hpp"
-#include "worker/torch/tensor_differences.hpp"
+#include "worker/tensor_differences.hpp"
 
 namespace tutti::worker {
 namespace {

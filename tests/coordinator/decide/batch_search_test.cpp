@@ -220,5 +220,26 @@ TEST_CASE("with one candidate there is nothing to search") {
   CHECK(search.choice(0) == 3);
 }
 
+TEST_CASE("one size is measured for a given time and nothing else is tried") {
+  BatchSearch search = BatchSearch::of_one(500, 4, 2, Seconds(0.1));
+  const Outcome outcome = simulate(search, {fixed_and_each(0.001, 0.001), fixed_and_each(0.001, 0.002)});
+  for (const BatchSearch::Round& round : outcome.rounds) {
+    CHECK(round.batches == Sizes{4, 4});
+    CHECK(round.images % 4 == 0);
+  }
+  CHECK(outcome.seconds >= 0.1);
+  CHECK(outcome.seconds < 0.2);
+  CHECK(search.choice(0) == 4);
+  REQUIRE(search.speeds(0).size() == 1);
+  CHECK(search.speeds(0)[0].images_per_second == doctest::Approx(4 / 0.005));
+  CHECK(search.speeds(1)[0].images_per_second == doctest::Approx(4 / 0.009));
+}
+
+TEST_CASE("one size that is longer than a segment is the segment") {
+  BatchSearch search = BatchSearch::of_one(10, 32, 1, Seconds(0.05));
+  simulate(search, {fixed_and_each(0.001, 0.001)});
+  CHECK(search.choice(0) == 10);
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -215,6 +215,20 @@ def test_the_libraries_of_the_environment_are_those_of_the_workers(monkeypatch):
     assert _environment.worker_variables(["openvino"], "") == []
 
 
+def test_a_library_that_a_member_only_may_use_is_shown_if_it_is_there(monkeypatch, tmp_path):
+    for variable in ("TUTTI_LIBTORCH", "TUTTI_ONNXRUNTIME", "TUTTI_OPENVINO"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(_environment, "is_wheel", lambda: True)
+    libraries = ["onnxruntime", "openvino", "torch"]
+    monkeypatch.setattr(_environment, "folder_of", lambda package: None)
+    assert _environment.possible_variables(libraries, "2.11.0") == []
+    monkeypatch.setattr(_environment, "folder_of", lambda package: tmp_path if package == "openvino" else None)
+    assert _environment.possible_variables(libraries, "2.11.0") == [("TUTTI_OPENVINO", str(tmp_path))]
+    assert _environment.possible_variables(["onnxruntime"], "2.11.0") == []
+    monkeypatch.setenv("TUTTI_OPENVINO", "/mine")
+    assert _environment.possible_variables(libraries, "2.11.0") == []
+
+
 def test_a_member_that_cannot_predict_is_named(opened):
     members = described()["members"]
     members[1]["model"]["faults"] = [{"kind": "nan", "phase": "predict", "at_batch": 0}]

@@ -116,6 +116,10 @@ def test_the_spec_says_which_libraries_members_need():
     both = ("members: [{name: a, model: {kind: mlp, layers: [2]}}, {name: b, model: {kind: onnx, path: b.onnx}}]\n"
             "input: {shape: [1, 2, 2]}")
     assert _core.parse_spec(both, []).libraries() == ["onnxruntime", "torch"]
+    assert _core.parse_spec(both, []).possible_libraries() == []
+    either = "members: [{name: a, model: {kind: mlp, layers: [2], backend: auto}}]\ninput: {shape: [1, 2, 2]}"
+    assert _core.parse_spec(either, []).libraries() == []
+    assert _core.parse_spec(either, []).possible_libraries() == ["onnxruntime", "openvino", "torch"]
 
 
 def test_several_arrays_per_sample_are_a_dict(opened):

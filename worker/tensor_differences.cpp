@@ -1,4 +1,4 @@
-#include "worker/torch/tensor_differences.hpp"
+#include "worker/tensor_differences.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

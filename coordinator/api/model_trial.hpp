@@ -1,0 +1,55 @@
+// Trials of the forms of members: pools that live for a moment, in which all members predict made-up samples.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tutti/status.hpp>
+#include <tutti/tensor.hpp>
+
+#include "config/spec.hpp"
+#include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/plan.hpp"
+
+namespace tutti {
+
+/// Not thread-safe; every call ends its workers before it returns.
+class ModelTrials {
+ public:
+  /// Of members of this description, which outlives it. Throws Error as a plan does.
+  ModelTrials(const config::EnsembleSpec& spec, const Options& options, std::filesystem::path worker);
+
+  /// What a member did.
+  struct Result {
+    std::string backend;  ///< "torch 2.11.0"
+    Dims output;
+    std::vector<float> answers;  ///< for the same samples in every trial
+    std::uint32_t batch_images = 0;
+    double images_per_second = 0;  ///< 0: nothing was measured
+  };
+  using Results = std::vector<std::optional<Result>>;  ///< by rank
+
+  /// Runs members with these models, by rank; those without one are left out. Throws Error if one cannot be started, or
+  /// dies.
+  Results run(const std::vector<std::optional<ModelKind>>& kinds) const;
+  /// Only starts them.
+  void start(const std::vector<std::optional<ModelKind>>& kinds) const;
+
+  /// Of all members with the models of the description.
+  const Plan& plan() const { return plan_; }
+
+ private:
+  Plan plan_of(const std::vector<std::optional<ModelKind>>& kinds) const;
+
+  const config::EnsembleSpec& spec_;
+  const Options options_;
+  const std::filesystem::path worker_;
+  const Machine machine_;
+  const InputForm form_;
+  const Plan plan_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,76 @@
+#include "coordinator/decide/candidates.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "common/check.hpp"
+
+namespace tutti {
+namespace {
+
+bool was_started(const ModelForm& candidate) { return candidate.reason.empty(); }
+
+bool is_near(const ModelForm& candidate) { return candidate.difference.value_or(0) <= kFarthest; }
+
+std::string part_text(double part) {
+  return std::isfinite(part) ? fmt::format("{:.1e} of the largest", part) : std::string("more than any number says");
+}
+
+}  // namespace
+
+double difference_of(std::span<const float> first, std::span<const float> other) {
+  TUTTI_CHECK(first.size() == other.size());
+  double largest = 0;
+  double apart = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const bool numbers = std::isfinite(first[i]) && std::isfinite(other[i]);
+    const bool same = first[i] == other[i] || (std::isnan(first[i]) && std::isnan(other[i]));
+    if (!numbers && !same) return std::numeric_limits<double>::infinity();
+    if (!numbers) continue;
+    largest = std::max(largest, std::abs(static_cast<double>(first[i])));
+    apart = std::max(apart, std::abs(static_cast<double>(first[i]) - static_cast<double>(other[i])));
+  }
+  if (apart == 0) return 0;
+  return largest > 0 ? apart / largest : std::numeric_limits<double>::infinity();
+}
+
+std::optional<std::size_t> choose(std::vector<ModelForm>& candidates) {
+  const auto reference = std::ranges::find_if(candidates, was_started);
+  if (reference == candidates.end()) return std::nullopt;
+  double best = 0;
+  for (const ModelForm& one : candidates)
+    if (was_started(one) && is_near(one)) best = std::max(best, one.images_per_second);
+  const auto chosen = std::ranges::find_if(candidates, [&](const ModelForm& one) {
+    return was_started(one) && is_near(one) && one.images_per_second >= best * (1 - kEquallyFast);
+  });
+  // The first one is always near itself.
+  TUTTI_CHECK(chosen != candidates.end());
+  for (auto one = candidates.begin(); one != candidates.end(); ++one) {
+    if (one == chosen || !was_started(*one)) continue;
+    if (!is_near(*one))
+      one->reason = fmt::format("its outputs differ from those of {} by {}, and {:.0e} is allowed", reference->model,
+                                part_text(*one->difference), kFarthest);
+    else
+      one->reason = one->images_per_second < chosen->images_per_second ? "it is slower" : "it is not faster";
+  }
+  return static_cast<std::size_t>(chosen - candidates.begin());
+}
+
+std::string choice_text(const std::vector<ModelForm>& candidates) {
+  std::string speeds;
+  std::string problems;
+  std::string chosen;
+  for (const ModelForm& one : candidates) {
+    if (one.chosen()) chosen = one.model;
+    const bool measured = one.images_per_second > 0;
+    if (measured) speeds += fmt::format("{}{}: {:.0f}/s", speeds.empty() ? "" : ", ", one.model, one.images_per_second);
+    if (!one.chosen() && (!measured || !is_near(one))) problems += fmt::format("; {}: {}", one.model, one.reason);
+  }
+  return fmt::format("{} ({}{})", chosen, speeds.empty() ? "nothing was measured" : fmt::format("measured: {}", speeds),
+                     problems);
+}
+
+}  // namespace tutti

@@ -1,0 +1,35 @@
+// Decides which of several forms of one model is used, from what their trials showed. Pure: the trials are made
+// elsewhere (coordinator/api/model_choice.hpp).
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tutti/status.hpp>
+
+namespace tutti {
+
+/// How far the outputs of a candidate may be from those of the first: as a part of the largest of these. In float32,
+/// kernels of different libraries differ by about a hundredth of this; other weights differ by much more.
+constexpr double kFarthest = 1e-4;
+
+/// Candidates whose speeds differ by less are equally fast: the first of them is chosen.
+constexpr double kEquallyFast = 0.02;
+
+/// The largest difference between the outputs of two candidates for the same samples, as a part of the largest of the
+/// first ones. Infinity if one has a NaN or an infinity where the other has another value. They are of the same length.
+double difference_of(std::span<const float> first, std::span<const float> other);
+
+/// Chooses the fastest of those that could be started and whose outputs are near those of the first of them. A
+/// candidate with a reason could not be started. Writes the reasons why the others were not chosen, and returns which
+/// one was; nothing if none could be started.
+std::optional<std::size_t> choose(std::vector<ModelForm>& candidates);
+
+/// For people, on one line: "onnx m.onnx (measured: torchscript m.pt: 812/s, onnx m.onnx: 1203/s; aoti m.pt2: cannot
+/// open it)".
+std::string choice_text(const std::vector<ModelForm>& candidates);
+
+}  // namespace tutti

@@ -1,0 +1,97 @@
+// Which of several forms of a model is chosen, and what is said about the others.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "coordinator/decide/candidates.hpp"
+
+namespace tutti::test {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinite = std::numeric_limits<float>::infinity();
+
+ModelForm candidate(std::string model, double speed, double difference = 0) {
+  return {.model = std::move(model), .backend = "x 1", .images_per_second = speed, .difference = difference};
+}
+
+ModelForm broken(std::string model, std::string reason) {
+  return {.model = std::move(model), .reason = std::move(reason)};
+}
+
+double apart(std::vector<float> first, std::vector<float> other) { return difference_of(first, other); }
+
+TEST_CASE("the fastest candidate is chosen and the others say why they are not") {
+  std::vector<ModelForm> all{candidate("a", 100), candidate("b", 300), candidate("c", 200)};
+  CHECK(choose(all) == 1);
+  CHECK(all[0].reason == "it is slower");
+  CHECK(all[1].chosen());
+  CHECK(all[2].reason == "it is slower");
+}
+
+TEST_CASE("of candidates that are equally fast the first is chosen") {
+  std::vector<ModelForm> all{candidate("a", 100), candidate("b", 101.9)};
+  CHECK(choose(all) == 0);
+  CHECK(all[1].reason == "it is not faster");
+  std::vector<ModelForm> more{candidate("a", 100), candidate("b", 103)};
+  CHECK(choose(more) == 1);
+}
+
+TEST_CASE("a faster candidate whose outputs are too far from the first is refused") {
+  std::vector<ModelForm> all{candidate("a", 100), candidate("b", 900, 3e-2), candidate("c", 200, 1e-6)};
+  CHECK(choose(all) == 2);
+  CHECK(all[1].reason == "its outputs differ from those of a by 3.0e-02 of the largest, and 1e-04 is allowed");
+  std::vector<ModelForm> infinite{candidate("a", 100), candidate("b", 900, INFINITY)};
+  CHECK(choose(infinite) == 0);
+  CHECK(infinite[1].reason == "its outputs differ from those of a by more than any number says, and 1e-04 is allowed");
+}
+
+TEST_CASE("a candidate that could not be started is left out and the next one is the first") {
+  std::vector<ModelForm> all{broken("a", "there is no library"), candidate("b", 100), candidate("c", 200, 1.0)};
+  CHECK(choose(all) == 1);
+  CHECK(all[0].reason == "there is no library");
+  CHECK(all[2].reason.starts_with("its outputs differ from those of b by"));
+}
+
+TEST_CASE("nothing is chosen if no candidate could be started") {
+  std::vector<ModelForm> all{broken("a", "x"), broken("b", "y")};
+  CHECK(choose(all) == std::nullopt);
+}
+
+TEST_CASE("a candidate that could be started is chosen even if nothing was measured") {
+  std::vector<ModelForm> all{broken("a", "x"), candidate("b", 0)};
+  CHECK(choose(all) == 1);
+}
+
+TEST_CASE("differences are parts of the largest output of the first") {
+  CHECK(apart({1, -10, 2}, {1, -10, 2}) == 0);
+  CHECK(apart({1, -10, 2}, {1.5, -10, 2}) == doctest::Approx(0.05));
+  CHECK(apart({0, 0}, {0, 0}) == 0);
+  CHECK(std::isinf(apart({0, 0}, {0, 1})));
+  CHECK(apart({}, {}) == 0);
+}
+
+TEST_CASE("values that are not finite must be in the same places") {
+  CHECK(apart({kNan, 1}, {kNan, 1}) == 0);
+  CHECK(apart({kInfinite, 1}, {kInfinite, 1}) == 0);
+  CHECK(std::isinf(apart({kNan, 1}, {0, 1})));
+  CHECK(std::isinf(apart({1, 1}, {1, kNan})));
+  CHECK(std::isinf(apart({kInfinite, 1}, {-kInfinite, 1})));
+}
+
+TEST_CASE("the choice in one line has the speeds and what went wrong") {
+  std::vector<ModelForm> all{candidate("a", 812.4), candidate("b", 1203), broken("c", "cannot open it"),
+                             candidate("d", 5000, 1)};
+  choose(all);
+  CHECK(choice_text(all) ==
+        "b (measured: a: 812/s, b: 1203/s, d: 5000/s; c: cannot open it; d: its outputs differ from those of a by "
+        "1.0e+00 of the largest, and 1e-04 is allowed)");
+  std::vector<ModelForm> unmeasured{candidate("a", 0)};
+  choose(unmeasured);
+  CHECK(choice_text(unmeasured) == "a (nothing was measured)");
+}
+
+}  // namespace
+}  // namespace tutti::test

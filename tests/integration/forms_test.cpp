@@ -1,0 +1,238 @@
+// Members of which one of several forms is chosen at the start, with fake members whose batches take a set time.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "coordinator/api/model_choice.hpp"
+#include "tests/common/temporary_folder.hpp"
+#include "tests/integration/pools.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// Options that neither look into the user's cache nor write it.
+Options without_cache() {
+  Options options = with_worker();
+  options.cache = false;
+  return options;
+}
+
+/// A form that needs so many microseconds for each batch.
+FakeModel form(const config::EnsembleSpec& spec, std::uint64_t delay_us) {
+  FakeModel model = std::get<FakeModel>(spec.members.front().model.kind);
+  model.delay_us = delay_us;
+  model.faults.clear();
+  return model;
+}
+
+FakeModel broken(const config::EnsembleSpec& spec) {
+  FakeModel model = form(spec, 0);
+  model.faults = {{FaultKind::exception, FaultPhase::load}};
+  return model;
+}
+
+/// Gives a member these forms.
+void leave_open(config::EnsembleSpec& spec, std::size_t rank, std::vector<ModelKind> forms) {
+  spec.members[rank].model.kind = forms.front();
+  spec.members[rank].model.candidates = std::move(forms);
+}
+
+std::uint64_t delay_of(const config::EnsembleSpec& spec, std::size_t rank) {
+  return std::get<FakeModel>(spec.members[rank].model.kind).delay_us;
+}
+
+config::EnsembleSpec chosen(const config::EnsembleSpec& spec) {
+  Options options = without_cache();
+  return choose_models(spec, options, options.worker);
+}
+
+TEST_CASE("the fastest form is kept and the ensemble predicts with it") {
+  const NothingLeft check;
+  auto spec = fake_spec(2);
+  for (const std::size_t rank : {0, 1}) leave_open(spec, rank, {form(spec, 8000), form(spec, 500), form(spec, 3000)});
+  const auto kept = chosen(spec);
+  for (const std::size_t rank : {0, 1}) {
+    CHECK(delay_of(kept, rank) == 500);
+    CHECK(kept.members[rank].model.candidates.empty());
+  }
+  Ensemble ensemble(published(spec), without_cache());
+  const auto images = random_images(20);
+  CHECK(ensemble.predict(view(images)).values == naive_mean(kept, images));
+  const Status status = ensemble.status();
+  for (const MemberStatus& member : status.members) {
+    REQUIRE(member.forms.size() == 3);
+    CHECK(member.forms[0].reason == "it is slower");
+    CHECK(member.forms[1].chosen());
+    CHECK(member.forms[2].reason == "it is slower");
+    CHECK(member.forms[1].images_per_second > member.forms[0].images_per_second);
+    CHECK(member.forms[1].difference == 0.0);
+    CHECK(member.images == 20);
+  }
+}
+
+TEST_CASE("a form whose outputs are others is refused however fast it is") {
+  auto spec = fake_spec(1);
+  FakeModel other = form(spec, 0);
+  other.reads_input = false;
+  leave_open(spec, 0, {form(spec, 4000), other});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 0) == 4000);
+  CHECK(contains(kept.members[0].model.tried.forms[1].reason, "its outputs differ from those of fake by"));
+}
+
+TEST_CASE("a form of another width is refused") {
+  auto spec = fake_spec(1);
+  FakeModel wide = form(spec, 0);
+  wide.classes += 1;
+  leave_open(spec, 0, {form(spec, 4000), wide});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 0) == 4000);
+  CHECK(kept.members[0].model.tried.forms[1].reason == "it outputs 5 per image, and the first form 4");
+}
+
+TEST_CASE("a form that cannot be started is left out with its reason") {
+  auto spec = fake_spec(2);
+  for (const std::size_t rank : {0, 1}) leave_open(spec, rank, {broken(spec), form(spec, 500), broken(spec)});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 1) == 500);
+  const std::vector<ModelForm>& forms = kept.members[0].model.tried.forms;
+  CHECK(forms[1].chosen());
+  for (const std::size_t number : {0, 2}) {
+    CHECK(contains(forms[number].reason, "scripted"));
+    CHECK(forms[number].backend.empty());
+  }
+}
+
+TEST_CASE("one member whose form cannot be started does not hide the others") {
+  auto spec = fake_spec(3);
+  leave_open(spec, 0, {form(spec, 4000), broken(spec), form(spec, 100)});
+  leave_open(spec, 1, {form(spec, 4000), form(spec, 100)});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 0) == 100);
+  CHECK(delay_of(kept, 1) == 100);
+  CHECK(delay_of(kept, 2) == delay_of(spec, 2));
+  CHECK(kept.members[0].model.tried.forms.size() == 3);
+  CHECK(contains(kept.members[0].model.tried.forms[1].reason, "scripted"));
+  CHECK(kept.members[2].model.tried.forms.empty());
+}
+
+TEST_CASE("if no form can be started every reason is said") {
+  const NothingLeft check;
+  auto spec = fake_spec(2);
+  leave_open(spec, 1, {broken(spec), broken(spec)});
+  const auto error = error_of([&] { chosen(spec); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::usage);
+  CHECK(error->message() == "m1: no form of the model can be started");
+  const std::string& detail = error->detail();
+  CHECK(contains(detail, "fake: "));
+  CHECK(detail.find("scripted") != detail.rfind("scripted"));
+  CHECK(error->hint() == "correct one of them, or name a form that works here");
+}
+
+TEST_CASE("a member without a choice that cannot be started is the error") {
+  auto spec = fake_spec(2);
+  leave_open(spec, 0, {form(spec, 100), form(spec, 200)});
+  fake_model(spec, 1).faults = {{FaultKind::exception, FaultPhase::load}};
+  const auto error = error_of([&] { chosen(spec); });
+  REQUIRE(error);
+  CHECK(contains(error->message(), "m1"));
+}
+
+TEST_CASE("batches are measured with the forms and are not measured again") {
+  auto spec = fake_spec(2);
+  spec.segment_images = 16;
+  spec.measure_batch_images = true;
+  for (const std::size_t rank : {0, 1}) leave_open(spec, rank, {form(spec, 6000), form(spec, 1000)});
+  Options options = without_cache();
+  const auto kept = choose_models(spec, options, options.worker);
+  CHECK(delay_of(kept, 0) == 1000);
+  CHECK(options.batch_images == std::vector<std::uint32_t>{16, 16});
+  CHECK(kept.members[0].model.tried.forms[1].batch_images == 16);
+  Ensemble ensemble(published(spec), without_cache());
+  CHECK(ensemble.status().batch_search_seconds == 0);
+  CHECK(ensemble.status().members[0].batch_images == 16);
+  CHECK(ensemble.status().members[0].batch_images_measured);
+}
+
+TEST_CASE("a description without a choice starts no trial") {
+  const Lines lines;
+  log::set_level(log::Level::info);
+  const auto spec = fake_spec(1);
+  Options options = without_cache();
+  CHECK(choose_models(spec, options, options.worker) == spec);
+  log::set_level(log::Level::warning);
+  CHECK(lines.with("trying").empty());
+}
+
+TEST_CASE("in training every member has its first form") {
+  auto spec = fake_spec(1);
+  leave_open(spec, 0, {form(spec, 100), broken(spec)});
+  Options options = without_cache();
+  options.training = true;
+  const auto kept = choose_models(spec, options, options.worker);
+  CHECK(delay_of(kept, 0) == 100);
+  CHECK(kept.members[0].model.tried.forms.empty());
+}
+
+/// Sets a variable of the environment while it lives.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    ::setenv(name, value.c_str(), 1);
+  }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+  ~Variable() {
+    if (old_)
+      ::setenv(name_, old_->c_str(), 1);
+    else
+      ::unsetenv(name_);
+  }
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+TEST_CASE("what was chosen comes from the cache until something changes") {
+  const TemporaryFolder folder;
+  const Variable cache("XDG_CACHE_HOME", folder.path().string());
+  const Lines lines;
+  log::set_level(log::Level::info);
+  auto spec = fake_spec(1);
+  leave_open(spec, 0, {form(spec, 4000), form(spec, 500)});
+  Options options = with_worker();
+  const auto first = choose_models(spec, options, options.worker);
+  CHECK(lines.with("trying").size() == 1);
+  const auto second = choose_models(spec, options, options.worker);
+  CHECK(lines.with("trying").size() == 1);
+  CHECK(lines.with("from the cache").size() == 1);
+  CHECK(second == first);
+  CHECK(second.members[0].model.tried.forms == first.members[0].model.tried.forms);
+  spec.batch_images = 2;
+  choose_models(spec, options, options.worker);
+  CHECK(lines.with("trying").size() == 2);
+  options.cache = false;
+  choose_models(spec, options, options.worker);
+  CHECK(lines.with("trying").size() == 3);
+  log::set_level(log::Level::warning);
+}
+
+TEST_CASE("a new version of a member has the form that runs") {
+  auto spec = fake_spec(2);
+  for (const std::size_t rank : {0, 1}) leave_open(spec, rank, {form(spec, 4000), form(spec, 500)});
+  Ensemble ensemble(published(spec), without_cache());
+  auto next = spec;
+  next.members[1].seed += 5;
+  for (config::MemberSpec& member : next.members) REQUIRE_FALSE(member.model.candidates.empty());
+  ensemble.replace_member("m1", published(next));
+  const auto images = random_images(10);
+  auto expected = chosen(spec);
+  expected.members[1].seed += 5;
+  CHECK(ensemble.predict(view(images)).values == naive_mean(expected, images));
+}
+
+}  // namespace
+}  // namespace tutti::test
