@@ -1,6 +1,7 @@
 #include "coordinator/api/model_trial.hpp"
 
 #include <algorithm>
+#include <stop_token>
 #include <utility>
 
 #include "coordinator/pool/batch_trial.hpp"
@@ -30,6 +31,7 @@ Options only_needed(const Options& options) {
   Options needed;
   needed.worker = options.worker;
   needed.environment = options.environment;
+  needed.stop = options.stop;
   return needed;
 }
 
