@@ -132,6 +132,9 @@ std::unique_ptr<Source> labelled(const Given& given, const TensorView& labels, c
   check_count(count, given.count());
   const TensorLayout& layout = labels.tensor.layout;
   const bool one_class = layout.dtype == Dtype::int64 && layout.dims.empty() && !are_numbers(combine);
+  if (layout.dtype == Dtype::int64 && layout.dims == Dims{1} && !are_numbers(combine))
+    refuse_labels("the labels are a column, and not one class per sample",
+                  "they would be compared as masks of one place each", "pass labels.reshape(-1)");
   if (one_class) return images::make_memory(given, classes_in(labels));
   return std::make_unique<Labelled>(images::make_memory(given), labels, combine, ignored);
 }

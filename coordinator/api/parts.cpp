@@ -89,6 +89,10 @@ void check_predictions(const MemberPredictions& member, const MemberPredictions&
   if (spec.combine.rule != CombineRule::none && member.shape != first.shape)
     throw Error(ErrorKind::usage, fmt::format("{} and {} cannot be combined", first.name, member.name),
                 fmt::format("their predictions are {} and {}", dims_text(first.shape), dims_text(member.shape)));
+  if (spec.combine.rule != CombineRule::none && width == 0)
+    throw Error(ErrorKind::usage, fmt::format("the predictions of {} have no values to combine", member.name),
+                fmt::format("each is {}", dims_text(member.shape)),
+                "use the rule 'none', or models that output numbers");
   const auto bad = std::ranges::find_if_not(member.values, [](float value) { return std::isfinite(value); });
   if (spec.failure.on_nan == OnNan::allow || bad == member.values.end()) return;
   throw Error(ErrorKind::failed,

@@ -47,8 +47,11 @@ Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string d
     start_processes(worker_program);
   });
   try {
-    const std::stop_callback giving_up(stopped, [this] { fail(start_given_up()); });
-    started.get();
+    {
+      const std::stop_callback giving_up(stopped, [this] { fail(start_given_up()); });
+      started.get();
+    }
+    if (stopped.stop_requested()) throw start_given_up();  // perhaps after the start, which failed the pool
   } catch (...) {
     stop();
     throw;

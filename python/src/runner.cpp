@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <stop_token>
@@ -36,6 +35,24 @@ void refuse_at_end() {
     throw Error(ErrorKind::interrupted, "the Python interpreter ends", {}, "join threads that predict before it does");
 }
 
+/// Drops what a future holds, which may be a whole ensemble, without the GIL.
+template <class T>
+class Dropped {
+ public:
+  explicit Dropped(std::future<T>& future) : future_(future) {}
+  Dropped(const Dropped&) = delete;
+  Dropped& operator=(const Dropped&) = delete;
+  ~Dropped() {
+    if (!future_.valid()) return;
+    const Inside inside;
+    const nb::gil_scoped_release released;
+    future_ = {};
+  }
+
+ private:
+  std::future<T>& future_;
+};
+
 /// Whether a second Ctrl-C leaves work alone that was asked to stop.
 enum class SecondTime { leaves, waits };
 
@@ -44,6 +61,7 @@ template <class Work>
 auto run_stoppable(std::stop_source stop, Work work, SecondTime second = SecondTime::leaves) {
   auto task = std::make_shared<std::packaged_task<decltype(work())()>>(std::move(work));
   auto future = task->get_future();
+  const Dropped dropped(future);
   run_apart([task] { (*task)(); });
   task.reset();
   try {
@@ -68,6 +86,11 @@ std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
   options.stop = stop.get_token();
   std::unique_ptr<Ensemble> ensemble = run_stoppable(
       stop, [spec, options = std::move(options)]() mutable { return std::make_unique<Ensemble>(spec, options); });
+  if (is_ending()) {
+    const Inside inside;
+    const nb::gil_scoped_release released;
+    ensemble.reset();
+  }
   refuse_at_end();
   return ensemble;
 }
@@ -108,6 +131,7 @@ const Runner::Held& Runner::ensemble() {
 /// have some, too.
 void Runner::let_go() {
   if (ensemble_ == nullptr) return;
+  spec_ = spec();
   Held held = std::move(ensemble_);
   if (is_forked()) {  // its threads are not in this process, and its workers are the parent's
     static_cast<void>(new Held(std::move(held)));
@@ -120,9 +144,22 @@ void Runner::let_go() {
   held.reset();
 }
 
+Spec Runner::spec() const { return ensemble_ == nullptr || is_forked() ? spec_ : ensemble_->spec(); }
+
 void Runner::close() {
   let_go();
   if (!is_forked() && !is_telling()) wait(gone_);
+}
+
+/// `call` holds the ensemble, so close() interrupts it: says then what predict() says.
+template <class Call>
+auto Runner::unless_closed(Call call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::interrupted || !is_closed()) throw;
+    throw Error(ErrorKind::interrupted, "the ensemble was closed before this call finished");
+  }
 }
 
 Evaluated Runner::evaluate(nb::handle samples, nb::handle labels, const std::string& rules,
@@ -143,26 +180,18 @@ Evaluated Runner::evaluate(nb::handle samples, nb::handle labels, const std::str
         },
         given.view());
   };
-  return run_stoppable(stop, std::move(work), SecondTime::waits);  // it reads the samples until it ends
+  // A second Ctrl-C waits, too: it reads the samples until it ends.
+  return unless_closed([&] { return run_stoppable(stop, std::move(work), SecondTime::waits); });
 }
 
 void Runner::replace_member(const std::string& name, const Spec& next) {
   const std::stop_source stop;
-  const auto replaced = std::make_shared<std::atomic<bool>>(false);
-  try {
-    run_stoppable(stop, [held = ensemble(), replaced, name, next, token = stop.get_token()]() mutable {
-      const Held own = std::move(held);
-      own->replace_member(name, next, token);
-      *replaced = true;
-    });
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::interrupted || ensemble_ != nullptr) throw;
-    throw Error(ErrorKind::interrupted, "the ensemble was closed before this call finished");
-  } catch (nb::python_error&) {
-    if (*replaced) spec_ = next;  // it had taken over already
-    throw;
-  }
-  spec_ = next;
+  auto work = [held = ensemble(), name, next, token = stop.get_token()]() mutable {
+    const Held own = std::move(held);
+    own->replace_member(name, next, token);
+  };
+  // After Ctrl-C, spec() says whether the new version took over: so a second one waits, too.
+  unless_closed([&] { run_stoppable(stop, std::move(work), SecondTime::waits); });
 }
 
 Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {

@@ -52,8 +52,8 @@ class Runner {
   Health health();
   bool is_closed() const noexcept { return ensemble_ == nullptr; }
   const std::vector<NamedLayout>& inputs() const noexcept { return inputs_; }
-  /// Of now: with the new versions of members.
-  const Spec& spec() const noexcept { return spec_; }
+  /// Of now: with the new versions of members; of a closed ensemble, as it was then.
+  Spec spec() const;
 
  private:
   using Held = std::shared_ptr<Ensemble>;
@@ -61,9 +61,11 @@ class Runner {
   /// Throws if it is closed, of another process, or too late.
   const Held& ensemble();
   Held holding(std::unique_ptr<Ensemble> ensemble);
+  template <class Call>
+  auto unless_closed(Call call) -> decltype(call());
   bool is_forked() const;
   void let_go();
-  Spec spec_;
+  Spec spec_;  ///< of the start, and then of the end
   const pid_t process_;
   std::shared_future<void> gone_;  ///< the ensemble is destroyed
   Held ensemble_;                  ///< null: closed

@@ -42,11 +42,17 @@ void run_apart(std::function<void()> work) {
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);  // a new thread inherits the mask
-  std::thread([work = std::move(work)]() mutable {
-    work();
-    work = {};  // what it holds is gone before this thread counts as ended
+  try {
+    std::thread([work = std::move(work)]() mutable {
+      work();
+      work = {};  // what it holds is gone before this thread counts as ended
+      leave();
+    }).detach();
+  } catch (...) {  // there are too many threads
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     leave();
-  }).detach();
+    throw;
+  }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -51,7 +51,8 @@ void wait(const Future& future, std::optional<double> timeout = std::nullopt) {
   }
 }
 
-/// Runs `work` on a thread of its own, without the GIL and with all signals blocked.
+/// Runs `work` on a thread of its own, without the GIL and with all signals blocked. Throws std::system_error if there
+/// can be no more threads.
 void run_apart(std::function<void()> work);
 
 /// True on the thread that tells Python about predictions, which should not wait for the end of an ensemble.

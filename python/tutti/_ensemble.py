@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import weakref
 from collections import deque
 from collections.abc import Mapping
@@ -126,6 +127,7 @@ class Ensemble:
             possible = [library for library in possible if library not in libraries]
             variables += _environment.possible_variables(possible, _core.torch_version)
         self.exports: list[Exported] = []
+        self._replacing = threading.Lock()
         self._folders: dict[str, weakref.finalize] = {}  # of exported files, by member; "" is that of from_modules
         self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
         _open.add(self._runner)
@@ -371,7 +373,7 @@ class Ensemble:
 
         Notes
         -----
-        Other calls go on meanwhile. Ctrl-C gives it up with the next segment.
+        Other calls go on meanwhile. Ctrl-C gives it up.
 
         Examples
         --------
@@ -445,7 +447,7 @@ class Ensemble:
             self._runner.wait_until_idle()
         self._runner.close()
         _open.discard(self._runner)
-        for remove in self._folders.values():
+        for remove in [*self._folders.values()]:
             remove()
 
     def __enter__(self) -> Ensemble:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ._errors import UsageError
+from ._errors import Error, UsageError
+from ._future import Future
 
 if TYPE_CHECKING:
     from ._ensemble import Ensemble
-    from ._future import Future
 
 
 class Executor(concurrent.futures.Executor):
@@ -50,7 +52,7 @@ class Executor(concurrent.futures.Executor):
         Parameters
         ----------
         fn
-            `ensemble.predict`, followed by the samples; or the samples themselves.
+            `ensemble.predict`, followed by the samples, also as a functools.partial of it; or the samples themselves.
         **kwargs
             `timeout` and `priority`, as of `Ensemble.submit`.
 
@@ -59,8 +61,10 @@ class Executor(concurrent.futures.Executor):
         RuntimeError
             After `shutdown()`.
         UsageError
-            For another function, and as `Ensemble.submit`.
+            For another function. What `Ensemble.submit` raises is raised by the future, and so by `map` in its turn.
         """
+        while isinstance(fn, functools.partial):
+            fn, args, kwargs = fn.func, (*fn.args, *args), fn.keywords | kwargs
         if callable(fn):
             if fn != self._ensemble.predict:
                 raise UsageError("this executor runs only the predictions of its ensemble",
@@ -71,7 +75,12 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             if self._is_shut_down:
                 raise RuntimeError("cannot submit a prediction after shutdown() of the executor")
-            future = self._ensemble.submit(*args, **kwargs)
+            try:
+                future = self._ensemble.submit(*args, **kwargs)
+            except Error as error:  # as of a function that raises
+                future = Future()
+                future.set_exception(error)
+                return future
             self._futures.add(future)
         future.add_done_callback(self._forget)
         return future
@@ -94,7 +103,7 @@ class Executor(concurrent.futures.Executor):
                 future.cancel()
         if wait:
             for future in futures:
-                if not future.cancelled():
+                with contextlib.suppress(concurrent.futures.CancelledError):  # also of one that is cancelled meanwhile
                     future.exception()
 
     def _forget(self, future: concurrent.futures.Future) -> None:

@@ -80,6 +80,20 @@ def aggregated(form: Any, tensors: list[Tensor]) -> Any:
     return put_together(form, tensors)
 
 
+def _text_of(form: Any) -> str:
+    """Of a form that was taken apart. Arrays of NumPy by content, other constants by their repr()."""
+    if isinstance(form, Place):
+        return repr(form)
+    what, kind, parts = form
+    if what == "constant":
+        text = f"{parts.dtype} {parts.shape} {parts.tobytes()!r}" if hasattr(parts, "tobytes") else repr(parts)
+    elif what == "mapping":
+        text = ", ".join(f"{key!r}: {_text_of(one)}" for key, one in parts)
+    else:
+        text = ", ".join(map(_text_of, parts))
+    return f"{what} {kind} ({text})"
+
+
 class Call:
     """The arguments of a call.
 
@@ -95,7 +109,7 @@ class Call:
     def __init__(self, arguments: Any, tensors: list[Tensor]) -> None:
         self.arguments, self.tensors = arguments, tensors
         shapes = [(one.dtype, tuple(one.shape)) for one in tensors]
-        text = repr(arguments)  # constants need not be hashable
+        text = _text_of(arguments)  # constants need not be hashable
         self.whole_form = (text, "whole", *shapes)
         self.form = (text, *((dtype, shape[1:]) for dtype, shape in shapes))
 

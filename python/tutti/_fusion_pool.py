@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import threading
 import warnings
 import weakref
 from pathlib import Path
@@ -16,9 +18,13 @@ from . import Ensemble  # first: where the compiled library is missing, this say
 from . import _ensemble
 from ._errors import UsageError
 from ._fusion_calls import TYPES, Call, aggregated, outputs_of
+from ._fusion_state import DependsOnValues, Watch
 
 TOLERANCE = 1e-4  # of a trace, relative to the largest value of the model if that is above 1
-MOST_IN_A_SEGMENT = 1024  # samples
+SEGMENT = 128  # samples, whatever the first call has
+SEGMENT_BYTES = 64 << 20  # but not more than this, of the inputs and of the outputs of a model
+
+_tracing = threading.Lock()  # warnings are switched off for all threads meanwhile
 
 
 class _Row(nn.Module):
@@ -33,7 +39,9 @@ class _Row(nn.Module):
     def forward(self, *tensors: Tensor) -> Tensor:
         given = [*tensors] if self.batched else [one[0] for one in tensors]
         outputs: list[Tensor] = []
-        self.form = outputs_of(self.call.apply(self.model, given), outputs)
+        with Watch(given) if torch.jit.is_tracing() else contextlib.nullcontext():
+            found = self.call.apply(self.model, given)
+        self.form = outputs_of(found, outputs)
         if not outputs or any(one.dtype != torch.float32 for one in outputs):
             raise UsageError("a model outputs " + (f"tensors of {', '.join(str(one.dtype) for one in outputs)}"
                                                    if outputs else "no tensor"),
@@ -51,10 +59,16 @@ def _agree(found: Tensor, expected: Tensor) -> bool:
     return bool(torch.allclose(found, expected, rtol=0, atol=limit, equal_nan=True))
 
 
+def _another(one: Tensor) -> Tensor:
+    """A sample that differs, so that a model that mixes samples gives itself away."""
+    turned = one.flip([*range(one.dim())])
+    return turned * 0.5 + 0.5 if one.dtype.is_floating_point else turned
+
+
 def _part_of(tensors: list[Tensor], count: int) -> tuple[list[Tensor], int]:
     """Samples in another number, of which the first are those of `tensors`, and how many of them."""
     if count == 1:
-        return [torch.cat([one, one]) for one in tensors], 1
+        return [torch.cat([one, _another(one)]) for one in tensors], 1
     return [one[: count // 2] for one in tensors], count // 2
 
 
@@ -81,6 +95,10 @@ class Pool:
     ----------
     batched : bool
         The models compute each sample by itself, so it takes calls of any number of samples.
+
+    Notes
+    -----
+    The workers and the files end when nothing refers to it any more: also not a call that another thread makes.
     """
 
     def __init__(self, models: list[nn.Module], call: Call, devices: list[str], combine: dict[str, Any],
@@ -89,7 +107,8 @@ class Pool:
         folder = Path(tempfile.mkdtemp(prefix="tutti-"))
         self._remove = weakref.finalize(self, _ensemble._remove_folder, folder, os.getpid())
         try:
-            self._trace(models, call, folder)
+            with _tracing:
+                self._trace(models, call, folder)
             self._ensemble = Ensemble(self._description(call, folder, devices, combine, weights))
         except BaseException:
             self._remove()
@@ -131,7 +150,10 @@ class Pool:
         if combine["rule"] == "weighted":
             for member, weight in zip(members, weights):
                 member["weight"] = weight
-        size = min(call.count() or 1, MOST_IN_A_SEGMENT) if self.batched else 1
+        given = [(one.element_size(), self._tail(tuple(one.shape))) for one in call.tensors]
+        sample = max(sum(size * torch.Size(shape).numel() for size, shape in given),
+                     sum(4 * torch.Size(self._tail(shape)).numel() for shape in self._shapes))
+        size = max(1, min(SEGMENT, SEGMENT_BYTES // max(1, sample))) if self.batched else 1
         return {"members": members, "assignment": devices, "combine": combine, "on_nan": "allow",
                 "input": {"inputs": {name: {"shape": list(self._tail(tuple(one.shape))), "dtype": TYPES[one.dtype]}
                                      for name, one in zip(names, call.tensors)}},
@@ -162,10 +184,14 @@ class Pool:
 def _traced(rank: int, row: _Row, given: list[Tensor]) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about values that become constants: the results are compared
+            warnings.simplefilter("ignore")  # about sizes that become constants: the results are compared
             return torch.jit.trace(row, tuple(given), check_trace=False, strict=False)
     except UsageError:
         raise
+    except DependsOnValues as error:
+        raise UsageError(f"model {rank} cannot be traced: what it computes depends on values of its input",
+                         f"it makes a number or an array of a tensor ({error}), as 'if x.sum() > 0:' does",
+                         "compute both ways, and choose by torch.where") from None
     except Exception as error:
         from .export.errors import first_line
 

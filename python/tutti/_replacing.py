@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _description, _ensemble
-from ._errors import UsageError
+from ._errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from ._ensemble import Ensemble
@@ -23,10 +23,15 @@ def replace(ensemble: Ensemble, name: str, model: Any, format: str, tolerance: f
     ranks = {member.name: rank for rank, member in enumerate(ensemble.status().members)}
     if name not in ranks:
         raise UsageError(f"there is no member {name!r} to replace", hint=f"the members are {', '.join(ranks)}")
-    if hasattr(model, "state_dict") or isinstance(model, type):
-        _replace_by_module(ensemble, name, ranks[name], model, format, tolerance, settings)
-    else:
+    with ensemble._replacing:  # the description that changes is that of the last replacement
+        if ensemble._runner.is_closed:
+            raise Interrupted("the ensemble was closed before this call finished")
+        if hasattr(model, "state_dict") or isinstance(model, type):
+            _replace_by_module(ensemble, name, ranks[name], model, format, tolerance, settings)
+            return
         _replace(ensemble, name, ranks[name], _text_of(model), settings)
+        if model is not None:
+            _note(ensemble, name, None, None)
 
 
 def _text_of(model: Any) -> str | None:
@@ -57,13 +62,27 @@ def _replace_by_module(ensemble: Ensemble, name: str, rank: int, module: Any, fo
         exported = _exported(ensemble, name, module, rank, folder, format, tolerance)
         _replace(ensemble, name, rank, _description.flow(exported.model()), settings)
     except BaseException:
-        if str(folder) not in ensemble._runner.spec.yaml:  # after Ctrl-C it may have taken over
+        if str(folder) in ensemble._runner.spec.yaml:  # it had taken over before Ctrl-C
+            _note(ensemble, name, exported, remove)
+        else:
             remove()
         raise
-    ensemble.exports = [one for one in ensemble.exports if one.name != name] + [exported]
-    if before := ensemble._folders.pop(name, None):
+    _note(ensemble, name, exported, remove)
+
+
+def _note(ensemble: Ensemble, name: str, exported: Exported | None, remove: weakref.finalize | None) -> None:
+    """The member was replaced: what was exported for the version before is not needed any more, unless it is used
+    still."""
+    ensemble.exports = [one for one in ensemble.exports if one.name != name] + ([exported] if exported else [])
+    before = ensemble._folders.get(name)
+    found = before.peek() if before else None
+    if before and not (found and str(found[2][0]) in ensemble._runner.spec.yaml):
+        del ensemble._folders[name]
         before()
-    ensemble._folders[name] = remove
+    if remove:
+        ensemble._folders[name] = remove
+        if ensemble._runner.is_closed:  # close() may not have seen it
+            remove()
 
 
 def _exported(ensemble: Ensemble, name: str, module: Any, rank: int, folder: Path, format: str,

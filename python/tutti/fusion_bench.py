@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from . import _fusion_calls as calls
 from . import _fusion_pool as pool
 from ._errors import UsageError
+from ._fusion_state import content_of
 
 if TYPE_CHECKING:
     from ._fusion_algorithms import MaxModelPredictorAlgorithm, SimpleEnsembleAlgorithm, WeightedEnsembleAlgorithm
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _ALGORITHMS = ("SimpleEnsembleAlgorithm", "WeightedEnsembleAlgorithm", "MaxModelPredictorAlgorithm")
 __all__ = ["EnsembleModule", "WeightedEnsembleModule", "MaxModelPredictor", *_ALGORITHMS]
 
-_making = threading.RLock()  # an ensemble is made by one thread at a time
+MOST_FORMS = 4  # for which a module has workers at a time
 
 
 def __getattr__(name: str) -> Any:
@@ -45,7 +46,7 @@ class EnsembleModule(nn.Module):
 
     With the first call, the models are traced (TorchScript) for inputs of this form, and a worker process is started for
     each; later calls of the same form only predict. If the models compute each sample by itself, a call may have any
-    number of samples; otherwise each number of samples is a form of its own.
+    number of samples; otherwise each number of samples is a form of its own. The workers of the last 4 forms are kept.
 
     Parameters
     ----------
@@ -58,15 +59,18 @@ class EnsembleModule(nn.Module):
     Raises
     ------
     UsageError
-        From a call: if a model cannot be traced, is not float32, or is in training mode with dropout or batch
-        normalisation; if an input requires a gradient; if a device does not exist.
+        From a call: if a model cannot be traced, also because a branch depends on values of the input; is not float32;
+        or is in training mode with modules of dropout or batch normalisation; if an input requires a gradient; if a
+        device does not exist.
     FailedError, Interrupted
         From a call, as from `tutti.Ensemble.predict`.
 
     Notes
     -----
     Outputs are tensors, dicts, tuples and lists of float32 tensors, and None, as in FusionBench, on the device of the
-    first model. They have no gradients. Weights that change are noticed: the models are traced again.
+    first model. They have no gradients, and are computed as in evaluation mode, without autocast. Parameters, buffers
+    and kinds of modules that change are noticed, because each call reads them all: the models are traced again. Other
+    attributes that change are not noticed: call `close()`.
 
     Thread-safe. The workers end with the module, or with `close()`; a copy or a pickle of it starts its own.
 
@@ -82,6 +86,7 @@ class EnsembleModule(nn.Module):
         super().__init__()
         self.model_list = nn.ModuleList(models)
         self.device_map = device_map
+        self._making = threading.Lock()
         self._pools: dict[Any, pool.Pool] = {}
         self._made_of: Any = None
         if len(self.model_list) == 0:
@@ -97,21 +102,31 @@ class EnsembleModule(nn.Module):
         """
         call = calls.Call.of(args, kwargs)
         self._check(call)
-        with _making:
-            of = self._state()
+        return self._pool_for(call).predict(call, self._target())
+
+    def _pool_for(self, call: calls.Call) -> pool.Pool:
+        """One that is dropped here ends when the last call of it has ended."""
+        of = self._state()
+        with self._making:
             if of != self._made_of:
-                self.close()
+                self._pools.clear()
                 self._made_of = of
-            found = self._pools.get(call.form) or self._pools.get(call.whole_form)
+            form = call.form if call.form in self._pools else call.whole_form
+            found = self._pools.pop(form, None)
             if found is None:
+                while len(self._pools) >= MOST_FORMS:
+                    del self._pools[next(iter(self._pools))]
                 found = pool.Pool(self._copies(), call, self._devices(), self._combine(), self._weights())
-                self._pools[call.form if found.batched else call.whole_form] = found
-        return found.predict(call, self._target())
+                form = call.form if found.batched else call.whole_form
+            self._pools[form] = found  # the last: those that were not used for longest are in front
+            return found
 
     def close(self) -> None:
-        """Stops the workers; the next call starts others."""
-        pools, self._pools = self._pools, {}
-        self._made_of = None
+        """Stops the workers; the next call traces the models as they are then, and starts others. Calls that run end
+        with Interrupted."""
+        with self._making:
+            pools, self._pools = self._pools, {}
+            self._made_of = None
         for one in pools.values():
             one.close()
 
@@ -122,9 +137,8 @@ class EnsembleModule(nn.Module):
         return [1.0] * len(self.model_list)
 
     def _state(self) -> Any:
-        """Changes when a weight does, in place or by another tensor."""
-        tensors = [*self.model_list.parameters(), *self.model_list.buffers()]
-        return ([(id(one), one.data_ptr(), one._version) for one in tensors], self._weights(), str(self.device_map))
+        """Changes when a weight does, however it is written."""
+        return content_of(self.model_list), self._weights(), str(self.device_map)
 
     def _check(self, call: calls.Call) -> None:
         if torch.is_grad_enabled() and any(one.requires_grad for one in call.tensors):
@@ -158,7 +172,11 @@ class EnsembleModule(nn.Module):
         return torch.device(text if text.startswith("cuda") else "cpu")
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pools": {}, "_made_of": None}
+        return {name: one for name, one in self.__dict__.items() if name != "_making"} | {"_pools": {}, "_made_of": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._making = threading.Lock()
 
 
 class WeightedEnsembleModule(EnsembleModule):

@@ -69,7 +69,9 @@ TEST_CASE("labels that do not fit are refused") {
   CHECK(refused({"y", two, {}}) == "samples and labels differ in number; 3 samples with 2 labels");
   const std::vector<std::int64_t> negative{0, -1, 1};
   CHECK(refused({"y", negative, {}}).find("image 1 has the label -1") != std::string::npos);
-  CHECK(refused({"y", negative, {1}}) == "a label is not a class; that of sample 1 at place 0 is -1");
+  CHECK(refused({"y", negative, {1}}) ==
+        "the labels are a column, and not one class per sample; they would be compared as masks of one place each");
+  CHECK(refused({"y", negative, {1, 1}}) == "a label is not a class; that of sample 1 at place 0 is -1");
   const std::vector<std::int32_t> narrow{0, 1, 2};
   CHECK(refused({"y", narrow, {}}).starts_with("the labels are neither classes nor numbers"));
   const std::vector<float> numbers{0, std::numeric_limits<float>::infinity(), 1};

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
+import threading
 
 import numpy
 import pytest
@@ -17,7 +19,8 @@ def test_it_predicts_where_an_executor_is_wanted(shared):
     with tutti.Executor(shared) as executor:
         assert isinstance(executor, concurrent.futures.Executor)
         for future in (executor.submit(shared.predict, images(20)), executor.submit(images(20)),
-                       executor.submit(shared.predict, images(20), timeout=60, priority=2)):
+                       executor.submit(shared.predict, images(20), timeout=60, priority=2),
+                       executor.submit(functools.partial(functools.partial(shared.predict, timeout=9), images(20)))):
             assert isinstance(future, tutti.Future) and numpy.array_equal(future.result().values, expected)
 
         async def run() -> tutti.Predictions:
@@ -32,8 +35,10 @@ def test_map_yields_in_order_and_raises_in_turn(shared):
         found = list(executor.map(shared.predict, (images(3, seed) for seed in range(6))))
         for seed, p in enumerate(found):
             assert numpy.array_equal(p.values, shared.predict(images(3, seed)).values)
+        found = executor.map(shared.predict, [images(3), images(1)[0], images(3)])
+        assert numpy.array_equal(next(found).values, shared.predict(images(3)).values)
         with pytest.raises(tutti.UsageError, match="one sample"):
-            list(executor.map(shared.predict, [images(1)[0]]))
+            next(found)
 
 
 def test_other_functions_are_refused(shared, opened):
@@ -63,6 +68,24 @@ def test_what_is_not_ready_can_be_given_up_or_left(opened):
     executor.shutdown(cancel_futures=True)
     assert future.cancelled() and not executor._futures
     ensemble._runner.wait_until_idle()
+
+
+def test_a_future_that_is_cancelled_while_shutdown_waits_for_it_does_not_leave_it(opened):
+    executor = tutti.Executor(opened(hanging()))
+    future = executor.submit(images(1))
+    waiting = threading.Event()
+    wait_of = future._wait
+
+    def wait(timeout):
+        waiting.set()
+        return wait_of(timeout)
+
+    future._wait = wait
+    thread = threading.Thread(target=lambda: (waiting.wait(), future.cancel()))
+    thread.start()
+    executor.shutdown()
+    thread.join()
+    assert future.cancelled()
 
 
 def test_errors_of_predictions_do_not_leave_shutdown(opened):

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 from collections import OrderedDict
 
+import numpy
 import pytest
 
 import tutti
@@ -126,6 +128,126 @@ def test_weights_that_change_are_noticed_and_copies_have_their_own_workers():
     assert close_to(module(x), stacked(models, x).mean(0)) and not close_to(module(x), before)
     module.load_state_dict({name: one * 2 for name, one in module.state_dict().items()})
     assert close_to(module(x), stacked(models, x).mean(0))
+
+
+class Branches(nn.Module):
+    """Computes something else for some inputs: by their values, or by what does not depend on them."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.factor = how, nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "branch" and x.sum() > 0:
+            return x + 1
+        if self.how == "view" and torch.zeros(3).copy_(x[0, :3]).tolist()[0] > 0:
+            return x + 1
+        if self.how == "sizes" and x.shape[1] > 2 and x.size(1) == x.numel() // len(x) and self.factor > 1:
+            return x * self.factor.item()
+        if self.how == "where":
+            return torch.where(x > 0, x, -x)
+        return x
+
+
+def test_a_branch_that_depends_on_values_is_an_error_and_others_are_not():
+    x = torch.randn(4, 6)
+    for how in ("branch", "view"):
+        with pytest.raises(tutti.UsageError, match="model 0 cannot be traced: what it computes depends on values") as caught:
+            fusion_bench.EnsembleModule([Branches(how)])(x)
+        assert "torch.where" in caught.value.hint
+    for how in ("sizes", "where"):
+        module = fusion_bench.EnsembleModule([Branches(how)])
+        for one in (x, -x):
+            assert close_to(module(one), Branches(how)(one).detach())
+
+
+def test_weights_that_change_behind_the_back_of_torch_are_noticed():
+    models = nets(2)
+    module = fusion_bench.EnsembleModule(models)
+    x = torch.randn(3, 6)
+
+    def by_numpy() -> None:
+        models[0][0].weight.detach().numpy()[0, 0] += 1
+
+    def by_another_module() -> None:
+        models[1][1] = nn.Sigmoid()
+
+    for change in (lambda: models[0][0].weight.data.mul_(3), by_numpy, by_another_module):
+        before = module(x)
+        change()
+        assert close_to(module(x), stacked(models, x).mean(0)) and not close_to(module(x), before)
+
+
+def test_other_attributes_that_change_need_a_close():
+    models = [Branches("sizes"), Branches("sizes")]
+    module = fusion_bench.EnsembleModule(models)
+    x = torch.randn(3, 6)
+    assert close_to(module(x), x * 2)
+    for model in models:
+        model.how = "nothing"
+    assert close_to(module(x), x * 2)
+    module.close()
+    assert close_to(module(x), x)
+
+
+class Counts(nn.Module):
+    def forward(self, x: torch.Tensor, array) -> torch.Tensor:
+        return x + float(array.sum())
+
+
+def test_constants_are_compared_by_content_and_only_some_forms_have_workers():
+    module = fusion_bench.EnsembleModule([Counts()])
+    x = torch.randn(3, 2)
+    array = numpy.zeros(5000)
+    for middle in range(3):
+        array[2500] = middle  # repr() leaves it out
+        assert close_to(module(x, array), x + middle)
+    module.close()
+    most = fusion_bench.MOST_FORMS
+    for size in [*range(1, most + 1), 1, most + 1]:
+        module(torch.randn(3, size), array)
+    assert [form[1][1] for form in module._pools] == [(3,), (4,), (1,), (5,)]
+    module.close()
+
+
+def test_the_first_call_decides_neither_the_segment_nor_whether_samples_are_mixed():
+    module = fusion_bench.EnsembleModule(nets(1))
+    module(torch.randn(1, 6))
+    (pool,) = module._pools.values()
+    assert f"segment_images: {fusion_bench.pool.SEGMENT}" in pool._ensemble.yaml
+    module.close()
+    across = [OverTheBatch(1.0)]
+    module = fusion_bench.EnsembleModule(across)
+    for count in (1, 4):
+        x = torch.randn(count, 4)
+        assert close_to(module(x), stacked(across, x).mean(0))
+    assert not any(pool.batched for pool in module._pools.values())
+
+
+def test_workers_that_are_dropped_while_another_thread_predicts_end_after_it():
+    models = nets(2)
+    module = fusion_bench.EnsembleModule(models)
+    x = torch.randn(3, 6)
+    before = module(x)
+    (pool,) = module._pools.values()
+    begun, go = threading.Event(), threading.Event()
+    predict = pool.predict
+
+    def late(*words):
+        begun.set()
+        go.wait()
+        return predict(*words)
+
+    pool.predict = late
+    found = []
+    thread = threading.Thread(target=lambda: found.append(module(x)))
+    thread.start()
+    begun.wait()
+    models[0][0].weight.data.mul_(-1)
+    assert close_to(module(x), stacked(models, x).mean(0))
+    go.set()
+    thread.join()
+    assert close_to(found[0], before)
 
 
 def test_infinite_values_are_those_of_torch():

@@ -92,6 +92,10 @@ def test_what_cannot_be_split_or_combined():
     assert "b does not have 4 predictions" in refused(_core.combine, spec, [("a", rows), ("b", rows[:3])])
     assert "a and b cannot be combined" in refused(_core.combine, spec, [("a", rows), ("b", rows[:, :4].copy())])
     assert "'a' are a single number" in refused(_core.combine, spec, [("a", numpy.float32(1).reshape(()))])
+    empty = rows[:, :0].copy()
+    text = refused(_core.combine, spec, [("a", empty), ("b", empty)])
+    assert "the predictions of a have no values to combine" in text and "use the rule 'none'" in text
+    assert _core.combine(spec_of(combine={"rule": "none"}), [("a", empty), ("b", empty)]).members["a"].shape == (4, 0)
     bad = rows.copy()
     bad[3, 1] = numpy.nan
     with pytest.raises(tutti.FailedError, match="b has NaN or infinity for sample 3"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -39,6 +40,28 @@ def test_a_member_is_replaced_and_what_belongs_to_it_changes(opened):
     after = ensemble.status().members
     assert [member.generation for member in after] == [1, 2] and not {m.pid for m in before} & {m.pid for m in after}
     assert "seed: 8" in ensemble.yaml and "delay_us: 1000" in ensemble.yaml
+
+
+def test_several_threads_replace_members(opened):
+    ensemble = opened(seeded(1, 2))
+    barrier = threading.Barrier(4)
+    errors = []
+
+    def replace(rank: int) -> None:
+        barrier.wait()
+        try:
+            for seed in range(3):
+                ensemble.replace_member("ab"[rank % 2], seed=10 * (rank % 2) + 7)
+        except tutti.Error as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=replace, args=(rank,)) for rank in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and [member.generation for member in ensemble.status().members] == [6, 6]
+    assert numpy.array_equal(ensemble.predict(images()).values, expected(opened, 7, 17))
 
 
 def test_predictions_go_on_meanwhile_and_no_old_one_follows_a_new_one(opened):
@@ -162,4 +185,9 @@ def test_a_module_is_exported_and_its_files_end_with_it(opened):
         with pytest.raises(tutti.UsageError, match="m1 is the class Linear"):
             ensemble.replace_member("m1", torch.nn.Linear)
         assert {*Path(folders[1].parent).glob("tutti-*")} == before
+        ensemble.replace_member("m1", ensemble.exports[-1].model())  # the same file
+        assert folders[1].is_dir() and [one.name for one in ensemble.exports] == ["m0"]
+        copied = Path(shutil.copy(folders[1] / "m1.pt", folder / "m2.pt"))
+        ensemble.replace_member("m1", {"kind": "torchscript", "path": str(copied)})
+        assert not folders[1].exists()
     assert not folder.exists() and not folders[1].exists()
