@@ -75,12 +75,12 @@ void CoalescedRun::Rows::read(std::span<const std::uint64_t> /*indices*/, std::s
 
 std::uint64_t CoalescedRun::Rows::number_of(std::uint64_t index) const {
   const Call* const call = call_of(index);
-  return call == nullptr ? 0 : call->source->number_of(index - call->begin);
+  return call == nullptr || call->left ? 0 : call->source->number_of(index - call->begin);
 }
 
 std::string CoalescedRun::Rows::image_name(std::uint64_t index) const {
   const Call* const call = call_of(index);
-  return call == nullptr ? std::string{} : call->source->image_name(index - call->begin);
+  return call == nullptr || call->left ? std::string{} : call->source->image_name(index - call->begin);
 }
 
 /// Rows that nobody wants, and those behind the last call, which fill the batch, are copies of a row that is wanted:
@@ -139,6 +139,13 @@ CoalescedRun::CoalescedRun(std::vector<CallRows> calls, const RunSetting& settin
 std::uint32_t CoalescedRun::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   filled_ = true;
   return prediction_.fill(arena, layout, slot);
+}
+
+void CoalescedRun::leave(std::size_t call) {
+  Call& one = rows_.calls.at(call);
+  one.left = true;
+  one.source = nullptr;
+  one.sink = nullptr;
 }
 
 void CoalescedRun::deliver(const FinishedSegment& finished) {

@@ -192,6 +192,47 @@ TEST_CASE("calls that are given up leave their neighbours what is theirs") {
   CHECK(ensemble.submit(view(images[1])).get().values == naive_mean(spec, images[1]));
 }
 
+/// A call of so many segments that it takes every slot for some time.
+struct Busy {
+  Busy(Ensemble& all, int priority) : ensemble(all) {
+    SubmitOptions options;
+    options.priority = priority;
+    call = ensemble.submit(view(images), options);
+    REQUIRE(happens([&] { return segments() >= 4; }));
+  }
+  std::uint64_t segments() const { return ensemble.status().members[0].segments_handed_out; }
+  /// The submitting thread has taken what came before.
+  void go_on() const {
+    const std::uint64_t so_far = segments();
+    REQUIRE(happens([&] { return segments() >= so_far + 2; }));
+  }
+  Ensemble& ensemble;
+  std::vector<float> images = random_images(180);
+  std::future<Predictions> call{};
+};
+
+TEST_CASE("a call that is given up while its segment waits for a slot leaves its neighbours what is theirs") {
+  const NothingLeft census;
+  const auto spec = coalescing_spec(1, 10000);
+  Ensemble ensemble(published(spec), with_worker());
+  Busy busy(ensemble, 5);
+  std::vector<std::stop_source> stops(3);
+  std::vector<std::vector<float>> images;
+  std::vector<std::future<Predictions>> calls;
+  for (std::size_t i = 0; i < 3; ++i) {  // they fill a segment
+    images.push_back(random_images(2, i + 1));
+    SubmitOptions options;
+    options.stop = stops[i].get_token();
+    calls.push_back(ensemble.submit(view(images[i]), options));
+  }
+  busy.go_on();
+  stops[1].request_stop();
+  CHECK(message_of([&] { calls[1].get(); }) == "the prediction was given up: its caller requested a stop");
+  CHECK(busy.call.get().values == naive_mean(spec, busy.images));
+  CHECK(calls[0].get().values == naive_mean(spec, images[0]));
+  CHECK(calls[2].get().values == naive_mean(spec, images[2]));
+}
+
 TEST_CASE("calls of a higher priority are in the next segment before those that wait") {
   const NothingLeft census;
   const auto spec = coalescing_spec(1, 30000);
