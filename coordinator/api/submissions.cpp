@@ -169,7 +169,9 @@ void Submissions::start(std::vector<Active*> calls) {
     std::vector<CallRows> rows;
     for (const Active* const call : calls) rows.push_back(call->submission->rows());
     added.work = std::make_unique<CoalescedRun>(std::move(rows), coalesce_->run);
-    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, coalesce_->terms);
+    Terms terms = coalesce_->terms;
+    terms.shared = calls.size() > 1;
+    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, std::move(terms));
   } else {
     added.stream = calls.front()->submission->stream();
   }

@@ -77,6 +77,7 @@ class Ledger {
     std::uint32_t images = 0;
     TaskKind kind = TaskKind::predict;
     bool set_aside = false;  ///< without a result: it killed too many workers, or no member's answer is present
+    bool shared = false;     ///< see Terms::shared
     std::size_t open = 0;    ///< number of members asked that have not answered
     ByRank<Row> rows;
     std::uint64_t index = 0;   ///< its number within its call, for people

@@ -105,7 +105,13 @@ bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, st
   const SegmentId number = task.segment;
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
-  if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
+  if (segment.set_aside || !setting_.policy.poison_limit) return true;
+  if (segment.shared) {
+    hand_out_no_more(number);
+    news = "the calls that share the segment are computed again one by one";
+    return true;
+  }
+  if (segment.deaths < *setting_.policy.poison_limit) return true;
   const bool train = segment.kind == TaskKind::train;
   const std::string name = train ? fmt::format("segment {}", segment.index)
                                  : segment_text(segment.index, setting_.segment_images, segment.images);

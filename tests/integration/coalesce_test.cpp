@@ -125,6 +125,7 @@ TEST_CASE("an output that is not finite ends its call and its neighbours get the
       else
         CHECK(p.incomplete[0].absent == std::vector<std::size_t>{1});
     }
+    CHECK(ensemble.status().faults.not_finite_dropped == 2);
   }
 }
 
@@ -156,6 +157,24 @@ TEST_CASE("a call that kills its workers ends by itself and its neighbours get t
     check_neighbours(gathered);
     CHECK(contains(message_of([&] { gathered.calls[2].get(); }), "m1 on cpu died on segment 0"));
   }
+}
+
+TEST_CASE("two calls of a segment that kill their workers are set aside under the limits that hold by default") {
+  const NothingLeft census;
+  auto spec = coalescing_spec(1, 2000);
+  fake_model(spec, 0).faults = {fault_of(FaultKind::kill)};
+  auto images = single_images(5);
+  images[1][0] = kGuilty;
+  images[2][0] = kGuilty;
+  Ensemble ensemble(published(spec), with_worker());
+  Gathered gathered(ensemble, images);
+  for (const std::size_t good : {0, 3, 4}) CHECK(gathered.calls[good].get().values == naive_mean(spec, images[good]));
+  for (const std::size_t bad : {1, 2}) {
+    const Predictions p = gathered.calls[bad].get();
+    REQUIRE(p.incomplete.size() == 1);
+    CHECK(p.incomplete[0].set_aside);
+  }
+  CHECK(ensemble.status().faults.set_aside == 2);  // the segment that all shared is not among them
 }
 
 TEST_CASE("calls that are given up leave their neighbours what is theirs") {

@@ -1,5 +1,6 @@
 // The supervisor step by step with segments that kill the workers that compute them.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
@@ -74,6 +75,41 @@ TEST_CASE("a segment that kills three workers that compute nothing else is set a
   CHECK(closed.rows[0].abandoned);
   CHECK(closed.rows[1].answered);
   CHECK(closed.rows[2].abandoned);
+}
+
+TEST_CASE("a segment that several calls share is not held against anyone") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.on_nan = OnNan::degrade;
+  Terms shared;
+  shared.shared = true;
+  Rig rig = Rig::running(setting);
+  SUBCASE("because it kills") {
+    for (std::uint64_t number = 0; number < 4; ++number) {  // one more than would end the ensemble
+      rig.open(TaskKind::predict, false, shared);
+      rig.take();
+      die_again(rig, 0);
+      rig.take();
+      rig.dies(0);
+      CHECK(rig.take().front() ==
+            fmt::format("m0 on cpu:0 died: killed by SIGKILL on segment {}; the calls that share the segment are "
+                        "computed again one by one; replacement in {} s",
+                        100 + number, number == 0 ? "0.1" : "0.2"));
+      CHECK(rig.closed(SegmentId(number)).set_aside);
+      rig.pass(60);
+      rig.tick();
+      rig.ready(0);
+    }
+  }
+  SUBCASE("because of an output that is not finite") {
+    rig.open(TaskKind::predict, false, shared);
+    rig.take();
+    rig.answer(0, CompletionStatus::not_finite);
+    CHECK(rig.take() == Texts{"finish 0"});
+    CHECK(rig.closed(0).set_aside);
+    CHECK_FALSE(rig.closed(0).rows[0].present);
+  }
+  CHECK(rig.supervisor.counts().set_aside == 0);
+  CHECK(rig.supervisor.counts().not_finite_dropped == 0);
 }
 
 TEST_CASE("a segment that was set aside is not tried again by a worker that dies of it") {
