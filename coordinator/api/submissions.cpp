@@ -134,9 +134,7 @@ void Submissions::run() {
 /// When something is to be done although nothing happens.
 std::optional<std::chrono::steady_clock::time_point> Submissions::next_wake() const {
   std::optional<std::chrono::steady_clock::time_point> until;
-  // While one waits for a slot, no other segment is closed.
-  const bool unfilled = std::ranges::any_of(runs_, [](const Run& run) { return run.work && !run.work->filled(); });
-  if (coalescing_ && !unfilled) until = coalescing_->next_wake();
+  if (may_close()) until = coalescing_->next_wake();
   for (const Active& one : active_)
     if (const auto& deadline = one.submission->options.deadline) until = std::min(until.value_or(*deadline), *deadline);
   return until;
@@ -183,10 +181,17 @@ void Submissions::start(std::vector<Active*> calls) {
   }
 }
 
-/// One segment at a time waits for a slot: until it has one, the calls that come gather for the next.
+/// One segment of a priority at a time waits for a slot: until it has one, the calls that come gather for the next. Those
+/// of a higher priority do not wait for it.
+bool Submissions::may_close() const {
+  const auto priority = coalescing_ ? coalescing_->priority() : std::nullopt;
+  if (!priority) return false;
+  return std::ranges::none_of(runs_,
+                              [&](const Run& run) { return !run.work->filled() && run.priority >= *priority; });
+}
+
 bool Submissions::close_segments() {
-  if (!coalescing_) return false;
-  if (std::ranges::any_of(runs_, [](const Run& run) { return !run.work->filled(); })) return false;
+  if (!may_close()) return false;
   std::vector<Active*> calls;
   for (const Coalescing::Call number : coalescing_->close(std::chrono::steady_clock::now(), runs_.empty()))
     calls.push_back(gathering_.extract(number).mapped());

@@ -105,6 +105,7 @@ class Submissions {
   void run();
   void take_added();
   void start(std::vector<Active*> calls);
+  bool may_close() const;
   bool close_segments();
   bool advance_all();
   bool advance(Run& run, bool& progressed);

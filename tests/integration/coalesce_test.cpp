@@ -281,6 +281,24 @@ TEST_CASE("calls of a higher priority are in the next segment before those that 
   first.get();
 }
 
+TEST_CASE("a call of a higher priority does not wait behind a segment that waits for a slot") {
+  const NothingLeft census;
+  const auto spec = coalescing_spec(1, 10000);
+  Ensemble ensemble(published(spec), with_worker());
+  Busy busy(ensemble, 5);
+  const auto low = random_images(6, 3);
+  const auto high = random_images(6, 4);
+  auto low_call = ensemble.submit(view(low));  // its segment is full
+  busy.go_on();
+  SubmitOptions options;
+  options.priority = 10;
+  CHECK(ensemble.submit(view(high), options).get().values == naive_mean(spec, high));
+  CHECK(low_call.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  CHECK(busy.call.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  CHECK(busy.call.get().values == naive_mean(spec, busy.images));
+  CHECK(low_call.get().values == naive_mean(spec, low));
+}
+
 TEST_CASE("calls of bytes and of floats share a segment") {
   const NothingLeft census;
   const auto spec = coalescing_spec(1);
