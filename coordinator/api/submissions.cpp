@@ -50,6 +50,7 @@ std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission
 }
 
 void Submissions::enter(std::unique_ptr<Submission> submission) {
+  if (!coalesce_) submission->stream();
   Waiting place{submission->options.priority};
   // Before the lock, which the callback takes: it runs at once if the stop was requested already.
   const std::stop_callback wake(submission->options.stop, [this, &place] {
@@ -60,9 +61,14 @@ void Submissions::enter(std::unique_ptr<Submission> submission) {
   {
     MutexLock lock(mutex_);
     wait_for_room(submission->options, place, lock);
-    if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
-    first = added_.empty();
-    added_.push_back(std::move(submission));
+    try {
+      if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
+      first = added_.empty();
+      added_.push_back(std::move(submission));
+    } catch (...) {
+      make_room();
+      throw;
+    }
   }
   if (first) exchange_.announce_change(driver_);  // the thread takes those behind it at the same time
 }
@@ -147,21 +153,46 @@ void Submissions::take_added() {
     added.swap(added_);
   }
   for (std::unique_ptr<Submission>& submission : added) {
-    Active& call =
-        active_.emplace_back(std::move(submission), ++last_number_, [this] { exchange_.announce_change(driver_); });
-    call.at = std::prev(active_.end());
-    const std::uint64_t rows = coalescing_ ? call.submission->rows().source.count() : 0;
-    if (!coalescing_ || !coalescing_->takes(rows)) {
-      start({&call});
-      continue;
+    try {
+      take(submission);
+    } catch (...) {
+      finish(*submission, std::current_exception());
     }
-    coalescing_->add(call.number, static_cast<std::uint32_t>(rows), call.priority(), std::chrono::steady_clock::now());
+  }
+}
+
+/// Leaves the submission where it is if it throws.
+void Submissions::take(std::unique_ptr<Submission>& submission) {
+  const std::uint64_t rows = coalescing_ ? submission->rows().source.count() : 0;
+  Active& call =
+      active_.emplace_back(std::move(submission), ++last_number_, [this] { exchange_.announce_change(driver_); });
+  call.at = std::prev(active_.end());
+  if (!coalescing_ || !coalescing_->takes(rows)) return start({&call});
+  try {
     gathering_.emplace(call.number, &call);
+    coalescing_->add(call.number, static_cast<std::uint32_t>(rows), call.priority(), std::chrono::steady_clock::now());
+  } catch (...) {
+    gathering_.erase(call.number);
+    submission = std::move(call.submission);
+    active_.pop_back();
+    throw;
+  }
+}
+
+/// What is thrown ends these calls.
+void Submissions::start(std::vector<Active*> calls) {
+  try {
+    insert_run(calls);
+  } catch (...) {
+    for (Active* const call : calls) {
+      finish(*call->submission, std::current_exception());
+      active_.erase(call->at);
+    }
   }
 }
 
 /// In the order of their priorities, and behind those that are there.
-void Submissions::start(std::vector<Active*> calls) {
+void Submissions::insert_run(const std::vector<Active*>& calls) {
   Run added{{}, {}, calls.front()->priority(), calls};
   if (coalescing_) {
     std::vector<CallRows> rows;
@@ -230,15 +261,14 @@ bool Submissions::advance(Run& run, bool& progressed) {
       start({call});
       continue;
     }
-    finish(*call, error || !run.work ? error : run.work->error_of(call->place));
+    finish(*call->submission, error || !run.work ? error : run.work->error_of(call->place));
     active_.erase(call->at);
   }
   return false;
 }
 
 /// Keeps the promise: the predictions, or the error.
-void Submissions::finish(Active& call, std::exception_ptr error) {
-  Submission& submission = *call.submission;
+void Submissions::finish(Submission& submission, std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);
     submission.promise.set_value(submission.take());
@@ -263,7 +293,7 @@ bool Submissions::give_up(Active& call) {
       runs_.remove_if([&](const Run& run) { return &run == call.run; });
     }
   }
-  finish(call, std::make_exception_ptr(*why));
+  finish(*call.submission, std::make_exception_ptr(*why));
   return true;
 }
 
