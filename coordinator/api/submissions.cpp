@@ -196,10 +196,12 @@ void Submissions::insert_run(const std::vector<Active*>& calls) {
   Run added{{}, {}, calls.front()->priority(), calls};
   if (coalescing_) {
     std::vector<CallRows> rows;
+    const std::uint64_t rows_of_call = calls.front()->submission->rows().source.count();
     for (const Active* const call : calls) rows.push_back(call->submission->rows());
     added.work = std::make_unique<CoalescedRun>(std::move(rows), coalesce_->run);
     Terms terms = coalesce_->terms;
     terms.shared = calls.size() > 1;
+    if (!terms.shared) terms.extent = {coalesce_->run.most_images, rows_of_call};
     added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, std::move(terms));
   } else {
     added.stream = calls.front()->submission->stream();

@@ -24,6 +24,7 @@
 #include "common/ids.hpp"
 #include "common/wire/records.hpp"
 #include "coordinator/decide/hosting.hpp"
+#include "coordinator/decide/terms.hpp"
 
 namespace tutti {
 
@@ -81,6 +82,7 @@ class Ledger {
     std::size_t open = 0;    ///< number of members asked that have not answered
     ByRank<Row> rows;
     std::uint64_t index = 0;   ///< its number within its call, for people
+    Extent extent{};           ///< of its call, for people
     bool last = false;         ///< the last segment of a training
     std::uint32_t deaths = 0;  ///< of workers that computed only this segment
     bool held = false;         ///< its slot is held: see hold()

@@ -29,6 +29,7 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
   }
   const SegmentId segment = ledger_.open(slot, images, kind, present, index, last, terms.rounds);
   ledger_.at(segment).shared = terms.shared;
+  ledger_.at(segment).extent = terms.extent;
   if (kind == TaskKind::train) {
     ledger_.hold(segment);
     actions_.push_back(action::Hold{slot});
