@@ -179,10 +179,10 @@ void Submissions::take(std::unique_ptr<Submission>& submission) {
   }
 }
 
-/// What is thrown ends these calls.
-void Submissions::start(std::vector<Active*> calls) {
+/// What is thrown ends these calls. `repeats`: see Stream.
+void Submissions::start(std::vector<Active*> calls, bool repeats) {
   try {
-    insert_run(calls);
+    insert_run(calls, repeats);
   } catch (...) {
     for (Active* const call : calls) {
       finish(*call->submission, std::current_exception());
@@ -192,7 +192,7 @@ void Submissions::start(std::vector<Active*> calls) {
 }
 
 /// In the order of their priorities, and behind those that are there.
-void Submissions::insert_run(const std::vector<Active*>& calls) {
+void Submissions::insert_run(const std::vector<Active*>& calls, bool repeats) {
   Run added{{}, {}, calls.front()->priority(), calls};
   if (coalescing_) {
     std::vector<CallRows> rows;
@@ -206,6 +206,7 @@ void Submissions::insert_run(const std::vector<Active*>& calls) {
   } else {
     added.stream = calls.front()->submission->stream();
   }
+  added.stream->repeats = repeats;
   const auto lower = std::ranges::find_if(runs_, [&](const Run& run) { return run.priority < added.priority; });
   Run& run = *runs_.insert(lower, std::move(added));
   for (std::size_t place = 0; place < run.calls.size(); ++place) {
@@ -260,7 +261,7 @@ bool Submissions::advance(Run& run, bool& progressed) {
   const bool one_by_one = run.work && run.work->calls() > 1 && (error || run.work->one_by_one());
   for (Active* const call : run.calls) {
     if (one_by_one) {
-      start({call});
+      start({call}, run.work->filled());
       continue;
     }
     finish(*call->submission, error || !run.work ? error : run.work->error_of(call->place));

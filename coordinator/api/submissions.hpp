@@ -105,8 +105,8 @@ class Submissions {
   void run();
   void take_added();
   void take(std::unique_ptr<Submission>& submission);
-  void start(std::vector<Active*> calls);
-  void insert_run(const std::vector<Active*>& calls);
+  void start(std::vector<Active*> calls, bool repeats = false);
+  void insert_run(const std::vector<Active*>& calls, bool repeats);
   bool may_close() const;
   bool close_segments();
   bool advance_all();

@@ -94,8 +94,10 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream, Driver& dri
       if (!in_flight) of(*stream).driver = nullptr;
       return in_flight ? Step::waiting : Step::done;
     }
-    if (draining_ && !in_flight) throw *draining_;
-    if (draining_) return Step::waiting;
+    if (draining_ && !stream->repeats) {
+      if (in_flight) return Step::waiting;
+      throw *draining_;
+    }
     const auto slot = take_slot(driver);
     if (!slot) return Step::waiting;
     lock.unlock();

@@ -104,6 +104,8 @@ class Stream {
   const TaskKind kind;
   const ByRank<bool> asked;
   const Terms terms;
+  /// It repeats what was in flight, so it is filled even while the exchange drains. Set before the first step.
+  bool repeats = false;
 
  private:
   friend class Exchange;
@@ -177,7 +179,8 @@ class Exchange {
   void fail_call(Stream& stream, const Error& error, std::uint64_t segment, std::optional<std::uint64_t> image);
   /// Ends every current and future step with this error. Only the first failure counts.
   void fail(const Error& error);
-  /// No more slots are filled: a stream delivers what is in flight, and then its step throws this error.
+  /// No more slots are filled but by streams that repeat what was in flight: any other delivers what is in flight, and
+  /// then its step throws this error.
   void drain(const Error& error);
   std::optional<Error> failure() const;
   bool draining() const;

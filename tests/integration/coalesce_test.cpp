@@ -335,6 +335,20 @@ TEST_CASE("calls that end with the ensemble and with its members") {
     gathered.first.get();
     for (auto& call : gathered.calls) CHECK(message_of([&] { call.get(); }) == "interrupted");
   }
+  SUBCASE("it drains while a segment is in flight that is to be repeated") {
+    ScriptedFault fault = fault_of(FaultKind::nan);
+    fake_model(spec, 0).faults = {fault};
+    auto guilty = images;
+    guilty[1][0] = kGuilty;
+    Ensemble ensemble(published(spec), with_worker());
+    Gathered gathered(ensemble, guilty);
+    gathered.first.get();
+    REQUIRE(happens([&] { return ensemble.status().members[0].segments_handed_out >= 2; }));
+    ensemble.drain();
+    for (const std::size_t good : {0, 2}) CHECK(gathered.calls[good].get().values == naive_mean(spec, images[good]));
+    CHECK(contains(message_of([&] { gathered.calls[1].get(); }), "predicted NaN or infinity"));
+    CHECK(message_of([&] { ensemble.submit(view(images[0])).get(); }) == "interrupted");
+  }
   SUBCASE("a member is lost") {
     spec.failure.on_worker_failure = OnWorkerFailure::fail;
     Ensemble ensemble(published(spec), with_worker());
