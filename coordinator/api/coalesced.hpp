@@ -55,7 +55,7 @@ class CoalescedRun final : public Work {
   /// The segment was set aside, or a member's answer for it was dropped: nothing was delivered, and the calls are to be
   /// computed one by one. What the stream throws means the same if there are several calls.
   bool one_by_one() const noexcept { return one_by_one_; }
-  /// What the sink of this call threw; null: nothing.
+  /// What the source of this call threw, or its sink; null: nothing. The others of the segment go on.
   std::exception_ptr error_of(std::size_t call) const { return rows_.calls.at(call).error; }
 
  private:

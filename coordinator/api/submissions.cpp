@@ -260,11 +260,12 @@ bool Submissions::advance(Run& run, bool& progressed) {
   }
   const bool one_by_one = run.work && run.work->calls() > 1 && (error || run.work->one_by_one());
   for (Active* const call : run.calls) {
-    if (one_by_one) {
+    const std::exception_ptr own = run.work ? run.work->error_of(call->place) : nullptr;
+    if (one_by_one && !own) {
       start({call}, run.work->filled());
       continue;
     }
-    finish(*call->submission, error || !run.work ? error : run.work->error_of(call->place));
+    finish(*call->submission, own ? own : error);
     active_.erase(call->at);
   }
   return false;
