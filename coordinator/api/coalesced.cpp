@@ -129,6 +129,7 @@ void CoalescedRun::Rows::write(const SegmentResult& result) {
     try {
       call.sink->write(part_of(result, within, rows.begin - call.begin, members));
     } catch (...) {
+      if (calls.size() == 1) throw;  // nobody wants the rest
       call.error = std::current_exception();
     }
   }
