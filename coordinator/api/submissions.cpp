@@ -308,6 +308,7 @@ void Submissions::settle(Submission& submission) {
     make_room();
   }
   if (!submission.done) return;
+  exchange_.pause(driver_);
   try {
     submission.done(submission.promise.get_future());
   } catch (const std::exception& error) {

@@ -159,6 +159,8 @@ class Exchange {
   /// wait_change() returns once it differs from `seen`, and at `until`.
   std::uint64_t changes(const Driver& driver) const;
   void wait_change(Driver& driver, std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until = {});
+  /// The driver does something that may take long: no slot is kept for it meanwhile.
+  void pause(Driver& driver);
   /// By any thread.
   void announce_change(Driver& driver);
   /// How often a driver that waited was woken up.
