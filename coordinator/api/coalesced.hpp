@@ -18,7 +18,8 @@
 
 namespace tutti {
 
-/// The samples of one call. Source and sink outlive the run, or the call leaves it before; the source is one that a FittedSource gives.
+/// The samples of one call. Source and sink outlive the run, or the call leaves it before; the source is one that a
+/// FittedSource gives.
 struct CallRows {
   Source& source;
   Sink& sink;
@@ -60,8 +61,8 @@ class CoalescedRun final : public Work {
 
  private:
   struct Call {
-    Source* source;  ///< null once it has left
-    Sink* sink;      ///< null once it has left
+    Source* source;       ///< null once it has left
+    Sink* sink;           ///< null once it has left
     std::uint64_t begin;  ///< its first row of the run
     std::uint64_t end;
     bool left = false;

@@ -215,13 +215,12 @@ void Submissions::insert_run(const std::vector<Active*>& calls, bool repeats) {
   }
 }
 
-/// One segment of a priority at a time waits for a slot: until it has one, the calls that come gather for the next. Those
-/// of a higher priority do not wait for it.
+/// One segment of a priority at a time waits for a slot: until it has one, the calls that come gather for the next.
+/// Those of a higher priority do not wait for it.
 bool Submissions::may_close() const {
   const auto priority = coalescing_ ? coalescing_->priority() : std::nullopt;
   if (!priority) return false;
-  return std::ranges::none_of(runs_,
-                              [&](const Run& run) { return !run.work->filled() && run.priority >= *priority; });
+  return std::ranges::none_of(runs_, [&](const Run& run) { return !run.work->filled() && run.priority >= *priority; });
 }
 
 bool Submissions::close_segments() {
