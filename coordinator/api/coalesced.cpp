@@ -75,16 +75,16 @@ void CoalescedRun::Rows::read(std::span<const std::uint64_t> /*indices*/, std::s
 
 std::uint64_t CoalescedRun::Rows::number_of(std::uint64_t index) const {
   const Call* const call = call_of(index);
-  return call == nullptr ? 0 : call->source->number_of(index - call->begin);
+  return call == nullptr || call->left ? 0 : call->source->number_of(index - call->begin);
 }
 
 std::string CoalescedRun::Rows::image_name(std::uint64_t index) const {
   const Call* const call = call_of(index);
-  return call == nullptr ? std::string{} : call->source->image_name(index - call->begin);
+  return call == nullptr || call->left ? std::string{} : call->source->image_name(index - call->begin);
 }
 
-/// Rows that nobody wants, and those behind the last call, which fill the batch, are copies of a row that is wanted:
-/// what a model makes of these it can make of a copy.
+/// Rows that nobody wants or that cannot be read, and those behind the last call, which fill the batch, are copies of a
+/// row that is wanted: what a model makes of these it can make of a copy.
 void CoalescedRun::Rows::read_into(std::span<const std::uint64_t> indices, const SlotPlace& place) {
   TUTTI_CHECK(!indices.empty());
   TUTTI_CHECK(place.first == 0);
@@ -94,7 +94,8 @@ void CoalescedRun::Rows::read_into(std::span<const std::uint64_t> indices, const
   std::vector<Range> unwanted;
   std::uint64_t behind = first;
   std::vector<std::uint64_t> own;
-  for (const Call& call : calls) {
+  std::exception_ptr unreadable;
+  for (Call& call : calls) {
     const Range rows{std::max(call.begin, all.begin), std::min(call.end, all.end)};
     if (rows.count() == 0) continue;
     behind = rows.end;
@@ -105,9 +106,15 @@ void CoalescedRun::Rows::read_into(std::span<const std::uint64_t> indices, const
     }
     own.clear();
     for (std::uint64_t row = rows.begin; row < rows.end; ++row) own.push_back(row - call.begin);
-    read_images(*call.source, own, {place.arena, place.layout, place.slot, at}, false);
-    wanted = static_cast<std::uint32_t>(rows.end - first - 1);
+    try {
+      read_images(*call.source, own, {place.arena, place.layout, place.slot, at}, false);
+      wanted = static_cast<std::uint32_t>(rows.end - first - 1);
+    } catch (...) {
+      call.error = unreadable = std::current_exception();
+      unwanted.push_back({at, at + rows.count()});
+    }
   }
+  if (!wanted && unreadable) std::rethrow_exception(unreadable);
   TUTTI_CHECK(wanted.has_value(), "a segment that nobody wants is not filled");
   unwanted.push_back({behind - first, indices.size()});
   for (const Range& rows : unwanted) repeat_row(*wanted, rows, place);
@@ -122,6 +129,7 @@ void CoalescedRun::Rows::write(const SegmentResult& result) {
     try {
       call.sink->write(part_of(result, within, rows.begin - call.begin, members));
     } catch (...) {
+      if (calls.size() == 1) throw;  // nobody wants the rest
       call.error = std::current_exception();
     }
   }
@@ -139,6 +147,13 @@ CoalescedRun::CoalescedRun(std::vector<CallRows> calls, const RunSetting& settin
 std::uint32_t CoalescedRun::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
   filled_ = true;
   return prediction_.fill(arena, layout, slot);
+}
+
+void CoalescedRun::leave(std::size_t call) {
+  Call& one = rows_.calls.at(call);
+  one.left = true;
+  one.source = nullptr;
+  one.sink = nullptr;
 }
 
 void CoalescedRun::deliver(const FinishedSegment& finished) {

@@ -18,7 +18,8 @@
 
 namespace tutti {
 
-/// The samples of one call. Source and sink outlive the run; the source is one that a FittedSource gives.
+/// The samples of one call. Source and sink outlive the run, or the call leaves it before; the source is one that a
+/// FittedSource gives.
 struct CallRows {
   Source& source;
   Sink& sink;
@@ -50,18 +51,18 @@ class CoalescedRun final : public Work {
 
   std::size_t calls() const noexcept { return rows_.calls.size(); }
   bool filled() const noexcept { return filled_; }
-  /// Nobody wants the rows of this call any more: they are neither read nor delivered.
-  void leave(std::size_t call) { rows_.calls.at(call).left = true; }
+  /// Nobody wants the rows of this call any more: they are neither read nor delivered. Its source and sink may go.
+  void leave(std::size_t call);
   /// The segment was set aside, or a member's answer for it was dropped: nothing was delivered, and the calls are to be
   /// computed one by one. What the stream throws means the same if there are several calls.
   bool one_by_one() const noexcept { return one_by_one_; }
-  /// What the sink of this call threw; null: nothing.
+  /// What the source of this call threw, or its sink; null: nothing. The others of the segment go on.
   std::exception_ptr error_of(std::size_t call) const { return rows_.calls.at(call).error; }
 
  private:
   struct Call {
-    Source* source;
-    Sink* sink;
+    Source* source;       ///< null once it has left
+    Sink* sink;           ///< null once it has left
     std::uint64_t begin;  ///< its first row of the run
     std::uint64_t end;
     bool left = false;

@@ -10,6 +10,7 @@
 #include "common/axis.hpp"
 #include "common/mutex.hpp"
 #include "config/candidates.hpp"
+#include "coordinator/api/fitted.hpp"
 #include "coordinator/api/health.hpp"
 #include "coordinator/api/model_choice.hpp"
 #include "coordinator/api/new_version.hpp"
@@ -116,7 +117,7 @@ class Ensemble::Impl {
   }
 
   Predictions predict(const std::unique_ptr<Source>& source) {
-    refuse_saved();
+    refuse_saved(pool_.plan());
     const auto sink = collecting(*source);
     run(*source, *sink);
     return sink->take();
@@ -262,7 +263,7 @@ class Ensemble::Impl {
   };
 
   std::unique_ptr<Submission> submission_of(std::unique_ptr<Source> source, const SubmitOptions& options) {
-    refuse_saved();
+    refuse_saved(pool_.plan());
     auto submission = std::make_unique<Submitted>(*this, std::move(source));
     submission->options = options;
     return submission;
@@ -286,36 +287,7 @@ class Ensemble::Impl {
     }
   }
 
-  /// Throws Error(usage) where the ensemble cannot take the source's images.
-  FittedSource fit(Source& source) const {
-    for (const MemberPlan& member : pool_.plan().members)
-      if (member.request.saved) check_numbers(member.request, source);
-    return {source, pool_.plan().input};
-  }
-
-  /// Saved predictions are those of the samples with certain numbers.
-  static void check_numbers(const MemberRequest& member, const Source& source) {
-    if (source.count() == 0) return;
-    const SavedRows& rows = *member.saved;
-    const std::uint64_t first = source.number_of(0);
-    const std::uint64_t last = source.number_of(source.count() - 1);
-    if (first >= rows.first && last - rows.first < rows.rows) return;
-    throw Error(ErrorKind::usage, fmt::format("{} has no saved predictions for all of {}", member.name, source.name()),
-                fmt::format("its file has those of samples {} to {}, and the source has {} to {}", rows.first,
-                            rows.first + rows.rows - 1, first, last),
-                "predict the samples of the ensemble's 'input', or leave the member out");
-  }
-
-  /// Images that a program hands over are in no data set.
-  void refuse_saved() const {
-    for (const MemberPlan& member : pool_.plan().members)
-      if (member.request.saved)
-        throw Error(ErrorKind::usage,
-                    fmt::format("{} has saved predictions, which belong to the samples of the ensemble's 'input'",
-                                member.request.name),
-                    "samples that come through predict() or submit() have no place in that data set",
-                    "call run() with a source of the data set, or leave the member out");
-  }
+  FittedSource fit(Source& source) const { return fitted(source, pool_.plan()); }
 
   /// Of the combined predictions; nothing with the rule `none`. Throws Error(usage) if they have no such axis.
   std::optional<ClassAxis> class_axis() const {

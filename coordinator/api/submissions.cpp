@@ -50,6 +50,7 @@ std::future<Predictions> Submissions::add(std::unique_ptr<Submission> submission
 }
 
 void Submissions::enter(std::unique_ptr<Submission> submission) {
+  if (!coalesce_) submission->stream();
   Waiting place{submission->options.priority};
   // Before the lock, which the callback takes: it runs at once if the stop was requested already.
   const std::stop_callback wake(submission->options.stop, [this, &place] {
@@ -60,9 +61,14 @@ void Submissions::enter(std::unique_ptr<Submission> submission) {
   {
     MutexLock lock(mutex_);
     wait_for_room(submission->options, place, lock);
-    if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
-    first = added_.empty();
-    added_.push_back(std::move(submission));
+    try {
+      if (!thread_.joinable()) thread_ = start_thread("tutti-submit", [this] { run(); });
+      first = added_.empty();
+      added_.push_back(std::move(submission));
+    } catch (...) {
+      make_room();
+      throw;
+    }
   }
   if (first) exchange_.announce_change(driver_);  // the thread takes those behind it at the same time
 }
@@ -134,9 +140,7 @@ void Submissions::run() {
 /// When something is to be done although nothing happens.
 std::optional<std::chrono::steady_clock::time_point> Submissions::next_wake() const {
   std::optional<std::chrono::steady_clock::time_point> until;
-  // While one waits for a slot, no other segment is closed.
-  const bool unfilled = std::ranges::any_of(runs_, [](const Run& run) { return run.work && !run.work->filled(); });
-  if (coalescing_ && !unfilled) until = coalescing_->next_wake();
+  if (may_close()) until = coalescing_->next_wake();
   for (const Active& one : active_)
     if (const auto& deadline = one.submission->options.deadline) until = std::min(until.value_or(*deadline), *deadline);
   return until;
@@ -149,30 +153,60 @@ void Submissions::take_added() {
     added.swap(added_);
   }
   for (std::unique_ptr<Submission>& submission : added) {
-    Active& call =
-        active_.emplace_back(std::move(submission), ++last_number_, [this] { exchange_.announce_change(driver_); });
-    call.at = std::prev(active_.end());
-    const std::uint64_t rows = coalescing_ ? call.submission->rows().source.count() : 0;
-    if (!coalescing_ || !coalescing_->takes(rows)) {
-      start({&call});
-      continue;
+    try {
+      take(submission);
+    } catch (...) {
+      finish(*submission, std::current_exception());
     }
-    coalescing_->add(call.number, static_cast<std::uint32_t>(rows), call.priority(), std::chrono::steady_clock::now());
+  }
+}
+
+/// Leaves the submission where it is if it throws.
+void Submissions::take(std::unique_ptr<Submission>& submission) {
+  const std::uint64_t rows = coalescing_ ? submission->rows().source.count() : 0;
+  Active& call =
+      active_.emplace_back(std::move(submission), ++last_number_, [this] { exchange_.announce_change(driver_); });
+  call.at = std::prev(active_.end());
+  if (!coalescing_ || !coalescing_->takes(rows)) return start({&call});
+  try {
     gathering_.emplace(call.number, &call);
+    coalescing_->add(call.number, static_cast<std::uint32_t>(rows), call.priority(), std::chrono::steady_clock::now());
+  } catch (...) {
+    gathering_.erase(call.number);
+    submission = std::move(call.submission);
+    active_.pop_back();
+    throw;
+  }
+}
+
+/// What is thrown ends these calls. `repeats`: see Stream.
+void Submissions::start(std::vector<Active*> calls, bool repeats) {
+  try {
+    insert_run(calls, repeats);
+  } catch (...) {
+    for (Active* const call : calls) {
+      finish(*call->submission, std::current_exception());
+      active_.erase(call->at);
+    }
   }
 }
 
 /// In the order of their priorities, and behind those that are there.
-void Submissions::start(std::vector<Active*> calls) {
+void Submissions::insert_run(const std::vector<Active*>& calls, bool repeats) {
   Run added{{}, {}, calls.front()->priority(), calls};
   if (coalescing_) {
     std::vector<CallRows> rows;
+    const std::uint64_t rows_of_call = calls.front()->submission->rows().source.count();
     for (const Active* const call : calls) rows.push_back(call->submission->rows());
     added.work = std::make_unique<CoalescedRun>(std::move(rows), coalesce_->run);
-    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, coalesce_->terms);
+    Terms terms = coalesce_->terms;
+    terms.shared = calls.size() > 1;
+    if (!terms.shared) terms.extent = {coalesce_->run.most_images, rows_of_call};
+    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, std::move(terms));
   } else {
     added.stream = calls.front()->submission->stream();
   }
+  added.stream->repeats = repeats;
   const auto lower = std::ranges::find_if(runs_, [&](const Run& run) { return run.priority < added.priority; });
   Run& run = *runs_.insert(lower, std::move(added));
   for (std::size_t place = 0; place < run.calls.size(); ++place) {
@@ -181,10 +215,16 @@ void Submissions::start(std::vector<Active*> calls) {
   }
 }
 
-/// One segment at a time waits for a slot: until it has one, the calls that come gather for the next.
+/// One segment of a priority at a time waits for a slot: until it has one, the calls that come gather for the next.
+/// Those of a higher priority do not wait for it.
+bool Submissions::may_close() const {
+  const auto priority = coalescing_ ? coalescing_->priority() : std::nullopt;
+  if (!priority) return false;
+  return std::ranges::none_of(runs_, [&](const Run& run) { return !run.work->filled() && run.priority >= *priority; });
+}
+
 bool Submissions::close_segments() {
-  if (!coalescing_) return false;
-  if (std::ranges::any_of(runs_, [](const Run& run) { return !run.work->filled(); })) return false;
+  if (!may_close()) return false;
   std::vector<Active*> calls;
   for (const Coalescing::Call number : coalescing_->close(std::chrono::steady_clock::now(), runs_.empty()))
     calls.push_back(gathering_.extract(number).mapped());
@@ -219,19 +259,19 @@ bool Submissions::advance(Run& run, bool& progressed) {
   }
   const bool one_by_one = run.work && run.work->calls() > 1 && (error || run.work->one_by_one());
   for (Active* const call : run.calls) {
-    if (one_by_one) {
-      start({call});
+    const std::exception_ptr own = run.work ? run.work->error_of(call->place) : nullptr;
+    if (one_by_one && !own) {
+      start({call}, run.work->filled());
       continue;
     }
-    finish(*call, error || !run.work ? error : run.work->error_of(call->place));
+    finish(*call->submission, own ? own : error);
     active_.erase(call->at);
   }
   return false;
 }
 
 /// Keeps the promise: the predictions, or the error.
-void Submissions::finish(Active& call, std::exception_ptr error) {
-  Submission& submission = *call.submission;
+void Submissions::finish(Submission& submission, std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);
     submission.promise.set_value(submission.take());
@@ -256,7 +296,7 @@ bool Submissions::give_up(Active& call) {
       runs_.remove_if([&](const Run& run) { return &run == call.run; });
     }
   }
-  finish(call, std::make_exception_ptr(*why));
+  finish(*call.submission, std::make_exception_ptr(*why));
   return true;
 }
 
@@ -267,6 +307,7 @@ void Submissions::settle(Submission& submission) {
     make_room();
   }
   if (!submission.done) return;
+  exchange_.pause(driver_);
   try {
     submission.done(submission.promise.get_future());
   } catch (const std::exception& error) {

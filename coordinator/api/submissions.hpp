@@ -29,9 +29,9 @@ namespace tutti {
 class Submission {
  public:
   virtual ~Submission() = default;
-  /// Of this prediction by itself; not used if it shares a run.
+  /// Of this prediction by itself; not used with `coalesce`. The first call, which makes it, is the submitter's.
   virtual const std::shared_ptr<Stream>& stream() = 0;
-  /// What a run of several takes of it.
+  /// What a run takes of it with `coalesce`.
   virtual CallRows rows() = 0;
   virtual Predictions take() = 0;
 
@@ -104,12 +104,15 @@ class Submissions {
   // On the thread.
   void run();
   void take_added();
-  void start(std::vector<Active*> calls);
+  void take(std::unique_ptr<Submission>& submission);
+  void start(std::vector<Active*> calls, bool repeats = false);
+  void insert_run(const std::vector<Active*>& calls, bool repeats);
+  bool may_close() const;
   bool close_segments();
   bool advance_all();
   bool advance(Run& run, bool& progressed);
   bool give_up(Active& call);
-  void finish(Active& call, std::exception_ptr error);
+  void finish(Submission& submission, std::exception_ptr error);
   void settle(Submission& submission);
   std::optional<std::chrono::steady_clock::time_point> next_wake() const;
 

@@ -30,6 +30,11 @@ std::vector<Coalescing::Call> Coalescing::close(Time now, bool idle) {
   return calls;
 }
 
+std::optional<int> Coalescing::priority() const {
+  if (waiting_.empty()) return std::nullopt;
+  return waiting_.front().priority;
+}
+
 std::optional<Coalescing::Time> Coalescing::next_wake() const {
   if (waiting_.empty()) return std::nullopt;
   return std::ranges::min_element(waiting_, {}, &Waiting::since)->since + most_delay_;

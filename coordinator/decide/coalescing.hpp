@@ -29,6 +29,8 @@ class Coalescing {
   /// The calls of the next segment, in order, which wait no longer; none if it is not to be closed yet. `idle`: nothing
   /// is being computed, so nothing is gained by waiting.
   std::vector<Call> close(Time now, bool idle);
+  /// Of the first call of the next segment; nothing if no call waits.
+  std::optional<int> priority() const;
   /// When close() has something to do although nothing happens; nothing if no call waits.
   std::optional<Time> next_wake() const;
 

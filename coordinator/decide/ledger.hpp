@@ -24,6 +24,7 @@
 #include "common/ids.hpp"
 #include "common/wire/records.hpp"
 #include "coordinator/decide/hosting.hpp"
+#include "coordinator/decide/terms.hpp"
 
 namespace tutti {
 
@@ -77,9 +78,11 @@ class Ledger {
     std::uint32_t images = 0;
     TaskKind kind = TaskKind::predict;
     bool set_aside = false;  ///< without a result: it killed too many workers, or no member's answer is present
+    bool shared = false;     ///< see Terms::shared
     std::size_t open = 0;    ///< number of members asked that have not answered
     ByRank<Row> rows;
     std::uint64_t index = 0;   ///< its number within its call, for people
+    Extent extent{};           ///< of its call, for people
     bool last = false;         ///< the last segment of a training
     std::uint32_t deaths = 0;  ///< of workers that computed only this segment
     bool held = false;         ///< its slot is held: see hold()

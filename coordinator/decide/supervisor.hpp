@@ -229,6 +229,7 @@ class Supervisor {
   // ---- work that a death disturbs (supervisor_blame.cpp)
   std::optional<Given> oldest_task(WorkerId worker) const;
   std::vector<Given> begun_tasks(WorkerId worker, std::uint64_t tasks_taken) const;
+  std::string name_of(const Ledger::Segment& segment) const;
   void locate(WorkerFault& fault, WorkerId worker, const std::vector<Given>& begun) const;
   void take_back(WorkerId worker, Rank rank);
   void ask_unread_again(WorkerId worker, Rank rank);

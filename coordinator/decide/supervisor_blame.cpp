@@ -100,17 +100,31 @@ void Supervisor::ask_unread_again(WorkerId worker, Rank rank) {
   }
 }
 
+/// For people: with the images of the call that it holds.
+std::string Supervisor::name_of(const Ledger::Segment& segment) const {
+  if (segment.kind == TaskKind::train) return fmt::format("segment {}", segment.index);
+  const Extent& extent = segment.extent;
+  const std::uint32_t full = extent.segment_images > 0 ? extent.segment_images : setting_.segment_images;
+  std::uint64_t images = segment.images;
+  if (extent.samples > 0) images = std::min(images, extent.samples - segment.index * full);
+  return segment_text(segment.index, full, static_cast<std::uint32_t>(images));
+}
+
 // A worker died while it computed this task and nothing else. False if it is not replaced.
 bool Supervisor::blame(WorkerId worker, Given task, const WorkerFault& fault, std::string& news, Time now) {
   const SegmentId number = task.segment;
   Ledger::Segment& segment = ledger_.at(number);
   ++segment.deaths;
-  if (segment.set_aside || !setting_.policy.poison_limit || segment.deaths < *setting_.policy.poison_limit) return true;
+  if (segment.set_aside || !setting_.policy.poison_limit) return true;
+  if (segment.shared) {
+    hand_out_no_more(number);
+    news = "the calls that share the segment are computed again one by one";
+    return true;
+  }
+  if (segment.deaths < *setting_.policy.poison_limit) return true;
   const bool train = segment.kind == TaskKind::train;
-  const std::string name = train ? fmt::format("segment {}", segment.index)
-                                 : segment_text(segment.index, setting_.segment_images, segment.images);
   const std::string blamed =
-      fmt::format("{} has killed {} that computed nothing else", name, counted(segment.deaths, "worker"));
+      fmt::format("{} has killed {} that computed nothing else", name_of(segment), counted(segment.deaths, "worker"));
   // In a shared worker the member is to blame before the segment is, and certainly not its neighbours.
   news = move_out({task.rank}, blamed, now);
   if (!news.empty()) {

@@ -28,6 +28,8 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
     return std::nullopt;
   }
   const SegmentId segment = ledger_.open(slot, images, kind, present, index, last, terms.rounds);
+  ledger_.at(segment).shared = terms.shared;
+  ledger_.at(segment).extent = terms.extent;
   if (kind == TaskKind::train) {
     ledger_.hold(segment);
     actions_.push_back(action::Hold{slot});
@@ -224,6 +226,7 @@ bool Supervisor::accept_not_finite(WorkerId worker, Rank rank, const CompletionR
   }
   if (setting_.policy.on_nan == OnNan::degrade && !repeated) {
     segment.rows[rank].present = false;
+    if (segment.shared) return true;  // the guilty call will say so
     ++counts_.not_finite_dropped;
     actions_.push_back(action::Say{fmt::format("{}, {}; this output is left out", answered, first)});
   }
@@ -243,7 +246,7 @@ void Supervisor::finish(SegmentId number) {
   const bool any = std::any_of(segment.rows.begin(), segment.rows.end(), [](const auto& row) { return row.present; });
   if (segment.kind == TaskKind::predict && !any && !segment.set_aside) {
     segment.set_aside = true;
-    ++counts_.set_aside;
+    if (!segment.shared) ++counts_.set_aside;
   }
   actions_.push_back(action::Finish{number});
   release(number);

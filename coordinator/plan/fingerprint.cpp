@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::string_view kBackend = "backend of ";
 constexpr std::string_view kBatch = "batch of ";
-constexpr std::string_view kForm = "form of ";
+constexpr std::string_view kFormOf = "form of ";
 
 /// Keeps only those of a model's fields that can change a byte and are not separate entries of the fingerprint.
 struct Reduction {
@@ -104,7 +104,7 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
     if (!member.model.weights.empty())
       into["weights of " + member.name] = content_text(member.model.weights, member.name);
     for (const ModelForm& one : member.model.tried.forms)
-      if (one.chosen()) into[std::string(kForm) + member.name] = one.model;
+      if (one.chosen()) into[std::string(kFormOf) + member.name] = one.model;
     std::size_t number = 0;
     for (const auto& file : files_of(member.model.kind, member.model.weights)) {
       into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
@@ -233,7 +233,7 @@ std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerpr
   for (config::MemberSpec& member : chosen.members) {
     config::ModelSpec& model = member.model;
     if (model.candidates.empty()) continue;
-    const auto noted = fingerprint.find(std::string(kForm) + member.name);
+    const auto noted = fingerprint.find(std::string(kFormOf) + member.name);
     if (noted == fingerprint.end()) return std::nullopt;
     bool found = false;
     for (const ModelKind& one : model.candidates) {

@@ -71,6 +71,7 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream, Driver& dri
     if (failure_ || of(*stream).failure) {
       const Error failure = of(*stream).failure.value_or(failure_.value_or(Error(ErrorKind::failed, "")));
       const auto blamed = of(*stream).blamed;
+      pass_on(driver);
       lock.unlock();
       raise(failure, stream->work, blamed);
     }
@@ -94,8 +95,10 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream, Driver& dri
       if (!in_flight) of(*stream).driver = nullptr;
       return in_flight ? Step::waiting : Step::done;
     }
-    if (draining_ && !in_flight) throw *draining_;
-    if (draining_) return Step::waiting;
+    if (draining_ && !stream->repeats) {
+      if (in_flight) return Step::waiting;
+      throw *draining_;
+    }
     const auto slot = take_slot(driver);
     if (!slot) return Step::waiting;
     lock.unlock();
@@ -233,6 +236,8 @@ void Exchange::wait_change(Driver& driver, std::uint64_t seen,
   if (state.wants_slot) {
     wanting_.emplace(state.ticket, &driver);
     offer_slots();
+  } else {
+    state.ticket = 0;  // it has lost its place among those that want one
   }
   bool in_time = true;
   while (state.changes == seen && in_time) {
@@ -244,6 +249,11 @@ void Exchange::wait_change(Driver& driver, std::uint64_t seen,
   }
   wanting_.erase(state.ticket);
   state.wants_slot = false;
+}
+
+void Exchange::pause(Driver& driver) {
+  const MutexLock lock(mutex_);
+  pass_on(driver);
 }
 
 void Exchange::announce_change(Driver& driver) {

@@ -104,6 +104,8 @@ class Stream {
   const TaskKind kind;
   const ByRank<bool> asked;
   const Terms terms;
+  /// It repeats what was in flight, so it is filled even while the exchange drains. Set before the first step.
+  bool repeats = false;
 
  private:
   friend class Exchange;
@@ -157,6 +159,8 @@ class Exchange {
   /// wait_change() returns once it differs from `seen`, and at `until`.
   std::uint64_t changes(const Driver& driver) const;
   void wait_change(Driver& driver, std::uint64_t seen, std::optional<std::chrono::steady_clock::time_point> until = {});
+  /// The driver does something that may take long: no slot is kept for it meanwhile.
+  void pause(Driver& driver);
   /// By any thread.
   void announce_change(Driver& driver);
   /// How often a driver that waited was woken up.
@@ -177,7 +181,8 @@ class Exchange {
   void fail_call(Stream& stream, const Error& error, std::uint64_t segment, std::optional<std::uint64_t> image);
   /// Ends every current and future step with this error. Only the first failure counts.
   void fail(const Error& error);
-  /// No more slots are filled: a stream delivers what is in flight, and then its step throws this error.
+  /// No more slots are filled but by streams that repeat what was in flight: any other delivers what is in flight, and
+  /// then its step throws this error.
   void drain(const Error& error);
   std::optional<Error> failure() const;
   bool draining() const;

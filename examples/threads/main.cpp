@@ -1,6 +1,7 @@
 // A service with 64 threads, each of which submits single images and waits for their classes. All share one ensemble,
 // which needs no lock around it. With `coalesce`, the images of several threads are computed as one batch. The queue is
-// bounded: a thread that finds it full waits for room. The members are `fake`, which compute without LibTorch.
+// bounded: a thread that finds it full waits for room. As many calls as it holds fill a segment, so a full segment does
+// not wait for `max_delay_us`. The members are `fake`, which compute without LibTorch.
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -30,6 +31,7 @@ int main() try {
       - {name: b, model: {kind: fake, classes: 5}}
     assignment: cpu
     input: {shape: [3, 8, 8]}
+    segment_images: 32
     batch_images: 32
     coalesce: {max_delay_us: 200}
   )"),

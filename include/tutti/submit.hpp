@@ -21,7 +21,8 @@ enum class WhenFull {
 /// these settings still are those of one call, and what is wrong with it ends no other.
 struct SubmitOptions {
   /// The prediction is given up at this time, unless it is ready: Error(interrupted). What workers already compute of
-  /// it they finish, and nobody reads it. Nothing: never.
+  /// it they finish, and nobody reads it. Nothing: never. With `coalesce`, a call may wait for others for all of
+  /// `max_delay_us`, even if its deadline comes before.
   std::optional<std::chrono::steady_clock::time_point> deadline{};
   /// Of the submissions, those of a higher priority get the free slots first; those of the same take turns, slot by
   /// slot. Calls of predict() and run() take theirs without regard to it.

@@ -3,55 +3,15 @@
 #include <signal.h>
 
 #include <atomic>
-#include <cmath>
 #include <thread>
 
 #include "common/random.hpp"
-#include "tests/integration/pools.hpp"
+#include "tests/integration/coalescing.hpp"
 
 namespace tutti::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// Segments of two batches of three. A call that is alone waits for nobody, and others gather while it is computed, for
-/// as long as that takes.
-config::EnsembleSpec coalescing_spec(std::size_t members, std::uint64_t delay_us = 20000) {
-  auto spec = fake_spec(members);
-  spec.coalesce = config::CoalesceSpec{10'000'000};
-  spec.failure.back_off = 0.001;
-  fake_model(spec, 0).delay_us = delay_us;
-  return spec;
-}
-
-/// Calls that gather while one before them is computed, and that one.
-struct Gathered {
-  Gathered(Ensemble& ensemble, std::vector<std::vector<float>> rows_of_calls) : images(std::move(rows_of_calls)) {
-    const auto segments = [&] { return ensemble.status().members[0].segments_handed_out; };
-    const std::uint64_t so_far = segments();
-    first = ensemble.submit(view(before));
-    REQUIRE(happens([&] { return segments() == so_far + 1; }));
-    for (const auto& rows : images) calls.push_back(ensemble.submit(view(rows)));
-  }
-  std::vector<std::vector<float>> images;
-  std::vector<float> before = random_images(1, 77);
-  std::future<Predictions> first;
-  std::vector<std::future<Predictions>> calls;
-};
-
-std::vector<std::vector<float>> single_images(std::size_t count) {
-  std::vector<std::vector<float>> images;
-  for (std::size_t i = 0; i < count; ++i) images.push_back(random_images(1, i + 1));
-  return images;
-}
-
-/// A fault of member 1 for images that begin with this value.
-constexpr float kGuilty = 7.5F;
-ScriptedFault fault_of(FaultKind kind) {
-  ScriptedFault fault{kind, FaultPhase::predict, 0};
-  fault.at_value = kGuilty;
-  return fault;
-}
 
 TEST_CASE("calls that come while the pool is busy share a segment of whole batches") {
   const NothingLeft census;
@@ -94,70 +54,6 @@ TEST_CASE("calls that fill a segment do not wait and large ones have segments of
   CHECK(member.segments_answered == 1 + 9 + 1 + 2 + 1);
 }
 
-TEST_CASE("an output that is not finite ends its call and its neighbours get their rows") {
-  const NothingLeft census;
-  auto spec = coalescing_spec(2, 2000);
-  fake_model(spec, 1).faults = {fault_of(FaultKind::nan)};
-  auto images = single_images(5);
-  images[2][0] = kGuilty;
-  images[4] = random_images(2, 9);
-  images[4][kShape.elements()] = kGuilty;
-  SUBCASE("it is an error of the call") {
-    Ensemble ensemble(published(spec), with_worker());
-    Gathered gathered(ensemble, images);
-    for (const std::size_t good : {0, 1, 3}) CHECK(gathered.calls[good].get().values == naive_mean(spec, images[good]));
-    for (const std::size_t bad : {2, 4}) {
-      const auto error = error_of([&] { gathered.calls[bad].get(); });
-      REQUIRE(error);
-      CHECK(error->message() == "m1 on cpu predicted NaN or infinity on segment 0");
-      CHECK(error->detail() == "first in image 0 of the segment");  // the fake says so of the whole batch
-    }
-  }
-  SUBCASE("its answer is left out of the call") {
-    spec.failure.on_nan = OnNan::degrade;
-    Ensemble ensemble(published(spec), with_worker());
-    Gathered gathered(ensemble, images);
-    for (std::size_t i = 0; i < images.size(); ++i) {
-      const Predictions p = gathered.calls[i].get();
-      CHECK(p.incomplete.size() == (i == 2 || i == 4 ? 1 : 0));
-      if (p.incomplete.empty())
-        CHECK(p.values == naive_mean(spec, images[i]));
-      else
-        CHECK(p.incomplete[0].absent == std::vector<std::size_t>{1});
-    }
-  }
-}
-
-TEST_CASE("a call that kills its workers ends by itself and its neighbours get their rows") {
-  const NothingLeft census;
-  auto spec = coalescing_spec(2, 2000);
-  fake_model(spec, 1).faults = {fault_of(FaultKind::kill)};
-  spec.failure.poison_limit = 1;
-  spec.failure.restart_limit = 50;
-  auto images = single_images(5);
-  images[2][0] = kGuilty;
-  const auto check_neighbours = [&](Gathered& gathered) {
-    for (const std::size_t good : {0, 1, 3, 4})
-      CHECK(gathered.calls[good].get().values == naive_mean(spec, images[good]));
-  };
-  SUBCASE("its rows are set aside") {
-    Ensemble ensemble(published(spec), with_worker());
-    Gathered gathered(ensemble, images);
-    check_neighbours(gathered);
-    const Predictions p = gathered.calls[2].get();
-    REQUIRE(p.incomplete.size() == 1);
-    CHECK(p.incomplete[0].set_aside);
-    CHECK(std::isnan(p.values.at(0)));
-  }
-  SUBCASE("it fails") {
-    spec.failure.on_poison = OnPoison::fail;
-    Ensemble ensemble(published(spec), with_worker());
-    Gathered gathered(ensemble, images);
-    check_neighbours(gathered);
-    CHECK(contains(message_of([&] { gathered.calls[2].get(); }), "m1 on cpu died on segment 0"));
-  }
-}
-
 TEST_CASE("calls that are given up leave their neighbours what is theirs") {
   const NothingLeft census;
   auto spec = coalescing_spec(1, 30000);
@@ -192,6 +88,47 @@ TEST_CASE("calls that are given up leave their neighbours what is theirs") {
   CHECK(ensemble.submit(view(images[1])).get().values == naive_mean(spec, images[1]));
 }
 
+/// A call of so many segments that it takes every slot for some time.
+struct Busy {
+  Busy(Ensemble& all, int priority) : ensemble(all) {
+    SubmitOptions options;
+    options.priority = priority;
+    call = ensemble.submit(view(images), options);
+    REQUIRE(happens([&] { return segments() >= 4; }));
+  }
+  std::uint64_t segments() const { return ensemble.status().members[0].segments_handed_out; }
+  /// The submitting thread has taken what came before.
+  void go_on() const {
+    const std::uint64_t so_far = segments();
+    REQUIRE(happens([&] { return segments() >= so_far + 2; }));
+  }
+  Ensemble& ensemble;
+  std::vector<float> images = random_images(180);
+  std::future<Predictions> call{};
+};
+
+TEST_CASE("a call that is given up while its segment waits for a slot leaves its neighbours what is theirs") {
+  const NothingLeft census;
+  const auto spec = coalescing_spec(1, 10000);
+  Ensemble ensemble(published(spec), with_worker());
+  Busy busy(ensemble, 5);
+  std::vector<std::stop_source> stops(3);
+  std::vector<std::vector<float>> images;
+  std::vector<std::future<Predictions>> calls;
+  for (std::size_t i = 0; i < 3; ++i) {  // they fill a segment
+    images.push_back(random_images(2, i + 1));
+    SubmitOptions options;
+    options.stop = stops[i].get_token();
+    calls.push_back(ensemble.submit(view(images[i]), options));
+  }
+  busy.go_on();
+  stops[1].request_stop();
+  CHECK(message_of([&] { calls[1].get(); }) == "the prediction was given up: its caller requested a stop");
+  CHECK(busy.call.get().values == naive_mean(spec, busy.images));
+  CHECK(calls[0].get().values == naive_mean(spec, images[0]));
+  CHECK(calls[2].get().values == naive_mean(spec, images[2]));
+}
+
 TEST_CASE("calls of a higher priority are in the next segment before those that wait") {
   const NothingLeft census;
   const auto spec = coalescing_spec(1, 30000);
@@ -221,6 +158,24 @@ TEST_CASE("calls of a higher priority are in the next segment before those that 
   first.get();
 }
 
+TEST_CASE("a call of a higher priority does not wait behind a segment that waits for a slot") {
+  const NothingLeft census;
+  const auto spec = coalescing_spec(1, 10000);
+  Ensemble ensemble(published(spec), with_worker());
+  Busy busy(ensemble, 5);
+  const auto low = random_images(6, 3);
+  const auto high = random_images(6, 4);
+  auto low_call = ensemble.submit(view(low));  // its segment is full
+  busy.go_on();
+  SubmitOptions options;
+  options.priority = 10;
+  CHECK(ensemble.submit(view(high), options).get().values == naive_mean(spec, high));
+  CHECK(low_call.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  CHECK(busy.call.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  CHECK(busy.call.get().values == naive_mean(spec, busy.images));
+  CHECK(low_call.get().values == naive_mean(spec, low));
+}
+
 TEST_CASE("calls of bytes and of floats share a segment") {
   const NothingLeft census;
   const auto spec = coalescing_spec(1);
@@ -235,35 +190,6 @@ TEST_CASE("calls of bytes and of floats share a segment") {
   CHECK(gathered.calls[0].get().values == naive_mean(spec, floats));
   CHECK(call.get().values == alone.values);
   CHECK(ensemble.status().members[0].segments_answered == 3);
-}
-
-TEST_CASE("calls that end with the ensemble and with its members") {
-  const NothingLeft census;
-  auto spec = coalescing_spec(1);
-  const auto images = single_images(3);
-  SUBCASE("it is closed") {
-    std::optional<Gathered> gathered;
-    {
-      Ensemble ensemble(published(spec), with_worker());
-      gathered.emplace(ensemble, images);
-    }
-    for (auto& call : gathered->calls) CHECK(error_of([&] { call.get(); })->kind() == ErrorKind::interrupted);
-    CHECK(error_of([&] { gathered->first.get(); })->kind() == ErrorKind::interrupted);
-  }
-  SUBCASE("it drains") {
-    Ensemble ensemble(published(spec), with_worker());
-    Gathered gathered(ensemble, images);
-    ensemble.drain();
-    gathered.first.get();
-    for (auto& call : gathered.calls) CHECK(message_of([&] { call.get(); }) == "interrupted");
-  }
-  SUBCASE("a member is lost") {
-    spec.failure.on_worker_failure = OnWorkerFailure::fail;
-    Ensemble ensemble(published(spec), with_worker());
-    Gathered gathered(ensemble, images);
-    REQUIRE(::kill(ensemble.status().members[0].pid, SIGKILL) == 0);
-    for (auto& call : gathered.calls) CHECK(contains(message_of([&] { call.get(); }), "m0 on cpu died"));
-  }
 }
 
 TEST_CASE("each of many threads gets the rows of its own images while workers are killed") {

@@ -43,6 +43,17 @@ TEST_CASE("a segment is closed when it is full") {
   }
 }
 
+TEST_CASE("the priority of the next segment is that of its first call") {
+  Coalescing coalescing(8, microseconds(100));
+  CHECK_FALSE(coalescing.priority().has_value());
+  coalescing.add(1, 8, 3, after_us(0));
+  CHECK(coalescing.priority() == 3);
+  coalescing.add(2, 8, 5, after_us(1));
+  CHECK(coalescing.priority() == 5);
+  coalescing.close(after_us(2), false);
+  CHECK(coalescing.priority() == 3);
+}
+
 TEST_CASE("a segment is closed when its first call has waited long enough") {
   Coalescing coalescing(8, microseconds(100));
   coalescing.add(1, 1, 0, after_us(10));

@@ -1,5 +1,6 @@
 // The supervisor step by step with segments that kill the workers that compute them.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
@@ -74,6 +75,54 @@ TEST_CASE("a segment that kills three workers that compute nothing else is set a
   CHECK(closed.rows[0].abandoned);
   CHECK(closed.rows[1].answered);
   CHECK(closed.rows[2].abandoned);
+}
+
+TEST_CASE("a segment that sets images aside names those of its call and not those that fill its batches") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.poison_limit = 1;
+  Rig rig = Rig::running(setting);
+  Terms terms;
+  terms.extent = {4, 403};  // the index of the segment is 100, and it has 10 images
+  rig.open(TaskKind::predict, false, terms);
+  rig.take();
+  die_again(rig, 0);
+  rig.take();
+  rig.dies(0);
+  CHECK(contains(rig.take().back(), "segment 100 (images 400 to 402) has killed 1 worker"));
+}
+
+TEST_CASE("a segment that several calls share is not held against anyone") {
+  auto setting = with_policy(OnWorkerFailure::restart, 5, 1);
+  setting.policy.on_nan = OnNan::degrade;
+  Terms shared;
+  shared.shared = true;
+  Rig rig = Rig::running(setting);
+  SUBCASE("because it kills") {
+    for (std::uint64_t number = 0; number < 4; ++number) {  // one more than would end the ensemble
+      rig.open(TaskKind::predict, false, shared);
+      rig.take();
+      die_again(rig, 0);
+      rig.take();
+      rig.dies(0);
+      CHECK(contains(rig.take().back(), fmt::format("on segment {}; the calls that share the segment are computed "
+                                                    "again one by one; replacement in",
+                                                    100 + number)));
+      CHECK(rig.closed(SegmentId(number)).set_aside);
+      rig.pass(60);
+      rig.tick();
+      rig.ready(0);
+    }
+  }
+  SUBCASE("because of an output that is not finite") {
+    rig.open(TaskKind::predict, false, shared);
+    rig.take();
+    rig.answer(0, CompletionStatus::not_finite);
+    CHECK(rig.take() == Texts{"finish 0"});
+    CHECK(rig.closed(0).set_aside);
+    CHECK_FALSE(rig.closed(0).rows[0].present);
+  }
+  CHECK(rig.supervisor.counts().set_aside == 0);
+  CHECK(rig.supervisor.counts().not_finite_dropped == 0);
 }
 
 TEST_CASE("a segment that was set aside is not tried again by a worker that dies of it") {

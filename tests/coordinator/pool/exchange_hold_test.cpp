@@ -115,6 +115,45 @@ TEST_CASE("a slot is kept for the driver that waits for one until it has had its
     rig.exchange.wait_change(driver, rig.exchange.changes(driver), std::chrono::steady_clock::now());
     CHECK(rig.step() == Step::progressed);
   }
+  SUBCASE("it does something else first") {
+    rig.exchange.pause(driver);
+    CHECK(rig.step() == Step::progressed);
+  }
+  SUBCASE("its call has failed") {
+    rig.exchange.fail_call(*other, Error(ErrorKind::failed, "it is NaN"), 0, {});
+    CHECK(error_of([&] { rig.exchange.step(other, driver); })->message() == "it is NaN");
+    CHECK(rig.step() == Step::progressed);
+  }
+}
+
+TEST_CASE("a driver that wanted no slot for a while comes behind those that wait for one") {
+  Rig rig(10);
+  REQUIRE(rig.step() == Step::progressed);
+  REQUIRE(rig.step() == Step::progressed);
+  Counted work(1);
+  const auto stream = [&] { return std::make_shared<Stream>(work, TaskKind::predict, ByRank<bool>{true}); };
+  Driver fickle(rig.exchange);
+  Driver patient(rig.exchange);
+  const auto given_up = stream();
+  REQUIRE(rig.exchange.step(given_up, fickle) == Step::waiting);
+  rig.exchange.cancel(*given_up);
+  for (int round = 0; round < 2; ++round)
+    rig.exchange.wait_change(fickle, rig.exchange.changes(fickle), std::chrono::steady_clock::now());
+  const auto want = [&](Driver& driver) {
+    REQUIRE(rig.exchange.step(stream(), driver) == Step::waiting);
+    const std::size_t before = rig.exchange.wanting();
+    std::thread waits([&, seen = rig.exchange.changes(driver)] { rig.exchange.wait_change(driver, seen); });
+    while (rig.exchange.wanting() == before) std::this_thread::yield();
+    return waits;
+  };
+  std::thread patient_waits = want(patient);
+  std::thread fickle_waits = want(fickle);
+  const std::uint64_t seen = rig.exchange.changes(patient);
+  rig.exchange.release(rig.submitted[0].slot);
+  CHECK(rig.exchange.changes(patient) == seen + 1);
+  for (Driver* const driver : {&fickle, &patient}) rig.exchange.announce_change(*driver);
+  fickle_waits.join();
+  patient_waits.join();
 }
 
 TEST_CASE("a slot is offered to the next driver if that which it is kept for ends") {
@@ -204,6 +243,16 @@ TEST_CASE("an exchange that drains delivers what is in flight and then ends the 
   CHECK(rig.end_of_step() == "interrupted");
   CHECK(rig.submitted.size() == 2);
   CHECK_FALSE(rig.exchange.failure());
+}
+
+TEST_CASE("an exchange that drains fills what repeats what was in flight") {
+  Rig rig(1);
+  rig.stream->repeats = true;
+  rig.exchange.drain(Error(ErrorKind::interrupted, "interrupted"));
+  CHECK(rig.step() == Step::progressed);
+  rig.finish(0);
+  CHECK(rig.step() == Step::progressed);
+  CHECK(rig.step() == Step::done);
 }
 
 TEST_CASE("an exchange that drains with nothing in flight ends the work at once") {

@@ -135,6 +135,36 @@ TEST_CASE("submissions get room by priority and in the order in which they came"
   loop.exchange().fail(Error(ErrorKind::interrupted, "the end"));
 }
 
+/// Its parts cannot be made.
+class Broken final : public Submission {
+ public:
+  const std::shared_ptr<Stream>& stream() override { throw std::runtime_error("no memory for the stream"); }
+  CallRows rows() override { throw std::runtime_error("no memory for the rows"); }
+  Predictions take() override { return {}; }
+};
+
+TEST_CASE("a submission that cannot be taken is an error of its own and leaves no place taken") {
+  FakeLoop loop(1, ArenaLayout{1, 4, {1, 1, 2}});
+  SUBCASE("in the thread of its caller") {
+    Submissions submissions(loop.exchange(), 1);
+    for (int i = 0; i < 2; ++i)
+      CHECK_THROWS_WITH(submissions.add(std::make_unique<Broken>()), "no memory for the stream");
+    submissions.add(std::make_unique<Single>()).get();
+    loop.exchange().fail(Error(ErrorKind::interrupted, "the end"));
+  }
+  SUBCASE("in the thread that gathers") {
+    const Accumulator accumulator({}, {1.0F});
+    const ByRank<Dims> outputs(1, Dims{2});
+    Submissions submissions(loop.exchange(), 1,
+                            CoalesceSetting{{}, {accumulator, outputs, {}}, ByRank<bool>(1, true), {}});
+    for (int i = 0; i < 2; ++i) {
+      auto future = submissions.add(std::make_unique<Broken>());
+      CHECK_THROWS_WITH(future.get(), "no memory for the rows");
+    }
+    loop.exchange().fail(Error(ErrorKind::interrupted, "the end"));
+  }
+}
+
 TEST_CASE("a submission that is given up while it waits for room leaves its place to the next") {
   FakeLoop loop(1, ArenaLayout{1, 4, {1, 1, 2}});
   loop.hold(true);
