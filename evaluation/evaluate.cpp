@@ -18,9 +18,8 @@ namespace {
 
 class Collecting final : public Sink {
  public:
-  Collecting(Evaluation& evaluation, std::stop_token stop) : evaluation_(evaluation), stop_(std::move(stop)) {}
+  explicit Collecting(Evaluation& evaluation) : evaluation_(evaluation) {}
   void write(const SegmentResult& result) override {
-    if (stop_.stop_requested()) throw Error(ErrorKind::interrupted, "the evaluation was given up");
     evaluation_.add(result);
     incomplete_.note(result);
   }
@@ -28,7 +27,6 @@ class Collecting final : public Sink {
 
  private:
   Evaluation& evaluation_;
-  const std::stop_token stop_;
   IncompleteSegments incomplete_;
 };
 
@@ -78,9 +76,9 @@ Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& op
   check_widths(tasks, members, members.size(), !form.rules.empty());
   Evaluation evaluation(form, nullptr);
   if (task.other_labels) evaluation.compare_with({source, task.input.ignore_index, outputs_of(members), 0});
-  Collecting sink(evaluation, options.stop);
+  Collecting sink(evaluation);
   const auto begin = std::chrono::steady_clock::now();
-  ensemble.run(source, sink);
+  ensemble.run(source, sink, options.stop);
   const double seconds = seconds_since(begin);
 
   std::vector<EvaluatedModel> models;

@@ -90,8 +90,11 @@ class Ensemble::Impl {
         cascade_(pool_.plan().cascade, pool_.plan().members.size()),
         submissions_(pool_.exchange(), options.most_submissions, coalesce_setting()) {
     if (pool_.plan().batches == Batches::to_measure) {
-      const std::stop_callback giving_up(options.stop, [this] { pool_.fail(start_given_up()); });
-      measure_batches(pool_);
+      {
+        const std::stop_callback giving_up(options.stop, [this] { pool_.fail(start_given_up()); });
+        measure_batches(pool_);
+      }
+      if (options.stop.stop_requested()) throw start_given_up();  // perhaps after the last of them
     }
     events_.open();
   }
@@ -108,18 +111,21 @@ class Ensemble::Impl {
     while (calls_ > 0) calls_changed_.wait(lock);
   }
 
-  void run(Source& source, Sink& sink) {
+  void run(Source& source, Sink& sink, const std::stop_token& stop) {
     const Call call(*this);
     FittedSource fitted = fit(source);
     Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get(), cascade_);
-    pool_.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms()));
+    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms());
+    const Error why(ErrorKind::interrupted, "the run was given up: its caller requested a stop");
+    const std::stop_callback giving_up(stop, [&] { pool_.exchange().fail_call(*stream, why, 0, std::nullopt); });
+    pool_.exchange().drive(stream);
     say_unturned(fitted.source());
   }
 
   Predictions predict(const std::unique_ptr<Source>& source) {
     refuse_saved(pool_.plan());
     const auto sink = collecting(*source);
-    run(*source, *sink);
+    run(*source, *sink, {});
     return sink->take();
   }
 
@@ -381,7 +387,7 @@ std::future<Predictions> Ensemble::submit(const Samples& samples, const SubmitOp
 void Ensemble::submit(const Samples& samples, SubmitDone done, const SubmitOptions& options) {
   impl_->submit(impl_->samples_of(samples), std::move(done), options);
 }
-void Ensemble::run(Source& source, Sink& sink) { impl_->run(source, sink); }
+void Ensemble::run(Source& source, Sink& sink, const std::stop_token& stop) { impl_->run(source, sink, stop); }
 TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
                             const std::function<void(const EpochResult&)>& on_epoch) {
   return impl_->train(source, folder, on_epoch);

@@ -42,13 +42,14 @@ void write_sums(Answers members, std::size_t first, std::span<float> run, TermOf
   });
 }
 
+/// NaN where any value is: a NaN is not less than any value, and no value is more than one.
 void write_largest(Answers members, std::size_t first, std::span<float> run) {
   for_each_block(run.size(), [&](std::size_t begin, std::size_t size) {
     Floats most;
     std::copy_n(members.front().data() + first + begin, size, most.begin());
     for (const auto member : members.subspan(1)) {
       const float* const x = member.data() + first + begin;
-      for (std::size_t i = 0; i < size; ++i) most[i] = most[i] < x[i] ? x[i] : most[i];
+      for (std::size_t i = 0; i < size; ++i) most[i] = most[i] < x[i] || std::isnan(x[i]) ? x[i] : most[i];
     }
     std::copy_n(most.begin(), size, run.data() + begin);
   });

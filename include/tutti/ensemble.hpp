@@ -105,7 +105,8 @@ class TUTTI_API Ensemble {
   void submit(const Samples& samples, SubmitDone done, const SubmitOptions& options = {});
   /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. The arena
   /// bounds the memory, however large the source is. An exception of source or sink ends the run and leaves this call.
-  void run(Source& source, Sink& sink);
+  /// The run is given up when a stop is requested: Error(interrupted).
+  void run(Source& source, Sink& sink, const std::stop_token& stop = {});
 
   /// Trains every member in its worker, all at the same time, on the labelled `source`, as their `train:` settings say.
   /// Saves member m's weights to its `weights` file, or to `<folder>/<name>.safetensors` if it has none. `on_epoch`

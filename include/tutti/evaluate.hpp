@@ -24,7 +24,7 @@ struct EvaluateOptions {
   std::string rules{};
   /// Places of masks with this label do not count; nothing: that of the ensemble's `input`.
   std::optional<std::int64_t> ignore_index{};
-  /// The evaluation is given up when a stop is requested, with the next segment: Error(interrupted).
+  /// The evaluation is given up when a stop is requested: Error(interrupted).
   std::stop_token stop{};
 };
 

@@ -6,6 +6,7 @@ the bytes are those of one machine. Importing this imports Ray; importing `tutti
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 try:
@@ -61,7 +62,7 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
         For members too many for one node: the names of those that run together. A number divides them evenly.
     actors : int or (int, int), optional
         How many run the ensemble, or each part of it; Ray chooses between two numbers. By default one for each node
-        that has what one needs, divided by the number of parts.
+        that has what one needs, divided by the number of parts. They must leave a CPU of the cluster free.
     mixed : bool
         Allow nodes with other processors, threads or devices: the last bits of a row then depend on its node.
     num_cpus, num_gpus, resources, **options
@@ -76,8 +77,8 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
     Raises
     ------
     UsageError, FailedError
-        If the columns do not fit, or nodes lack Tutti, a file or a device, differ, or do not answer. What is found
-        later is in the text of an exception of Ray.
+        If the columns do not fit, or nodes lack Tutti, a file, a device or room, differ, or do not answer. What is
+        found later is in the text of an exception of Ray.
     """
     spec = _core.settled(_spec_of(description, [*overrides]))
     names = _columns_of(spec, columns)
@@ -90,18 +91,18 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
                          f"rows={max(1, round(rows / segment)) * segment}")
     divided = _parts_of(spec, parts)
     needs = {"num_cpus": num_cpus, "num_gpus": num_gpus, "resources": dict(resources or {}), **options}
-    seen, nodes = _look_at_nodes(divided, needs, mixed)
-    least, most = actors if isinstance(actors, tuple) else [actors or max(1, nodes // len(divided))] * 2
+    nodes = _nodes_for(needs)
+    least, most = actors if isinstance(actors, tuple) else [actors or max(1, len(nodes) // len(divided))] * 2
+    _check_room(needs, len(divided), least)
+    seen = _look_at_nodes(nodes, divided, needs, mixed)
     for part, expected in zip(divided, seen):
         dataset = dataset.repartition(target_num_rows_per_block=rows, strict=True).map_batches(
-            _Pool, batch_size=None, batch_format="pyarrow", udf_modifying_row_count=False,
-            fn_constructor_args=(part.yaml, expected, mixed, names, keep, part is divided[-1], len(divided) > 1),
+            _Pool, batch_size=None, batch_format="pyarrow",  # may change the rows, else a limit would go before the cut
+            fn_constructor_args=(part.yaml, expected, mixed, names, keep, part is divided[-1],
+                                 spec.yaml if len(divided) > 1 else None),
             compute=ActorPoolStrategy(min_size=least, max_size=most, max_concurrent_calls_per_actor=2,
                                       enable_true_multi_threading=True),
             **({"ray_remote_args_fn": lambda: {"scheduling_strategy": "SPREAD"}} | needs))
-    if len(divided) > 1:
-        dataset = dataset.map_batches(_combined, batch_size=None, batch_format="pyarrow", fn_args=(spec.yaml,),
-                                      udf_modifying_row_count=False)
     dataset.context.execution_options.preserve_order = True  # else blocks are cut from rows as they come
     return dataset
 
@@ -197,16 +198,59 @@ def _differences(here: list[dict[str, str]], first: Sequence[Mapping[str, str]],
     return "; ".join(sorted(lines))
 
 
-def _look_at_nodes(parts: list[_core.Spec], needs: Mapping[str, Any],
-                   mixed: bool) -> tuple[list[dict[str, str]], int]:
-    """What the predictions of each part depend on, on every node that may run an actor, and how many these are."""
-    wanted = {"CPU": needs["num_cpus"], "GPU": needs["num_gpus"], **needs["resources"]}
-    nodes = [node for node in ray.nodes() if node["Alive"] and
-             all(node["Resources"].get(name, 0) >= amount for name, amount in wanted.items())]
+def _wanted(needs: Mapping[str, Any]) -> dict[str, float]:
+    """The resources of an actor, as Ray calls them."""
+    found = {"CPU": needs["num_cpus"], "GPU": needs["num_gpus"], **needs["resources"]}
+    return {name: amount for name, amount in found.items() if amount}
+
+
+def _alive_nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _nodes_for(needs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The nodes that may run an actor. Raises UsageError if there is none."""
+    wanted = _wanted(needs)
+    nodes = [node for node in _alive_nodes() if _room(node["Resources"], wanted) >= 1]
     if not nodes:
         raise UsageError("no node of the Ray cluster has what an actor needs",
-                         f"needed: {', '.join(f'{name} {amount}' for name, amount in wanted.items() if amount)}",
-                         "ask for less: num_cpus, num_gpus, resources")
+                         f"needed: {_text_of(wanted)}", "ask for less: num_cpus, num_gpus, resources")
+    return nodes
+
+
+def _text_of(wanted: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {amount:g}" for name, amount in wanted.items()) or "nothing"
+
+
+def _room(there: Mapping[str, float], wanted: Mapping[str, float]) -> float:
+    """How many actors these resources are enough for."""
+    return min((math.floor(there.get(name, 0) / amount + 1e-6) for name, amount in wanted.items()), default=math.inf)
+
+
+def _check_room(needs: Mapping[str, Any], parts: int, least: int) -> None:
+    """Ray starts no task, and says nothing, while actors wait for a place or have every CPU: raises UsageError then."""
+    wanted, total = _wanted(needs), parts * least
+    there = [node["Resources"] for node in _alive_nodes()]
+    rooms = [_room(one, wanted) for one in there]
+    filling: float = 0  # the fewest actors that leave no node a whole CPU, however Ray places them
+    for one, room in zip(there, rooms):
+        if one.get("CPU", 0) >= 1:
+            count = _room({"CPU": one["CPU"] - 1}, {"CPU": needs["num_cpus"]}) + 1 if needs["num_cpus"] else math.inf
+            filling += count if count <= room else math.inf
+    actors = f"{total} actors ({least} for each of {parts} parts)" if parts > 1 else f"{total} actors"
+    detail = f"each needs {_text_of(wanted)}; all nodes together have room for {sum(rooms):g}"
+    if sum(rooms) < total:
+        raise UsageError(f"the Ray cluster has no room for {actors}", detail,
+                         "ask for less: actors, parts, num_cpus, num_gpus, resources; or add nodes")
+    if filling <= total:
+        raise UsageError(f"{actors} leave no CPU of the Ray cluster free, so nothing could be read",
+                         detail + ", and Ray needs 1 CPU for reading and cutting blocks",
+                         "ask for less: actors, parts, num_cpus; or add a node")
+
+
+def _look_at_nodes(nodes: Sequence[Mapping[str, Any]], parts: list[_core.Spec], needs: Mapping[str, Any],
+                   mixed: bool) -> list[dict[str, str]]:
+    """What the predictions of each part depend on, on every node that may run an actor."""
     task, yamls = ray.remote(_look()), [part.yaml for part in parts]
     options = {key: needs[key] for key in ("num_gpus", "runtime_env") if key in needs}  # also of nodes that are busy
     options |= {"num_cpus": 0, "max_retries": 0}
@@ -230,7 +274,7 @@ def _look_at_nodes(parts: list[_core.Spec], needs: Mapping[str, Any],
     if not first:
         raise FailedError(f"no node of the Ray cluster answered in {_ANSWER_S:.0f} s",
                           f"{len(nodes)} have what an actor needs", "wait until they are free, or ask for less")
-    return first, len(nodes)
+    return first
 
 
 def _array(table: pyarrow.Table, name: str) -> Any:
@@ -270,30 +314,30 @@ class _Pool:
     """An actor of Ray with an ensemble, or with a part of one. Ray calls it for two blocks at a time."""
 
     def __init__(self, yaml: str, expected: dict[str, str], mixed: bool, columns: Mapping[str, str],
-                 keep: Sequence[str] | None, is_last: bool, is_part: bool) -> None:
+                 keep: Sequence[str] | None, is_last: bool, whole: str | None) -> None:
+        """`whole`: the description of all parts, if this has one of them."""
         problem, seen = _look()([yaml], _core.version)
         if problem := problem or _differences(seen, [expected], mixed):  # of a node that came later, too
             raise UsageError(_UNFIT, f"node {ray.util.get_node_ip_address()}: {problem}", _UNFIT_HINT)
-        self._columns, self._keep, self._is_last, self._is_part = columns, keep, is_last, is_part
+        self._columns, self._keep, self._is_last = columns, keep, is_last
+        self._whole = None if whole is None else _core.parse_spec(whole, [])
         self._ensemble = Ensemble(yaml)
-        self._members = len(self._ensemble.status().members)
+        self._members = len(_core.member_names(_core.parse_spec(whole or yaml, [])))
 
     def __call__(self, table: pyarrow.Table) -> pyarrow.Table:
         samples = {name: _array(table, column) for name, column in self._columns.items()}
         p = self._ensemble.predict(samples if len(samples) > 1 else samples.popitem()[1])
-        if self._is_part and p.incomplete:
+        if self._whole is not None and p.incomplete:
             raise FailedError("members of a part did not predict every row, so it cannot be combined with others",
                               repr(p.incomplete), "parts need on_worker_failure: restart, and on_poison: fail")
-        if self._is_last:
-            others = [name for name in table.column_names if name not in self._columns.values()]
-            parts = [name for name in others if self._is_part and name.startswith(_MEMBER)]
-            table = table.select(others if self._keep is None else [*dict.fromkeys([*self._keep, *parts])])
-        return _with_results(table, p, None if self._is_part else self._members)
-
-
-def _combined(table: pyarrow.Table, yaml: str) -> pyarrow.Table:
-    """The last step with several parts: what the coordinator of one machine does, in rank order."""
-    spec = _core.parse_spec(yaml, [])
-    names = _core.member_names(spec)
-    p = _core.combine(spec, [(name, _array(table, _MEMBER + name)) for name in names])
-    return _with_results(table.drop_columns([_MEMBER + name for name in names]), p, len(names))
+        if not self._is_last:
+            return _with_results(table, p, None)
+        taken = {*self._columns.values()}
+        if self._whole is not None:
+            names = _core.member_names(self._whole)
+            taken |= {_MEMBER + name for name in names if name not in p.members}  # of the parts before
+            p = _core.combine(self._whole, [(name, p.members[name] if name in p.members else
+                                             _array(table, _MEMBER + name)) for name in names])
+        others = [name for name in table.column_names if name not in taken]
+        table = table.select(others if self._keep is None else [*dict.fromkeys(self._keep)])
+        return _with_results(table, p, self._members)

@@ -201,6 +201,32 @@ TEST_CASE("NaN and infinity take the way that they take in a plain loop") {
     }
 }
 
+TEST_CASE("a value is NaN where that of any member is, whichever member it is") {
+  for (const CombineRule rule : {CombineRule::mean, CombineRule::sum, CombineRule::weighted, CombineRule::max,
+                                 CombineRule::median, CombineRule::geometric_mean})
+    for (std::size_t members = 1; members <= 8; ++members)
+      for (std::size_t wrong = 0; wrong < members; ++wrong) {
+        CAPTURE(static_cast<int>(rule));
+        CAPTURE(members);
+        CAPTURE(wrong);
+        CombineSpec spec;
+        spec.rule = rule;
+        spec.over = OutputKind::probabilities;
+        spec.activation = Activation::sigmoid;
+        Case made{spec,
+                  1,
+                  {3},
+                  std::vector<bool>(members, true),
+                  Rows(members, {0.25F, 0.5F, 0.75F}),
+                  std::vector<float>(members, 1.0F)};
+        made.members[wrong][1] = kNotANumber;
+        const std::vector<float> values = made.combined().values;
+        CHECK(std::isfinite(values[0]));
+        CHECK(std::isnan(values[1]));
+        CHECK(std::isfinite(values[2]));
+      }
+}
+
 TEST_CASE("without one class to decide for nothing is predicted") {
   for (const OutputKind over : {OutputKind::features, OutputKind::values, OutputKind::probabilities})
     for (const CombineRule rule : {CombineRule::mean, CombineRule::sum, CombineRule::weighted, CombineRule::max,

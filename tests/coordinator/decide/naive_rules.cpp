@@ -37,6 +37,12 @@ std::size_t first_largest(const Column& column) {
   return best;
 }
 
+float largest(const Column& column) {
+  for (const float x : column)
+    if (std::isnan(x)) return x;
+  return *std::ranges::max_element(column);
+}
+
 float median(Column column, bool f64) {
   for (const float x : column)
     if (std::isnan(x)) return x;
@@ -106,7 +112,7 @@ class Naive {
       case CombineRule::weighted:
         return static_cast<float>(spec_.normalize ? sum_of(x, true) / total() : sum_of(x, true) * scale_);
       case CombineRule::max:
-        return x[first_largest(x)];
+        return largest(x);
       case CombineRule::median:
         return median(x, sizeof(Sum) == sizeof(double));
       case CombineRule::geometric_mean:

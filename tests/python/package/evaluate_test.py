@@ -111,7 +111,7 @@ def test_a_plot_has_a_bar_for_each_model_and_rule(report):
 
 def test_what_cannot_be_evaluated_is_said(shared, opened):
     for given, options, words in (
-            (labels(3), {}, "samples and labels differ in number"), (labels() - 1, {}, "not a class"),
+            (labels()[:, None], {}, "the labels are a column"), (labels(3), {}, "samples and labels differ in number"), (labels() - 1, {}, "not a class"),
             (labels(classes=9), {}, "but 'a' outputs 5"), (labels() / 2, {}, "are compared with predicted probabilities"),
             (["a"] * 40, {}, "the labels are list of"), (None, {}, "the labels are NoneType"),
             ([[1], [1, 2]], {}, "the labels are not an array"), (labels(), {"rules": "mena"}, "mena"),
@@ -142,6 +142,7 @@ def test_closing_ends_an_evaluation(opened):
     ensemble.close()
     thread.join()
     assert isinstance(errors[0], tutti.Interrupted)
+    assert errors[0].message == "the ensemble was closed before this call finished"
 
 
 def test_ctrl_c_gives_an_evaluation_up_and_leaves_the_ensemble():
@@ -160,3 +161,21 @@ def test_ctrl_c_gives_an_evaluation_up_and_leaves_the_ensemble():
                 print("interrupted", len(ensemble.predict(images(3))))
     """)
     assert found.stdout == "interrupted 3\n" and found.returncode == 0, found.stderr
+
+
+def test_ctrl_c_gives_an_evaluation_up_while_a_worker_hangs():
+    found = run_python("""
+        import os, signal, threading, numpy, tutti
+        from conftest import hanging, images
+        with tutti.Ensemble(hanging()) as ensemble:
+            def send():
+                while ensemble.status().input_bytes_copied == 0:
+                    pass
+                os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=send).start()
+            try:
+                ensemble.evaluate(images(40), numpy.zeros(40, int))
+            except KeyboardInterrupt:
+                print("interrupted")
+    """)
+    assert found.stdout == "interrupted\n" and found.returncode == 0, found.stderr

@@ -230,11 +230,11 @@ def test_workers_that_are_dropped_while_another_thread_predicts_end_after_it():
     x = torch.randn(3, 6)
     before = module(x)
     (pool,) = module._pools.values()
-    begun, go = threading.Event(), threading.Event()
+    started, go = threading.Event(), threading.Event()
     predict = pool.predict
 
     def late(*words):
-        begun.set()
+        started.set()
         go.wait()
         return predict(*words)
 
@@ -242,7 +242,7 @@ def test_workers_that_are_dropped_while_another_thread_predicts_end_after_it():
     found = []
     thread = threading.Thread(target=lambda: found.append(module(x)))
     thread.start()
-    begun.wait()
+    started.wait()
     models[0][0].weight.data.mul_(-1)
     assert close_to(module(x), stacked(models, x).mean(0))
     go.set()

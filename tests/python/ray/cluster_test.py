@@ -97,6 +97,22 @@ def test_members_in_parts_give_the_bytes_of_one_machine(cluster, combine):
         assert rows.tobytes() == expected.members[f"cnn-{rank}"].tobytes()
 
 
+def test_columns_of_the_user_are_not_taken_for_those_of_members(cluster):
+    whole = described(3)
+    given = dataset(20).map_batches(lambda batch: batch | {"member.x": batch["id"], "member.y": batch["id"]})
+    for keep, left in ((["member.y"], ["member.y"]), (None, ["id", "member.x", "member.y"])):
+        result = tutti.ray.predict(given, whole, rows=SEGMENT, parts=2, keep=keep)
+        assert result.columns() == [*left, "values", "predicted", "members_present"]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_first_rows_have_the_same_bytes(cluster, parts):
+    expected = on_one_machine(described(), images_of(numpy.arange(ROWS))).values
+    result = tutti.ray.predict(dataset(ROWS, 1), described(), rows=SEGMENT, parts=parts)
+    for count in (3, 17):  # in the middle of a batch
+        assert taken(result.limit(count), "values")[0].tobytes() == expected[:count].tobytes()
+
+
 def test_parts_survive_a_killed_node(cluster):
     expected = on_one_machine(slow(0), images_of(numpy.arange(ROWS)))
     values = []

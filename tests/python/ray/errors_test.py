@@ -98,14 +98,31 @@ def test_a_node_that_lacks_a_file_or_has_another_one(cluster, tmp_path, monkeypa
                 cluster.remove_node(node)
 
 
-def test_a_node_that_comes_later_looks_for_itself(cluster, tmp_path):
-    result = tutti.ray.predict(dataset(400), described(), rows=SEGMENT, actors=4, num_cpus=2)  # three nodes have room
-    other = add_node(cluster, env_vars={"MKL_CBWR": "COMPATIBLE"})
+def test_a_node_that_comes_later_looks_for_itself(cluster):
+    first = add_node(cluster, resources={"place": 1})
+    result = tutti.ray.predict(dataset(40), described(), rows=SEGMENT, resources={"place": 1})
+    other = add_node(cluster, resources={"place": 1}, env_vars={"MKL_CBWR": "COMPATIBLE"})
+    cluster.remove_node(first)
     try:
         text = failed(result)
         assert "nodes of the Ray cluster cannot run this ensemble" in text and "environment MKL_CBWR" in text
     finally:
         cluster.remove_node(other)
+
+
+def test_actors_must_leave_a_cpu_for_reading(cluster):
+    """Ray would start no task, and say nothing."""
+    text = refused(dataset(), described(), actors=3, num_cpus=2)
+    assert "3 actors leave no CPU of the Ray cluster free, so nothing could be read" in text
+    assert "each needs CPU 2; all nodes together have room for 3, and Ray needs 1 CPU for reading" in text
+    text = refused(dataset(), described(), parts=2, actors=3)
+    assert "6 actors (3 for each of 2 parts) leave no CPU of the Ray cluster free" in text
+    text = refused(dataset(), described(), actors=(7, 9))
+    assert "the Ray cluster has no room for 7 actors" in text and "room for 6" in text and "or add nodes" in text
+    tutti.ray.predict(dataset(), described(), actors=(2, 9), num_cpus=2)
+    tutti.ray.predict(dataset(), described(), actors=8, num_cpus=0.5)
+    tutti.ray.predict(dataset(), described(), actors=20, num_cpus=0)
+    assert "leave no CPU" in refused(dataset(), described(), actors=11, num_cpus=0.5)
 
 
 def test_no_node_has_what_an_actor_needs(cluster):
