@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <optional>
 #include <thread>
@@ -293,6 +294,29 @@ TEST_CASE("a start is given up when a stop is requested") {
   REQUIRE(error.has_value());
   CHECK(error->kind() == ErrorKind::interrupted);
   CHECK(error->message() == "the ensemble was given up while it started");
+}
+
+TEST_CASE("a stop that comes as a start completes gives it up or comes too late for it") {
+  const NothingLeft census;
+  const auto spec = fake_spec(1);
+  const auto images = random_images(3);
+  for (int spins = 0; spins < 40; ++spins) {
+    Options options = with_worker();
+    std::stop_source stop;
+    options.stop = stop.get_token();
+    std::thread stopping([&] {
+      CHECK(happens([] { return children_of(::getpid()).size() == 1; }));
+      std::this_thread::sleep_for(std::chrono::microseconds(500) * spins);
+      stop.request_stop();
+    });
+    std::optional<Ensemble> ensemble;
+    const auto error = error_of([&] { ensemble.emplace(published(spec), options); });
+    stopping.join();
+    if (error)
+      CHECK(error->message() == "the ensemble was given up while it started");
+    else
+      CHECK(ensemble->predict(view(images)).values == naive_mean(spec, images));
+  }
 }
 
 TEST_CASE("a description that changes more than the member is refused") {
