@@ -9,7 +9,6 @@
 
 #include "common/axis.hpp"
 #include "common/mutex.hpp"
-#include "config/candidates.hpp"
 #include "coordinator/api/fitted.hpp"
 #include "coordinator/api/health.hpp"
 #include "coordinator/api/model_choice.hpp"
@@ -46,19 +45,6 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, cons
   Plan plan = plan_of(spec, options, worker);
   check_memory(plan);
   return plan;
-}
-
-/// A description that leaves no choice, and the options with what was measured on the way.
-struct Chosen {
-  Spec spec;
-  Options options;
-};
-
-Chosen chosen(const Spec& spec, const Options& given, const std::filesystem::path& worker) {
-  if (!config::leaves_choice(spec.checked())) return {spec, given};
-  Options options = given;
-  auto one = std::make_shared<const config::EnsembleSpec>(choose_models(spec.checked(), options, worker));
-  return {Spec(std::move(one)), std::move(options)};
 }
 
 std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, const std::filesystem::path& file) {

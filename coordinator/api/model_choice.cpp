@@ -295,6 +295,13 @@ Spec choose_models(const Spec& spec, Options& options) {
       choose_models(spec.checked(), options, find_worker(options.worker))));
 }
 
+Chosen chosen(const Spec& spec, const Options& given, const std::filesystem::path& worker) {
+  if (!config::leaves_choice(spec.checked())) return {spec, given};
+  Options options = given;
+  auto one = std::make_shared<const config::EnsembleSpec>(choose_models(spec.checked(), options, worker));
+  return {Spec(std::move(one)), std::move(options)};
+}
+
 config::EnsembleSpec chosen_like(const config::EnsembleSpec& next, const config::EnsembleSpec& running) {
   if (!config::leaves_choice(next)) return next;
   config::EnsembleSpec chosen = next;

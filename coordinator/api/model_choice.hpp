@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include <tutti/ensemble.hpp>
 #include <tutti/status.hpp>
 
 #include "config/spec.hpp"
@@ -18,6 +19,13 @@ namespace tutti {
 /// Error(usage) with every reason if no form of a member can be started, and the error of a member without a choice.
 config::EnsembleSpec choose_models(const config::EnsembleSpec& spec, Options& options,
                                    const std::filesystem::path& worker);
+
+/// A description that leaves no choice, and the options with what was measured on the way.
+struct Chosen {
+  Spec spec;
+  Options options;
+};
+Chosen chosen(const Spec& spec, const Options& given, const std::filesystem::path& worker);
 
 /// A description as a new version comes, whose choices are those of the running ensemble: the same form, else
 /// one of the same library, else the first.
