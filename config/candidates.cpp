@@ -88,6 +88,15 @@ std::vector<std::string> files_of_candidates(const ModelSpec& model) {
   return files;
 }
 
+void take_candidate(ModelSpec& model, std::size_t place, std::string_view reason) {
+  model.tried.forms.clear();
+  for (const ModelKind& one : model.candidates) model.tried.forms.push_back({.model = candidate_name(one)});
+  for (std::size_t other = 0; other < model.candidates.size(); ++other)
+    if (other != place) model.tried.forms[other].reason = reason;
+  model.kind = model.candidates[place];
+  model.candidates.clear();
+}
+
 std::string candidate_name(const ModelKind& candidate) {
   std::string name(kind_name(candidate));
   for (const NamedPath& named : paths_of(candidate)) name += " " + named.path;

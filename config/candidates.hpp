@@ -2,6 +2,7 @@
 // `backend: auto`, a network of Tutti that several libraries can compute.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ void read_backends(Fields& fields, ModelSpec& model);
 
 /// The files that the candidates of `kind: auto` are in, each once, in order.
 std::vector<std::string> files_of_candidates(const ModelSpec& model);
+
+/// Decides for one of the candidates of a model, by its place; the others are noted with this reason.
+void take_candidate(ModelSpec& model, std::size_t place, std::string_view reason);
 
 /// How a candidate is called: "onnx m.onnx", "small-cnn by openvino".
 std::string candidate_name(const ModelKind& candidate);

@@ -31,8 +31,34 @@ std::string_view name_of(Library library) {
   return "no library";
 }
 
+/// Whether one of these forms computes with another library than the first.
+bool has_several(const std::vector<ModelKind>& candidates) {
+  const auto library = [](const ModelKind& kind) { return facts_of(kind).library; };
+  return std::ranges::any_of(candidates,
+                             [&](const ModelKind& one) { return library(one) != library(candidates.front()); });
+}
+
+/// Members with equal forms get the same one (model_choice.cpp); of others, each might get another library.
+bool check_choices(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
+  const auto open = std::ranges::find_if(
+      unit.spec.members, [&](std::size_t rank) { return has_several(members[rank].spec.model.candidates); });
+  if (open == unit.spec.members.end()) return true;
+  const MemberSpec& chosen = members[*open].spec;
+  const auto other = std::ranges::find_if(unit.spec.members, [&](std::size_t rank) {
+    return members[rank].spec.model.candidates != chosen.model.candidates;
+  });
+  if (other == unit.spec.members.end()) return true;
+  violations.add(unit.position,
+                 fmt::format("members '{}' and '{}' cannot share a worker: the library of '{}' is chosen at the start "
+                             "('auto'), and '{}' does not have the same forms to choose from; give them a worker "
+                             "each, or name a form of each",
+                             chosen.name, members[*other].spec.name, chosen.name, members[*other].spec.name));
+  return false;
+}
+
 /// Two libraries in one process would each start threads for all of its cores.
 void check_libraries(const ReadUnit& unit, const std::vector<ReadMember>& members, Violations& violations) {
+  if (!check_choices(unit, members, violations)) return;
   const ReadMember* first = nullptr;
   for (const std::size_t rank : unit.spec.members) {
     const Library library = facts_of(members[rank].spec.model.kind).library;

@@ -176,6 +176,7 @@ void Session::set_up(const std::string& command, std::uint64_t held_score_bytes)
 // Before the plan, so that everything behind it is as if the user had written these forms.
 void Session::choose_forms() {
   if (!config::leaves_choice(*spec_)) return;
+  images::check_run_folder(spec_->output, "runs");
   if (const auto before = earlier_ ? earlier_(*spec_) : std::nullopt)
     if (auto chosen = with_noted_forms(*before, *spec_)) {
       spec_ = std::make_shared<config::EnsembleSpec>(*std::move(chosen));

@@ -49,13 +49,13 @@ json::value speed_json(const BatchSpeed& speed) {
 }
 
 json::value form_json(const ModelForm& form) {
-  return {{"model", form.model},
+  return {{"model", as_utf8(form.model)},
           {"library", as_json::or_null(form.backend.empty() ? std::optional<std::string>() : form.backend)},
           {"chosen", form.chosen()},
           {"batch_images", form.batch_images},
           {"images_per_second", as_json::number(form.images_per_second)},
           {"difference", as_json::number(form.difference)},
-          {"reason", form.reason}};
+          {"reason", as_utf8(form.reason)}};
 }
 
 json::value replica_json(const ReplicaStatus& replica) {

@@ -204,6 +204,28 @@ std::vector<std::filesystem::path> PythonModel::more_files() const {
   return files;
 }
 
+namespace {
+
+/// Where exporters of ONNX put weights that are not in the file: files beside it whose names begin with its name, such
+/// as m.onnx.data. Sorted.
+void add_weights_beside(const std::filesystem::path& model, std::vector<std::filesystem::path>& files) {
+  namespace fs = std::filesystem;
+  if (model.extension() != ".onnx") return;
+  const auto before = static_cast<std::ptrdiff_t>(files.size());
+  const std::string name = model.filename().string();
+  std::error_code none;
+  for (fs::directory_iterator entry(model.has_parent_path() ? model.parent_path() : ".", none), end;
+       !none && entry != end; entry.increment(none)) {
+    const std::string other = entry->path().filename().string();
+    std::error_code unknown;
+    if ((other.starts_with(name + ".") || other.starts_with(name + "_")) && entry->is_regular_file(unknown))
+      files.push_back(model.parent_path() / other);
+  }
+  std::sort(files.begin() + before, files.end());
+}
+
+}  // namespace
+
 std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights) {
   std::vector<std::filesystem::path> files;
   std::error_code missing;
@@ -219,6 +241,7 @@ std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::fi
           for (std::filesystem::path& file : model.more_files()) files.push_back(std::move(file));
       },
       kind);
+  for (const NamedPath& named : paths_of(kind)) add_weights_beside(named.path, files);
   return files;
 }
 

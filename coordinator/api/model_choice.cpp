@@ -52,12 +52,35 @@ std::string line_of(const Error& error) {
   return text;
 }
 
-Library library_of_kind(const ModelKind& kind) { return facts_of(kind).library; }
-
 std::string names_of(const config::EnsembleSpec& spec, const Group& group) {
   std::vector<std::string> names;
   for (const std::size_t rank : group.ranks) names.push_back(spec.members[rank].name);
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// Members that share a worker get the same form: a process has one library. They have equal forms
+/// (config/workers.cpp).
+std::vector<Group> by_worker(const Plan& plan, const std::vector<Group>& groups) {
+  const auto share = [&](const Group& one, const Group& other) {
+    return one.kinds == other.kinds && std::ranges::any_of(one.ranks, [&](std::size_t rank) {
+             return std::ranges::any_of(
+                 other.ranks, [&](std::size_t next) { return &plan.host_of(Rank(rank)) == &plan.host_of(Rank(next)); });
+           });
+  };
+  std::vector<Group> joined;
+  for (Group group : groups) {
+    for (auto before = joined.begin(); before != joined.end();) {
+      if (!share(*before, group)) {
+        ++before;
+        continue;
+      }
+      group.ranks.insert(group.ranks.end(), before->ranks.begin(), before->ranks.end());
+      before = joined.erase(before);
+    }
+    std::ranges::sort(group.ranks);
+    joined.push_back(std::move(group));
+  }
+  return joined;
 }
 
 std::vector<Group> groups_of(const config::EnsembleSpec& spec, const Plan& plan) {
@@ -73,7 +96,7 @@ std::vector<Group> groups_of(const config::EnsembleSpec& spec, const Plan& plan)
       group->ranks.push_back(rank.value());
     }
   }
-  return groups;
+  return by_worker(plan, groups);
 }
 
 /// Tries the forms of all groups: in round r each group its form number r, while the others run with the best that they
@@ -122,18 +145,32 @@ class Search {
         group.batches.emplace_back(group.ranks.size());
         group.candidates.back().reason = "it was not started";
       }
+    ModelTrials::Deaths deaths = ModelTrials::Deaths::end_trial;
     while (!on_trial.empty()) {
       try {
-        const ModelTrials::Results results = trials_.run(kinds_for(round, on_trial));
+        const ModelTrials::Results results = trials_.run(kinds_for(round, on_trial), deaths);
         for (Group* const group : on_trial) note(round, *group, results);
         note_others(results);
         return;
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) throw;
-        find_culprits(round, on_trial, error);
+        const bool died = trials_.started();
+        const std::string reason = line_of(without_advice(error));
+        if (find_culprits(round, on_trial, reason)) continue;
+        // Whoever died is not on trial, or works alone: as in a run, if the user allows that.
+        if (!died || deaths == ModelTrials::Deaths::are_repaired || no_restarts()) throw;
+        deaths = ModelTrials::Deaths::are_repaired;
+        log::info("a member died in a trial of forms; the trial is made again: {}", reason);
       }
     }
   }
+
+  /// The error of the last trial. If a member died, it advises restarts, which the user may have already.
+  Error without_advice(const Error& error) const {
+    return trials_.started() && !no_restarts() ? Error(error.kind(), error.message(), error.detail()) : error;
+  }
+
+  bool no_restarts() const { return spec_.failure.on_worker_failure == OnWorkerFailure::fail; }
 
   /// What runs: the forms on trial, the best forms so far of the other groups, and the members without a choice.
   /// Members of which no form could be started yet are left out.
@@ -150,24 +187,25 @@ class Search {
     return kinds;
   }
 
-  /// Takes those out of `on_trial` that cannot be started even if nothing else runs. Throws the error if all can.
-  void find_culprits(std::size_t round, std::vector<Group*>& on_trial, const Error& error) {
+  /// Takes those out of `on_trial` that cannot be started, or fail while predicting, even if nothing else runs. Whether
+  /// there were any.
+  bool find_culprits(std::size_t round, std::vector<Group*>& on_trial, const std::string& reason) {
     const auto fails = [&](Group* group) {
-      group->candidates[round].reason = line_of(error);
+      group->candidates[round].reason = reason;
       if (group->ranks.size() == spec_.members.size()) return true;
       Kinds alone(spec_.members.size());
       for (const std::size_t rank : group->ranks) alone[rank] = group->kinds[round];
       try {
-        trials_.start(alone);
+        trials_.run(alone);
         group->candidates[round].reason = "it was not started";
         return false;
       } catch (const Error& its_own) {
         if (its_own.kind() == ErrorKind::interrupted) throw;
-        group->candidates[round].reason = line_of(its_own);
+        group->candidates[round].reason = line_of(without_advice(its_own));
         return true;
       }
     };
-    if (std::erase_if(on_trial, fails) == 0) throw error;
+    return std::erase_if(on_trial, fails) > 0;
   }
 
   void note(std::size_t round, Group& group, const ModelTrials::Results& results) {
@@ -230,6 +268,15 @@ bool fits(const KeptChoice& kept, const config::EnsembleSpec& spec) {
   return true;
 }
 
+/// Whether it would be the same tomorrow: every form was measured. What keeps one from starting may pass, such as
+/// memory that another program needed.
+bool is_lasting(const KeptChoice& choice) {
+  for (const std::vector<ModelForm>& candidates : choice.candidates)
+    for (const ModelForm& one : candidates)
+      if (one.images_per_second <= 0) return false;
+  return true;
+}
+
 config::EnsembleSpec with_choice(config::EnsembleSpec spec, const KeptChoice& choice) {
   for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
     const std::vector<ModelForm>& candidates = choice.candidates[rank];
@@ -250,6 +297,28 @@ config::EnsembleSpec with_first(config::EnsembleSpec spec) {
   return spec;
 }
 
+/// The place of the form that is most like that of a running member: the same, or the same variant of another version,
+/// or of the same kind, or at least of the same library, which the worker has loaded; else the first.
+std::size_t place_like(const std::vector<ModelKind>& candidates, const config::ModelSpec& running) {
+  const auto where = [&](auto fits) {
+    return static_cast<std::size_t>(std::ranges::find_if(candidates, fits) - candidates.begin());
+  };
+  const auto same_kind = [&](const ModelKind& one) {
+    const ComputedBy* const backend = backend_of(one);
+    const ComputedBy* const its = backend_of(running.kind);
+    return kind_name(one) == kind_name(running.kind) && (backend == nullptr || its == nullptr || *backend == *its);
+  };
+  std::size_t place = where([&](const ModelKind& one) { return one == running.kind; });
+  if (place < candidates.size()) return place;
+  const auto chosen = std::ranges::find_if(running.tried.forms, &ModelForm::chosen);
+  place = static_cast<std::size_t>(chosen - running.tried.forms.begin());
+  if (place < candidates.size() && same_kind(candidates[place])) return place;
+  place = where(same_kind);
+  if (place < candidates.size()) return place;
+  place = where([&](const ModelKind& one) { return facts_of(one).library == facts_of(running.kind).library; });
+  return place < candidates.size() ? place : 0;
+}
+
 void say(const config::EnsembleSpec& spec, const std::vector<Group>& groups, const KeptChoice& choice, bool kept) {
   for (const Group& group : groups)
     log::info("{}: {}{}", names_of(spec, group), choice_text(choice.candidates[group.ranks.front()]),
@@ -261,7 +330,8 @@ void say(const config::EnsembleSpec& spec, const std::vector<Group>& groups, con
 config::EnsembleSpec choose_models(const config::EnsembleSpec& described, Options& options,
                                    const std::filesystem::path& worker) {
   if (!config::leaves_choice(described)) return described;
-  if (options.training) return with_first(described);
+  // A member that runs in a debugger would be waited for in every trial.
+  if (options.training || !options.debug_member.empty()) return with_first(described);
   ModelTrials trials(described, options, worker);
   // The length of a segment may follow from the images.
   config::EnsembleSpec spec = described;
@@ -282,7 +352,7 @@ config::EnsembleSpec choose_models(const config::EnsembleSpec& described, Option
     Search search(spec, trials, groups);
     search.run();
     choice = search.result();
-    keep_choice(folder, key, *choice);
+    if (is_lasting(*choice)) keep_choice(folder, key, *choice);
   }
   say(spec, groups, *choice, kept);
   if (spec.measure_batch_images && options.batch_images.empty()) options.batch_images = choice->batches;
@@ -308,11 +378,9 @@ config::EnsembleSpec chosen_like(const config::EnsembleSpec& next, const config:
   for (std::size_t rank = 0; rank < chosen.members.size(); ++rank) {
     config::ModelSpec& model = chosen.members[rank].model;
     if (model.candidates.empty() || rank >= running.members.size()) continue;
-    const ModelKind& runs = running.members[rank].model.kind;
-    auto alike = std::ranges::find(model.candidates, runs);
-    if (alike == model.candidates.end())
-      alike = std::ranges::find(model.candidates, facts_of(runs).library, library_of_kind);
-    if (alike != model.candidates.end()) model.kind = *alike;
+    const std::size_t place = place_like(model.candidates, running.members[rank].model);
+    config::take_candidate(model, place, "the member runs with another form");
+    if (model.kind == running.members[rank].model.kind) model.tried = running.members[rank].model.tried;
   }
   return with_first(std::move(chosen));
 }

@@ -4,6 +4,10 @@
 #include <stop_token>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
 #include "coordinator/pool/batch_trial.hpp"
 #include "coordinator/pool/made_up_rounds.hpp"
 #include "coordinator/pool/pool.hpp"
@@ -17,11 +21,12 @@ constexpr BatchSearch::Seconds kEachForm{0.12};
 constexpr std::uint32_t kCompared = 32;
 
 /// Nothing that hides a failure or asks only some members.
-config::EnsembleSpec for_trials(config::EnsembleSpec spec) {
+config::EnsembleSpec for_trials(config::EnsembleSpec spec, ModelTrials::Deaths deaths) {
   spec.ask_all();
   spec.combine.rule = CombineRule::none;
   spec.combine.spread = false;
-  spec.failure.on_worker_failure = OnWorkerFailure::fail;
+  spec.failure.on_worker_failure =
+      deaths == ModelTrials::Deaths::end_trial ? OnWorkerFailure::fail : OnWorkerFailure::restart;
   spec.failure.on_nan = OnNan::allow;  // made-up samples may lead to one
   spec.failure.spares = Spares::none;
   return spec;
@@ -45,8 +50,8 @@ ModelTrials::ModelTrials(const config::EnsembleSpec& spec, const Options& option
       form_(api_form(spec, spec.input)),
       plan_(make_plan(spec, machine_, form_, options_)) {}
 
-Plan ModelTrials::plan_of(const std::vector<std::optional<ModelKind>>& kinds) const {
-  config::EnsembleSpec trial = for_trials(spec_);
+Plan ModelTrials::plan_of(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths) const {
+  config::EnsembleSpec trial = for_trials(spec_, deaths);
   trial.members.clear();
   for (std::size_t rank = 0; rank < kinds.size(); ++rank) {
     if (!kinds[rank]) continue;
@@ -60,8 +65,10 @@ Plan ModelTrials::plan_of(const std::vector<std::optional<ModelKind>>& kinds) co
   return plan;
 }
 
-ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>>& kinds) const {
-  Pool pool(plan_of(kinds), worker_, {}, nullptr, nullptr, options_.stop);
+ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths) {
+  started_ = false;
+  Pool pool(plan_of(kinds, deaths), worker_, {}, nullptr, nullptr, options_.stop);
+  started_ = true;
   const std::stop_callback giving_up(options_.stop, [&] { pool.fail(start_given_up()); });
   const Groups groups = batch_groups(pool.plan());
   ByRank<std::vector<float>> answers;
@@ -73,6 +80,10 @@ ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>
   for (std::size_t rank = 0; rank < kinds.size(); ++rank) {
     if (!kinds[rank]) continue;
     const Rank its(place);
+    if (answers[its].empty())
+      throw Error(ErrorKind::failed, fmt::format("{}: its outputs for made-up samples are missing, because it died "
+                                                 "with them",
+                                                 spec_.members[rank].name));
     Result result{status.members[place].backend, pool.outputs()[its], std::move(answers[its]),
                   speeds[its].batch_images};
     for (const BatchSpeed& speed : speeds[its].speeds)
@@ -81,10 +92,6 @@ ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>
     ++place;
   }
   return results;
-}
-
-void ModelTrials::start(const std::vector<std::optional<ModelKind>>& kinds) const {
-  const Pool pool(plan_of(kinds), worker_, {}, nullptr, nullptr, options_.stop);
 }
 
 }  // namespace tutti

@@ -32,17 +32,20 @@ class ModelTrials {
   };
   using Results = std::vector<std::optional<Result>>;  ///< by rank
 
+  /// What the death of a member means.
+  enum class Deaths { end_trial, are_repaired };
+
   /// Runs members with these models, by rank; those without one are left out. Throws Error if one cannot be started, or
-  /// dies.
-  Results run(const std::vector<std::optional<ModelKind>>& kinds) const;
-  /// Only starts them.
-  void start(const std::vector<std::optional<ModelKind>>& kinds) const;
+  /// dies: so often, if deaths are repaired, that a run would end.
+  Results run(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths = Deaths::end_trial);
+  /// Whether all members of the last run could be started: if it threw, something failed that had begun to predict.
+  bool started() const { return started_; }
 
   /// Of all members with the models of the description.
   const Plan& plan() const { return plan_; }
 
  private:
-  Plan plan_of(const std::vector<std::optional<ModelKind>>& kinds) const;
+  Plan plan_of(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths) const;
 
   const config::EnsembleSpec& spec_;
   const Options options_;
@@ -50,6 +53,7 @@ class ModelTrials {
   const Machine machine_;
   const InputForm form_;
   const Plan plan_;
+  bool started_ = false;
 };
 
 }  // namespace tutti

@@ -11,6 +11,15 @@
 namespace tutti {
 namespace {
 
+constexpr const char* kNothingMeasured = "nothing was measured";
+constexpr const char* kSlower = "it is slower";
+constexpr const char* kNotFaster = "it is not faster";
+
+/// Whether the speeds say it already.
+bool is_of_speed(const std::string& reason) {
+  return reason == kSlower || reason == kNotFaster || reason == kNothingMeasured;
+}
+
 bool was_started(const ModelForm& candidate) { return candidate.reason.empty(); }
 
 bool is_near(const ModelForm& candidate) { return candidate.difference.value_or(0) <= kFarthest; }
@@ -53,8 +62,10 @@ std::optional<std::size_t> choose(std::vector<ModelForm>& candidates) {
     if (!is_near(*one))
       one->reason = fmt::format("its outputs differ from those of {} by {}, and {:.0e} is allowed", reference->model,
                                 part_text(*one->difference), kFarthest);
+    else if (one->images_per_second <= 0)
+      one->reason = kNothingMeasured;
     else
-      one->reason = one->images_per_second < chosen->images_per_second ? "it is slower" : "it is not faster";
+      one->reason = one->images_per_second < chosen->images_per_second ? kSlower : kNotFaster;
   }
   return static_cast<std::size_t>(chosen - candidates.begin());
 }
@@ -67,7 +78,7 @@ std::string choice_text(const std::vector<ModelForm>& candidates) {
     if (one.chosen()) chosen = one.model;
     const bool measured = one.images_per_second > 0;
     if (measured) speeds += fmt::format("{}{}: {:.0f}/s", speeds.empty() ? "" : ", ", one.model, one.images_per_second);
-    if (!one.chosen() && (!measured || !is_near(one))) problems += fmt::format("; {}: {}", one.model, one.reason);
+    if (!one.chosen() && !is_of_speed(one.reason)) problems += fmt::format("; {}: {}", one.model, one.reason);
   }
   return fmt::format("{} ({}{})", chosen, speeds.empty() ? "nothing was measured" : fmt::format("measured: {}", speeds),
                      problems);

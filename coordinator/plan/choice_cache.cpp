@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <limits>
 #include <span>
 #include <sstream>
 #include <string_view>
@@ -33,7 +34,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Changes if a reader of the old form would misunderstand the new one.
-constexpr const char* kForm = "tutti.choice/1";
+constexpr const char* kFileForm = "tutti.choice/2";
+/// In place of a number, which JSON cannot hold.
+constexpr const char* kInfinite = "infinite";
 constexpr std::string_view kEnding = ".choice.json";
 
 // ---- the key -------------------------------------------------------------------------------------------------------
@@ -81,6 +84,15 @@ void add_library(const std::string& named, std::string& lines) {
   for (const fs::path& file : files) add_change(file, lines);
 }
 
+/// Of LD_LIBRARY_PATH; the others name one.
+std::vector<std::string> folders_in(const std::string& list) {
+  std::vector<std::string> folders;
+  std::istringstream rest(list);
+  for (std::string folder; std::getline(rest, folder, ':');)
+    if (!folder.empty()) folders.push_back(folder);
+  return folders;
+}
+
 void add_content(const fs::path& file, std::string& lines) {
   const auto content = content_of(file);
   if (!content)
@@ -97,12 +109,14 @@ fs::path file_of(const fs::path& folder, const std::string& key) {
 }
 
 json::value candidate_json(const ModelForm& candidate) {
-  const bool finite = candidate.difference && std::isfinite(*candidate.difference);
+  json::value difference;
+  if (candidate.difference)
+    difference = std::isfinite(*candidate.difference) ? json::value(*candidate.difference) : json::value(kInfinite);
   return {{"model", candidate.model},
           {"backend", candidate.backend},
           {"batch_images", candidate.batch_images},
           {"images_per_second", candidate.images_per_second},
-          {"difference", finite ? json::value(*candidate.difference) : json::value(nullptr)},
+          {"difference", difference},
           {"reason", candidate.reason}};
 }
 
@@ -112,14 +126,18 @@ ModelForm candidate_in(const json::value& value) {
   candidate.backend = value.at("backend").as_string().c_str();
   candidate.batch_images = value.at("batch_images").to_number<std::uint32_t>();
   candidate.images_per_second = value.at("images_per_second").to_number<double>();
-  if (!value.at("difference").is_null()) candidate.difference = value.at("difference").to_number<double>();
+  const json::value& difference = value.at("difference");
+  if (difference == json::value(kInfinite))
+    candidate.difference = std::numeric_limits<double>::infinity();
+  else if (!difference.is_null())
+    candidate.difference = difference.to_number<double>();
   candidate.reason = value.at("reason").as_string().c_str();
   return candidate;
 }
 
 /// Throws if it is not of this form.
 std::optional<KeptChoice> choice_in(const json::value& value, const std::string& key) {
-  if (value.at("form").as_string() != kForm || value.at("key").as_string() != key) return std::nullopt;
+  if (value.at("form").as_string() != kFileForm || value.at("key").as_string() != key) return std::nullopt;
   const auto age = std::chrono::seconds(std::time(nullptr) - value.at("written").to_number<std::int64_t>());
   if (age < std::chrono::seconds(0) || age > kChoiceLife) return std::nullopt;
   KeptChoice choice;
@@ -167,8 +185,10 @@ std::string choice_key(const config::EnsembleSpec& spec, const Plan& plan, const
   for (const char* const name : {"TUTTI_LIBTORCH", "TUTTI_ONNXRUNTIME", "TUTTI_OPENVINO", "LD_LIBRARY_PATH"})
     if (const std::string value = variable(options, name); !value.empty()) {
       lines += fmt::format("{}: {}\n", name, value);
-      add_library(value, lines);
+      for (const std::string& folder : folders_in(value)) add_library(folder, lines);
     }
+  for (const auto& [what, value] : kernel_environment(options.environment))
+    lines += fmt::format("{}: {}\n", what, value);
   for (const config::MemberSpec& member : spec.members) {
     const config::ModelSpec& model = member.model;
     if (!model.weights.empty()) add_content(model.weights, lines);
@@ -201,7 +221,7 @@ void keep_choice(const fs::path& folder, const std::string& key, const KeptChoic
     for (const ModelForm& candidate : candidates) list.push_back(candidate_json(candidate));
     members.emplace_back(std::move(list));
   }
-  const json::object file{{"form", kForm},
+  const json::object file{{"form", kFileForm},
                           {"written", static_cast<std::int64_t>(std::time(nullptr))},
                           {"members", std::move(members)},
                           {"batches", json::array(choice.batches.begin(), choice.batches.end())},

@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::string_view kBackend = "backend of ";
 constexpr std::string_view kBatch = "batch of ";
-constexpr std::string_view kFormOf = "form of ";
+constexpr std::string_view kForm = "form of ";
 
 /// Keeps only those of a model's fields that can change a byte and are not separate entries of the fingerprint.
 struct Reduction {
@@ -99,12 +99,21 @@ std::string content_text(const std::filesystem::path& file, const std::string& m
               "check that it is a file and that this user may read it");
 }
 
+/// A form of `kind: auto` or `backend: auto` without its path: "2: onnx", "1: mlp by openvino".
+std::string form_name(std::size_t place, const ModelKind& kind) {
+  const ComputedBy* const backend = backend_of(kind);
+  return fmt::format("{}: {}{}", place + 1, kind_name(kind),
+                     backend == nullptr ? "" : fmt::format(" by {}", to_name(*backend)));
+}
+
 void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
   for (const config::MemberSpec& member : spec.members) {
     if (!member.model.weights.empty())
       into["weights of " + member.name] = content_text(member.model.weights, member.name);
-    for (const ModelForm& one : member.model.tried.forms)
-      if (one.chosen()) into[std::string(kFormOf) + member.name] = one.model;
+    const std::vector<ModelForm>& forms = member.model.tried.forms;
+    if (const auto chosen = std::ranges::find_if(forms, &ModelForm::chosen); chosen != forms.end())
+      into[std::string(kForm) + member.name] =
+          form_name(static_cast<std::size_t>(chosen - forms.begin()), member.model.kind);
     std::size_t number = 0;
     for (const auto& file : files_of(member.model.kind, member.model.weights)) {
       into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
@@ -146,13 +155,6 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
     if (entry->path().extension() == ".bin") add_file(entry->path(), into);
 }
 
-/// The members' libraries read these variables and choose their kernels by them.
-void add_environment(Fingerprint& into) {
-  for (const char* name : {"ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
-                           "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC", "OPENBLAS_CORETYPE"})
-    if (const char* value = std::getenv(name); value != nullptr) into[fmt::format("environment {}", name)] = value;
-}
-
 bool chooses_kernels(std::string_view flag) {
   static constexpr std::array<std::string_view, 11> kBeginnings{"sse4", "avx", "fma",  "f16c", "amx", "asimd",
                                                                 "sve",  "sme", "neon", "bf16", "i8mm"};
@@ -161,6 +163,20 @@ bool chooses_kernels(std::string_view flag) {
 }
 
 }  // namespace
+
+Fingerprint kernel_environment(const std::vector<std::pair<std::string, std::string>>& set) {
+  Fingerprint result;
+  for (const char* const name : {"ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
+                                 "MKL_ENABLE_INSTRUCTIONS", "MKL_DYNAMIC", "OPENBLAS_CORETYPE"}) {
+    const auto named = std::ranges::find(set, name, &std::pair<std::string, std::string>::first);
+    const char* const own = std::getenv(name);
+    if (named != set.end())
+      result[fmt::format("environment {}", name)] = named->second;
+    else if (own != nullptr)
+      result[fmt::format("environment {}", name)] = own;
+  }
+  return result;
+}
 
 Fingerprint processor_of(const std::string& cpuinfo) {
   Fingerprint result{{"processor", "unknown"}};
@@ -190,7 +206,7 @@ Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan) {
   add_members(spec, plan, result);
   for (std::size_t p = 0; p < plan.input.planes.size(); ++p)
     result[fmt::format("plane {}", p)] = to_text(plan.input.planes[p].resize);
-  add_environment(result);
+  result.merge(kernel_environment());
   return result;
 }
 
@@ -233,18 +249,12 @@ std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerpr
   for (config::MemberSpec& member : chosen.members) {
     config::ModelSpec& model = member.model;
     if (model.candidates.empty()) continue;
-    const auto noted = fingerprint.find(std::string(kFormOf) + member.name);
+    const auto noted = fingerprint.find(std::string(kForm) + member.name);
     if (noted == fingerprint.end()) return std::nullopt;
-    bool found = false;
-    for (const ModelKind& one : model.candidates) {
-      const std::string name = config::candidate_name(one);
-      const bool is_it = name == noted->second;
-      model.tried.forms.push_back({.model = name, .reason = is_it ? "" : "the run was started with another form"});
-      if (is_it) model.kind = one;
-      found = found || is_it;
-    }
-    if (!found) return std::nullopt;
-    model.candidates.clear();
+    std::size_t place = 0;
+    while (place < model.candidates.size() && form_name(place, model.candidates[place]) != noted->second) ++place;
+    if (place == model.candidates.size()) return std::nullopt;
+    config::take_candidate(model, place, "the run was started with another form");
   }
   chosen.effective_yaml = config::to_yaml(chosen);
   return chosen;
@@ -255,6 +265,7 @@ std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& 
   all.insert(now.begin(), now.end());
   std::vector<std::string> lines;
   for (const auto& [key, ignored] : all) {
+    if (key.starts_with(kForm)) continue;
     const auto before = was.find(key);
     const auto after = now.find(key);
     const bool both = before != was.end() && after != now.end();

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/images.hpp>
@@ -43,8 +44,13 @@ std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std:
 std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerprint, const config::EnsembleSpec& spec);
 
 /// One line per value that differs, or is missing in one of them: "threads of a: was 2, now 4". Values from
-/// add_backends() count only if both have them.
+/// add_backends() count only if both have them. Which of several forms a model has does not count: its kind and the
+/// content of its files do, however they came to be used.
 std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& now);
+
+/// The variables of the environment by which the members' libraries choose their kernels: "environment MKL_CBWR" ->
+/// "COMPATIBLE". What is in `set`, which workers get in addition, counts before this program's.
+Fingerprint kernel_environment(const std::vector<std::pair<std::string, std::string>>& set = {});
 
 /// The processor, and those of its instruction sets by which numerical libraries choose their kernels, from the text of
 /// /proc/cpuinfo.

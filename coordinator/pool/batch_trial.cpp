@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <tuple>
 
 #include "common/check.hpp"
@@ -90,10 +91,14 @@ std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const B
 ByRank<BatchChoice> measured_speeds(Pool& pool, BatchSearch::Seconds each) {
   const Plan& plan = pool.plan();
   const Groups groups = batch_groups(plan);
-  BatchSearch search = plan.batches == Batches::to_measure
-                           ? search_of(plan, groups)
-                           : BatchSearch::of_one(plan.arena.images, plan.members.front().request.batch_images,
-                                                 groups.size(), each);
+  std::uint32_t only = plan.members.front().request.batch_images;
+  std::optional<BatchSearch> sizes;
+  if (plan.batches == Batches::to_measure) {
+    sizes = search_of(plan, groups);
+    only = sizes->choice(0);
+  }
+  const bool several = sizes && sizes->next();  // else a search has nothing to measure
+  BatchSearch search = several ? *sizes : BatchSearch::of_one(plan.arena.images, only, groups.size(), each);
   drive(pool, search, groups);
   return by_rank<BatchChoice>(groups, plan.members.size(), [&](std::size_t group) {
     return BatchChoice{search.choice(group), search.speeds(group)};

@@ -20,6 +20,8 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
                                   const config::InputSpec& input) {
   config::EnsembleSpec side(spec);
   side.members = models;
+  // Every round has the first form: which one is fastest is not worth trials in each of them.
+  for (config::MemberSpec& member : side.members) member.model.candidates.clear();
   side.workers.clear();
   side.ask_all();
   side.input = input;

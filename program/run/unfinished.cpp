@@ -59,7 +59,10 @@ std::optional<images::Journal> journal_before(bool resume, const std::filesystem
 }
 
 std::optional<Fingerprint> started_with(bool resume, const std::filesystem::path& output) {
-  if (!resume) return std::nullopt;
+  if (!resume) {
+    journal_before(false, output);
+    return std::nullopt;
+  }
   return images::Journal(folder_to_resume(output, "runs")).header().fingerprint;
 }
 

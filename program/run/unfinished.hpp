@@ -21,8 +21,8 @@ std::filesystem::path folder_to_resume(const std::filesystem::path& output, cons
 /// `--resume`, if it holds finished segments, which would be lost.
 std::optional<images::Journal> journal_before(bool resume, const std::filesystem::path& output);
 
-/// What the run that `--resume` continues was started with; nothing without `--resume`. Throws Error(usage) if there is
-/// none, or if another program holds it.
+/// What the run that `--resume` continues was started with; nothing without `--resume`. Throws what journal_before()
+/// would, so that it is said before anything is measured.
 std::optional<Fingerprint> started_with(bool resume, const std::filesystem::path& output);
 
 /// Throws Error(usage) with every difference if the run of `journal` is not the run `now`.

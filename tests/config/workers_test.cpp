@@ -135,6 +135,25 @@ TEST_CASE("members that compute with different libraries cannot share a worker")
         "Runtime; give them a worker each");
 }
 
+TEST_CASE("members whose library is chosen share a worker only if they have the same forms") {
+  const auto with = [](const std::string& a, const std::string& b) {
+    const std::string yaml = "members:\n  - {name: a, model: " + a + "}\n  - {name: b, model: " + b +
+                             "}\nassignment: cpu\ninput: {dataset: random, count: 5, shape: [1, 4, 4]}\n"
+                             "workers: [{members: [a, b]}]\n";
+    const auto error = error_of([&] { config::load_text(yaml, "e.yaml", {{}, {}}, {}); });
+    return error ? error->message() : std::string("nothing");
+  };
+  const std::string open = "{kind: mlp, layers: [4], backend: auto}";
+  const std::string no =
+      "e.yaml:6:11: members 'a' and 'b' cannot share a worker: the library of 'a' is chosen at the start ('auto'), "
+      "and 'b' does not have the same forms to choose from; give them a worker each, or name a form of each";
+  CHECK(with(open, open) == "nothing");
+  CHECK(with(open, "{kind: mlp, layers: [4]}") == no);
+  CHECK(with(open, "{kind: mlp, layers: [5], backend: auto}") == no);
+  // All of these compute with LibTorch.
+  CHECK(with("{kind: auto, files: [a.pt]}", "{kind: auto, files: [b.pt, b.pt2]}") == "nothing");
+}
+
 TEST_CASE("only equal networks over the same samples are fused") {
   CHECK(problem("workers: [{members: [a, b], mode: fused}]\n") == "nothing");
   CHECK(problem("workers: [{members: [a, c], mode: fused}]\n") ==

@@ -1,8 +1,12 @@
 // Members of which one of several forms is chosen at the start, with fake members whose batches take a set time.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <stop_token>
+#include <thread>
 
+#include "config/candidates.hpp"
 #include "coordinator/api/model_choice.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
@@ -116,6 +120,104 @@ TEST_CASE("one member whose form cannot be started does not hide the others") {
   CHECK(kept.members[2].model.tried.forms.empty());
 }
 
+TEST_CASE("a form that loads and fails while predicting is left out with its reason") {
+  const NothingLeft check;
+  auto spec = fake_spec(3);
+  FakeModel fails = form(spec, 0);
+  fails.faults = {{FaultKind::exit, FaultPhase::predict}};
+  leave_open(spec, 0, {form(spec, 500), fails});
+  leave_open(spec, 1, {form(spec, 4000), form(spec, 100)});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 0) == 500);
+  CHECK(delay_of(kept, 1) == 100);
+  const std::string& reason = kept.members[0].model.tried.forms[1].reason;
+  CHECK(contains(reason, "m0"));
+  CHECK(contains(reason, "code 7"));
+  CHECK_FALSE(contains(reason, "on_worker_failure"));
+}
+
+/// Two members, of which the second has no choice and dies once in every trial.
+config::EnsembleSpec with_one_that_dies() {
+  auto spec = fake_spec(2);
+  spec.segment_images = spec.batch_images = 4;
+  leave_open(spec, 0, {form(spec, 30000), form(spec, 20000)});
+  fake_model(spec, 1).faults = {{FaultKind::exit, FaultPhase::predict, 4}};
+  return spec;
+}
+
+TEST_CASE("a member without a choice that dies in a trial is replaced as the user wants") {
+  const NothingLeft check;
+  const Lines lines;
+  log::set_level(log::Level::info);
+  const auto kept = chosen(with_one_that_dies());
+  log::set_level(log::Level::warning);
+  CHECK(delay_of(kept, 0) == 20000);
+  CHECK(lines.with("a member died in a trial of forms; the trial is made again: ").size() == 2);
+}
+
+TEST_CASE("a member without a choice that dies in a trial is the error if the user wants no restarts") {
+  const NothingLeft check;
+  auto spec = with_one_that_dies();
+  spec.failure.on_worker_failure = OnWorkerFailure::fail;
+  const auto error = error_of([&] { chosen(spec); });
+  REQUIRE(error);
+  CHECK(contains(error->message(), "m1"));
+  CHECK(error->hint() == "'on_worker_failure: restart' replaces workers that die");
+}
+
+TEST_CASE("a start that is given up gives up the trials at once") {
+  const NothingLeft check;
+  auto spec = fake_spec(1);
+  leave_open(spec, 0, {form(spec, 60000000), form(spec, 60000000)});
+  std::stop_source stop;
+  Options options = without_cache();
+  options.stop = stop.get_token();
+  const std::jthread asks([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    stop.request_stop();
+  });
+  const auto error = error_of([&] { choose_models(spec, options, options.worker); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::interrupted);
+  CHECK(error->message() == "the ensemble was given up while it started");
+}
+
+TEST_CASE("members that share a worker get the same form") {
+  auto spec = fake_spec(3);
+  for (const std::size_t rank : {0, 1, 2}) leave_open(spec, rank, {form(spec, 4000), form(spec, 500)});
+  spec.members[1].copy_input = !spec.members[1].copy_input;
+  spec.workers = {{{0, 1}, UnitMode::loop}};
+  const Lines lines;
+  log::set_level(log::Level::info);
+  const auto kept = chosen(spec);
+  log::set_level(log::Level::warning);
+  CHECK(lines.with("m0, m1, m2: fake").size() == 1);
+  CHECK(kept.members[0].model.kind == kept.members[1].model.kind);
+}
+
+TEST_CASE("a member in a debugger is not waited for in trials") {
+  const Lines lines;
+  log::set_level(log::Level::info);
+  auto spec = fake_spec(1);
+  leave_open(spec, 0, {form(spec, 4000), form(spec, 500)});
+  Options options = without_cache();
+  options.debug_member = "m0";
+  CHECK(delay_of(choose_models(spec, options, options.worker), 0) == 4000);
+  log::set_level(log::Level::warning);
+  CHECK(lines.with("trying").empty());
+}
+
+TEST_CASE("forms are measured if there is one size of batches to try") {
+  auto spec = fake_spec(1);
+  spec.segment_images = 4;
+  spec.measure_batch_images = true;
+  leave_open(spec, 0, {form(spec, 6000), form(spec, 1000)});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 0) == 1000);
+  CHECK(kept.members[0].model.tried.forms[0].images_per_second > 0);
+  CHECK(kept.members[0].model.tried.forms[0].reason == "it is slower");
+}
+
 TEST_CASE("if no form can be started every reason is said") {
   const NothingLeft check;
   auto spec = fake_spec(2);
@@ -218,6 +320,42 @@ TEST_CASE("what was chosen comes from the cache until something changes") {
   choose_models(spec, options, options.worker);
   CHECK(lines.with("trying").size() == 3);
   log::set_level(log::Level::warning);
+}
+
+TEST_CASE("a choice is not kept if a form could not be started, which may pass") {
+  const TemporaryFolder folder;
+  const Variable cache("XDG_CACHE_HOME", folder.path().string());
+  const Lines lines;
+  log::set_level(log::Level::info);
+  auto spec = fake_spec(1);
+  leave_open(spec, 0, {form(spec, 500), broken(spec)});
+  Options options = with_worker();
+  choose_models(spec, options, options.worker);
+  choose_models(spec, options, options.worker);
+  log::set_level(log::Level::warning);
+  CHECK(lines.with("trying").size() == 2);
+  CHECK(lines.with("from the cache").empty());
+}
+
+TEST_CASE("a new version has the variant of the form that runs and not just its library") {
+  auto running = fake_spec(1);
+  auto next = running;
+  leave_open(running, 0, {TorchScriptModel{"a.pt"}, AotiModel{{"a.pt2"}}, OnnxFileModel{"a.onnx"}});
+  leave_open(next, 0, {TorchScriptModel{"b.pt"}, AotiModel{{"b.pt2"}}, OnnxFileModel{"b.onnx"}});
+  config::take_candidate(running.members[0].model, 1, "it is slower");
+  const auto kind_after = [&](const config::EnsembleSpec& later) {
+    return std::string(kind_name(chosen_like(later, running).members[0].model.kind));
+  };
+  CHECK(kind_after(next) == "aoti");
+  next.members[0].model.candidates.erase(next.members[0].model.candidates.begin());
+  CHECK(kind_after(next) == "aoti");
+  next.members[0].model.candidates.erase(next.members[0].model.candidates.begin());
+  CHECK(kind_after(next) == "onnx");
+  // Two of a kind: the place counts.
+  leave_open(running, 0, {OnnxFileModel{"a.onnx"}, OnnxFileModel{"a8.onnx"}});
+  leave_open(next, 0, {OnnxFileModel{"b.onnx"}, OnnxFileModel{"b8.onnx"}});
+  config::take_candidate(running.members[0].model, 1, "it is slower");
+  CHECK(chosen_like(next, running).members[0].model.kind == ModelKind(OnnxFileModel{"b8.onnx"}));
 }
 
 TEST_CASE("a new version of a member has the form that runs") {

@@ -76,9 +76,27 @@ TEST_CASE("a run with the form that was chosen has the bytes of one in which it 
   CHECK(different_results(place, "auto", "written").empty());
 }
 
+TEST_CASE("an unfinished run in the folder is found before anything is tried") {
+  const FormsPlace place;
+  Program program(Workplace::command({"run", "e.yaml", "output=here", "members.1.model.delay_ms=60", "slots=1"}),
+                  place.in_it());
+  REQUIRE_FALSE(program.wait_for_line("predict   44 %").empty());
+  program.signal(SIGKILL);
+  REQUIRE(program.code() == 128 + SIGKILL);
+  const Finished again = place.run({"run", "e.yaml", "output=here", "--no-cache"});
+  CHECK(again.code == 2);
+  CHECK(contains(again.err(), "here holds an unfinished run"));
+  CHECK_FALSE(contains(again.err(), "trying"));
+}
+
 TEST_CASE("a choice is remembered unless the user says no") {
   const FormsPlace place;
   REQUIRE(place.run({"run", "e.yaml"}).code == 0);
+  for (const json::value& form : place.report("runs/0001").at("members").at(0).at("forms").as_array())
+    if (form.at("library").is_null()) {
+      CHECK(contains(place.run({"run", "e.yaml"}).err(), "trying"));  // a form that was not started may be tomorrow
+      return;
+    }
   const Finished second = place.run({"run", "e.yaml"});
   REQUIRE(second.code == 0);
   CHECK_FALSE(contains(second.err(), "trying"));

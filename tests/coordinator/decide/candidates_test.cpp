@@ -63,6 +63,9 @@ TEST_CASE("nothing is chosen if no candidate could be started") {
 TEST_CASE("a candidate that could be started is chosen even if nothing was measured") {
   std::vector<ModelForm> all{broken("a", "x"), candidate("b", 0)};
   CHECK(choose(all) == 1);
+  std::vector<ModelForm> none{candidate("a", 0), candidate("b", 0)};
+  CHECK(choose(none) == 0);
+  CHECK(none[1].reason == "nothing was measured");
 }
 
 TEST_CASE("differences are parts of the largest output of the first") {
@@ -88,7 +91,11 @@ TEST_CASE("the choice in one line has the speeds and what went wrong") {
   CHECK(choice_text(all) ==
         "b (measured: a: 812/s, b: 1203/s, d: 5000/s; c: cannot open it; d: its outputs differ from those of a by "
         "1.0e+00 of the largest, and 1e-04 is allowed)");
-  std::vector<ModelForm> unmeasured{candidate("a", 0)};
+  std::vector<ModelForm> wide{candidate("a", 100), candidate("b", 900)};
+  choose(wide);
+  wide[0].reason = "it outputs 5 per image, and the first form 4";
+  CHECK(choice_text(wide) == "b (measured: a: 100/s, b: 900/s; a: it outputs 5 per image, and the first form 4)");
+  std::vector<ModelForm> unmeasured{candidate("a", 0), candidate("b", 0)};
   choose(unmeasured);
   CHECK(choice_text(unmeasured) == "a (nothing was measured)");
 }

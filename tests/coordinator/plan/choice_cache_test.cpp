@@ -1,6 +1,7 @@
 // The cache of choices: what it keeps, what it depends on, and files that are no use.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -52,6 +53,14 @@ TEST_CASE("a choice that was kept is found again by its key and no other") {
   CHECK(kept_choice(below, "other") == KeptChoice{});
 }
 
+TEST_CASE("a difference that no number says comes back as one") {
+  const TemporaryFolder folder;
+  KeptChoice choice = some_choice();
+  choice.candidates[0][1].difference = INFINITY;
+  keep_choice(folder.path(), "key", choice);
+  CHECK(kept_choice(folder.path(), "key") == choice);
+}
+
 TEST_CASE("a damaged file is as good as none") {
   const TemporaryFolder folder;
   keep_choice(folder.path(), "key", some_choice());
@@ -63,7 +72,7 @@ TEST_CASE("a damaged file is as good as none") {
     CHECK_FALSE(kept_choice(folder.path(), "key"));
   }
   std::ofstream(file) << whole;
-  replace_in(file, "tutti.choice/1", "tutti.choice/9");
+  replace_in(file, "tutti.choice/2", "tutti.choice/9");
   CHECK_FALSE(kept_choice(folder.path(), "key"));
   // The next choice takes its place.
   keep_choice(folder.path(), "key", some_choice());
@@ -170,6 +179,46 @@ TEST_CASE("the key has the content of the weights and the files of the libraries
   CHECK(with != without);
   std::ofstream(folder / "capi" / "libonnxruntime.so.1.2.3") << "another";
   CHECK(question.key() != with);
+}
+
+TEST_CASE("the key has the variables by which libraries choose their kernels and every folder of a list") {
+  const std::string plain = Question{}.key();
+  Question question;
+  question.options.environment = {{"ONEDNN_MAX_CPU_ISA", "AVX2"}};
+  const std::string set = question.key();
+  CHECK(set != plain);
+  question.options.environment = {{"ONEDNN_MAX_CPU_ISA", "SSE41"}};
+  CHECK(question.key() != set);
+
+  const TemporaryFolder one;
+  const TemporaryFolder two;
+  question.options.environment = {{"LD_LIBRARY_PATH", one.path().string() + "::" + two.path().string()}};
+  const std::string before = question.key();
+  std::ofstream(two / "libopenvino_c.so") << "x";
+  CHECK(question.key() != before);
+}
+
+TEST_CASE("the key has the files beside an ONNX model that hold its weights") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "m.onnx") << "x";
+  const auto key = [&] {
+    const auto spec =
+        config::load_text("members: [{name: a, model: {kind: auto, files: [" + (folder / "m.onnx").string() +
+                              "]}}]\nassignment: cpu\ninput: {shape: [3, 2, 2]}\n",
+                          "e.yaml");
+    Machine machine;
+    machine.cores = {0, 1};
+    machine.memory.bytes = std::uint64_t{1} << 40;
+    return choice_key(spec, make_plan(spec, machine, input_form(spec, spec.input), {}), {});
+  };
+  const std::string before = key();
+  std::ofstream(folder / "other.data") << "y";
+  CHECK(key() == before);
+  std::ofstream(folder / "m.onnx.data") << "y";
+  const std::string with = key();
+  CHECK(with != before);
+  std::ofstream(folder / "m.onnx.data") << "z";
+  CHECK(key() != with);
 }
 
 TEST_CASE("weights that cannot be read are an error of the key") {
