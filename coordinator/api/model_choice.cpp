@@ -157,7 +157,7 @@ class Search {
         const bool died = trials_.started();
         const std::string reason = line_of(without_advice(error));
         if (find_culprits(round, on_trial, reason)) continue;
-        // Whoever died is not on trial, or works alone: as in a run, if the user allows that.
+        // The member that died is not on trial, or works alone: as in a run, if the user allows that.
         if (!died || deaths == ModelTrials::Deaths::are_repaired || no_restarts()) throw;
         deaths = ModelTrials::Deaths::are_repaired;
         log::info("a member died in a trial of forms; the trial is made again: {}", reason);

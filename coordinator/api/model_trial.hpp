@@ -38,7 +38,7 @@ class ModelTrials {
   /// Runs members with these models, by rank; those without one are left out. Throws Error if one cannot be started, or
   /// dies: so often, if deaths are repaired, that a run would end.
   Results run(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths = Deaths::end_trial);
-  /// Whether all members of the last run could be started: if it threw, something failed that had begun to predict.
+  /// Whether all members of the last run could be started: if it threw, something failed after the start.
   bool started() const { return started_; }
 
   /// Of all members with the models of the description.

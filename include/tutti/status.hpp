@@ -169,7 +169,7 @@ struct ModelForm {
   std::string reason{};                 ///< why it was not chosen; empty: it was
   friend bool operator==(const ModelForm&, const ModelForm&) = default;
 
-  bool chosen() const { return reason.empty(); }
+  bool chosen() const { return reason.empty(); }  ///< whether the member is computed in this form
 };
 
 /// One of the workers of a member that has several.

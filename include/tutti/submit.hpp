@@ -17,8 +17,8 @@ enum class WhenFull {
   refuse,  ///< it throws QueueFull at once
 };
 
-/// Settings of one submission. With `coalesce` in the description, small submissions of several callers share segments:
-/// these settings still are those of one call, and what is wrong with it ends no other.
+/// Settings of one submission.
+/// With `coalesce`, calls share segments: these are still those of one call, and what is wrong with it ends no other.
 struct SubmitOptions {
   /// The prediction is given up at this time, unless it is ready: Error(interrupted). What workers already compute of
   /// it they finish, and nobody reads it. Nothing: never. With `coalesce`, a call may wait for others for all of
