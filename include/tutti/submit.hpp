@@ -18,7 +18,7 @@ enum class WhenFull {
 };
 
 /// Settings of one submission.
-/// With `coalesce`, calls share segments: these are still those of one call, and what is wrong with it ends no other.
+// With `coalesce`, calls share segments: these are still those of one call, and what is wrong with it ends no other.
 struct SubmitOptions {
   /// The prediction is given up at this time, unless it is ready: Error(interrupted). What workers already compute of
   /// it they finish, and nobody reads it. Nothing: never. With `coalesce`, a call may wait for others for all of
