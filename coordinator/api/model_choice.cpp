@@ -342,13 +342,9 @@ config::EnsembleSpec choose_models(const config::EnsembleSpec& described, Option
   std::optional<KeptChoice> choice = kept_choice(folder, key);
   const bool kept = choice && fits(*choice, spec);
   if (!kept) {
-    log::info("trying the forms of {}", fmt::join(
-                                            [&] {
-                                              std::vector<std::string> names;
-                                              for (const Group& group : groups) names.push_back(names_of(spec, group));
-                                              return names;
-                                            }(),
-                                            ", "));
+    std::vector<std::string> names;
+    for (const Group& group : groups) names.push_back(names_of(spec, group));
+    log::info("trying the forms of {}", fmt::join(names, ", "));
     Search search(spec, trials, groups);
     search.run();
     choice = search.result();
@@ -359,17 +355,18 @@ config::EnsembleSpec choose_models(const config::EnsembleSpec& described, Option
   return with_choice(described, *choice);
 }
 
-Spec choose_models(const Spec& spec, Options& options) {
-  if (!config::leaves_choice(spec.checked())) return spec;
-  return Spec(std::make_shared<const config::EnsembleSpec>(
-      choose_models(spec.checked(), options, find_worker(options.worker))));
-}
-
 Chosen chosen(const Spec& spec, const Options& given, const std::filesystem::path& worker) {
   if (!config::leaves_choice(spec.checked())) return {spec, given};
   Options options = given;
   auto one = std::make_shared<const config::EnsembleSpec>(choose_models(spec.checked(), options, worker));
   return {Spec(std::move(one)), std::move(options)};
+}
+
+Spec choose_models(const Spec& spec, Options& options) {
+  if (!config::leaves_choice(spec.checked())) return spec;
+  Chosen one = chosen(spec, options, find_worker(options.worker));
+  options = std::move(one.options);
+  return one.spec;
 }
 
 config::EnsembleSpec chosen_like(const config::EnsembleSpec& next, const config::EnsembleSpec& running) {
@@ -382,7 +379,8 @@ config::EnsembleSpec chosen_like(const config::EnsembleSpec& next, const config:
     config::take_candidate(model, place, "the member runs with another form");
     if (model.kind == running.members[rank].model.kind) model.tried = running.members[rank].model.tried;
   }
-  return with_first(std::move(chosen));
+  chosen.effective_yaml = config::to_yaml(chosen);
+  return chosen;
 }
 
 }  // namespace tutti

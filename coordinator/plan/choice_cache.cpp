@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
 #include <limits>
 #include <span>
 #include <sstream>
@@ -173,10 +172,8 @@ fs::path choice_folder() {
 }
 
 std::string choice_key(const config::EnsembleSpec& spec, const Plan& plan, const Options& options) {
-  std::ostringstream cpuinfo;
-  cpuinfo << std::ifstream("/proc/cpuinfo").rdbuf();
   std::string lines = fmt::format("version: {} (build {})\n", version(), build_id());
-  for (const auto& [what, value] : processor_of(cpuinfo.str())) lines += fmt::format("{}: {}\n", what, value);
+  for (const auto& [what, value] : this_processor()) lines += fmt::format("{}: {}\n", what, value);
   for (const WorkerPlan& worker : plan.workers)
     lines += fmt::format("worker: {} on {}, cores {}, {} threads\n", plan.name_of(worker), worker.device,
                          fmt::join(worker.cores, ","), plan.request_of(worker.members.front()).threads);

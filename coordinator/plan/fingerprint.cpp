@@ -197,10 +197,14 @@ Fingerprint processor_of(const std::string& cpuinfo) {
   return result;
 }
 
-Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan) {
+Fingerprint this_processor() {
   std::ostringstream cpuinfo;
   cpuinfo << std::ifstream("/proc/cpuinfo").rdbuf();
-  Fingerprint result = processor_of(cpuinfo.str());
+  return processor_of(cpuinfo.str());
+}
+
+Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan) {
+  Fingerprint result = this_processor();
   result["version"] = fmt::format("{} (build {})", version(), build_id());
   add_description(spec, result);
   add_members(spec, plan, result);

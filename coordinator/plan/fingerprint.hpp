@@ -55,5 +55,7 @@ Fingerprint kernel_environment(const std::vector<std::pair<std::string, std::str
 /// The processor, and those of its instruction sets by which numerical libraries choose their kernels, from the text of
 /// /proc/cpuinfo.
 Fingerprint processor_of(const std::string& cpuinfo);
+/// The same of this machine.
+Fingerprint this_processor();
 
 }  // namespace tutti
