@@ -118,14 +118,6 @@ std::vector<std::filesystem::path> files_of_inputs(const config::EnsembleSpec& s
   return files;
 }
 
-bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
-  const images::RemovedResults removed = images::remove_results(folder.path(), inputs);
-  if (removed.files > 0)
-    log::info("removed {} from {}: results of an earlier 'tutti {}'", counted(removed.files, "file"),
-              folder.path().string(), removed.command);
-  return removed.files > 0;
-}
-
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
                  EarlierRun earlier)
     : line_(line),

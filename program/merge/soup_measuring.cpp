@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "common/usable_cores.hpp"
-#include "program/evaluate/evaluating_sink.hpp"
+#include "evaluation/evaluating_sink.hpp"
 #include "program/progress.hpp"
 #include "program/task_sink.hpp"
 

@@ -12,7 +12,7 @@
 #include "config/spec.hpp"
 #include "images/npy.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 class SpreadSink final : public Sink {
  public:
@@ -38,4 +38,4 @@ class SpreadSink final : public Sink {
   std::uint64_t rows_ = 0;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

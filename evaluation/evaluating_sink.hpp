@@ -14,7 +14,7 @@
 #include "images/npy.hpp"
 #include "results/prediction_table.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 class EvaluatingSink final : public Sink {
  public:
@@ -56,4 +56,4 @@ class EvaluatingSink final : public Sink {
   Sink* next_ = nullptr;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

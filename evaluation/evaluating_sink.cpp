@@ -1,8 +1,8 @@
-#include "program/evaluate/evaluating_sink.hpp"
+#include "evaluation/evaluating_sink.hpp"
 
 #include <utility>
 
-namespace tutti::program {
+namespace tutti {
 
 EvaluatingSink::EvaluatingSink(Evaluation& evaluation, const std::filesystem::path& folder, std::uint64_t images,
                                Sink* next, Unfinished unfinished)
@@ -68,4 +68,4 @@ void EvaluatingSink::finish_partial() {
   if (disagreement_) disagreement_->finish_partial(images::partial_of(disagreement_->path()), rows_);
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

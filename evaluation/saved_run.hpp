@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <tutti/predictions.hpp>
@@ -18,7 +19,7 @@
 #include "images/prediction_array.hpp"
 #include "results/report.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// One task of the run, or its only one.
 struct SavedTask {
@@ -48,6 +49,9 @@ struct SavedRun {
   std::optional<ArrayContent> content{};  ///< of arrays that were computed elsewhere
   bool cascaded = false;                  ///< some members predicted only some images
 };
+
+/// Whether it can be the name of a member or a task: names become names of files, which do not lead out of a folder.
+bool is_name(std::string_view name);
 
 /// Reads the report in `folder`. Throws Error(usage) if there is none, if it has another schema, if its command is
 /// neither `run` nor `evaluate`, or if it did not complete.
@@ -93,4 +97,4 @@ class SavedAnswers {
   std::vector<IncompleteSegment> incomplete_;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

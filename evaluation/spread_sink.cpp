@@ -1,4 +1,4 @@
-#include "program/evaluate/spread_sink.hpp"
+#include "evaluation/spread_sink.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -7,7 +7,7 @@
 #include "coordinator/decide/class_axis.hpp"
 #include "coordinator/decide/spread.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 std::vector<std::uint64_t> sizes_of(std::uint64_t images, const Dims& shape) {
@@ -57,4 +57,4 @@ void SpreadSink::finish_partial() {
   if (rows_ > 0) file_.finish_partial(images::partial_of(file_.path()), rows_);
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

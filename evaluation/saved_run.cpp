@@ -1,4 +1,4 @@
-#include "program/evaluate/saved_run.hpp"
+#include "evaluation/saved_run.hpp"
 
 #include <fmt/format.h>
 
@@ -11,11 +11,11 @@
 
 #include "common/atomic_file.hpp"
 #include "common/counted.hpp"
+#include "evaluation/given_arrays.hpp"
 #include "images/npy_reader.hpp"
 #include "images/only_labels.hpp"
-#include "program/evaluate/given_arrays.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// So many images are read at a time, or fewer if all models together have more than so many values of them.
@@ -28,11 +28,9 @@ constexpr std::uint64_t kPartValues = 8ULL << 20;
 }
 
 std::string text_of(const json::value& value) { return std::string(value.as_string()); }
-/// Names become names of files, here and in what is written: no name may lead out of the folder.
 std::string name_of(const json::value& value) {
   std::string name = text_of(value);
-  if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != name.npos)
-    throw std::invalid_argument(fmt::format("'{}' is not a name of a member or a task", name));
+  if (!is_name(name)) throw std::invalid_argument(fmt::format("'{}' is not a name of a member or a task", name));
   return name;
 }
 std::uint64_t count_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
@@ -90,10 +88,6 @@ void check_rows(const images::NpyReader& file, const SavedTask& task) {
          "its files are not from one run; run it again with save_members: true");
 }
 
-}  // namespace
-
-namespace {
-
 /// Reports of earlier versions do not say it.
 bool was_cascaded(const json::value& report) {
   const json::value& ensemble = report.at("ensemble");
@@ -102,6 +96,10 @@ bool was_cascaded(const json::value& report) {
 }
 
 }  // namespace
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.front() != '.' && name.find_first_of(std::string_view("/\0", 2)) == name.npos;
+}
 
 SavedRun read_saved_run(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "report.json";
@@ -215,4 +213,4 @@ void SavedAnswers::hand_over(const Part& part, std::uint64_t first, std::uint32_
   sink.write(result);
 }
 
-}  // namespace tutti::program
+}  // namespace tutti
