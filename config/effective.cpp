@@ -184,9 +184,9 @@ Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   map.set("method", name_of(merge.method));
   Tree over = Tree::list();
   for (const std::size_t rank : merge.over) over.items.push_back(Tree::text(members[rank].name));
-  map.set("over", std::move(over));
+  if (!over.items.empty()) map.set("over", std::move(over));
   if (merge.method == MergeMethod::weighted) {
-    map.set("weights", numbers(merge.weights));
+    if (!merge.weights.empty()) map.set("weights", numbers(merge.weights));
     map.set("normalize", boolean(merge.normalize));
   }
   const bool ties = merge.method == MergeMethod::ties;
@@ -248,7 +248,7 @@ void set_failure(Tree& map, const FailureSpec& failure) {
 
 }  // namespace
 
-std::string to_yaml(const EnsembleSpec& spec) {
+Tree to_tree(const EnsembleSpec& spec) {
   Tree map = Tree::map();
   Tree members = Tree::list();
   Tree assignment = Tree::map();
@@ -301,7 +301,9 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("start_deadline_s", number(spec.start_deadline));
   map.set("stop_deadline_s", number(spec.stop_deadline));
   set_path(map, "output", spec.output);
-  return emit_yaml(map);
+  return map;
 }
+
+std::string to_yaml(const EnsembleSpec& spec) { return emit_yaml(to_tree(spec)); }
 
 }  // namespace tutti::config
