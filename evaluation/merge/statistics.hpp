@@ -10,10 +10,10 @@
 #include <tutti/images.hpp>
 
 #include "config/spec.hpp"
+#include "evaluation/merge/merge_watcher.hpp"
 #include "merge/safetensors.hpp"
-#include "program/interruption.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 struct Statistics {
   merge::Safetensors tensors;  ///< running_mean, running_var and num_batches_tracked of every layer
@@ -26,12 +26,11 @@ struct Statistics {
 class StatisticsEstimation {
  public:
   /// Opens the images of `merge.input`; labels are ignored. `spec`, whose `merge` says batch_norm: estimate, and
-  /// `interruption` outlive it. Throws Error(usage) if there are no images.
-  StatisticsEstimation(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption,
-                       bool quiet);
+  /// `watcher` outlive it. Throws Error(usage) if there are no images.
+  StatisticsEstimation(const config::EnsembleSpec& spec, std::filesystem::path worker, MergeWatcher& watcher);
 
   /// Estimates the statistics of a model with the first merged member's architecture and these weights. `folder` holds
-  /// the worker's result for a moment. Throws Error if the worker fails, or if the user interrupted it.
+  /// the worker's result for a moment. Throws Error if the worker fails, or if it was given up.
   Statistics operator()(const std::filesystem::path& weights, const std::filesystem::path& folder);
 
  private:
@@ -39,9 +38,8 @@ class StatisticsEstimation {
 
   const config::EnsembleSpec& spec_;
   const std::filesystem::path worker_;
-  Interruption& interruption_;
-  const bool quiet_;
+  MergeWatcher& watcher_;
   const std::unique_ptr<Source> source_;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

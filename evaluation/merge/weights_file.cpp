@@ -1,4 +1,4 @@
-#include "program/nameless_file.hpp"
+#include "evaluation/merge/weights_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,9 +10,9 @@
 #include "common/atomic_file.hpp"
 #include "common/nameless_file.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
-NamelessFile::NamelessFile(const std::filesystem::path& folder, const char* what)
+WeightsFile::WeightsFile(const std::filesystem::path& folder, const char* what)
     : place_(folder / what), file_(nameless_file(folder, O_RDWR)) {
   if (file_) return;
   // If the file system cannot create one: a file whose name is removed at once.
@@ -22,7 +22,7 @@ NamelessFile::NamelessFile(const std::filesystem::path& folder, const char* what
   ::unlink(name.c_str());
 }
 
-void NamelessFile::write(std::span<const std::byte> bytes) const {
+void WeightsFile::write(std::span<const std::byte> bytes) const {
   while (!bytes.empty()) {
     const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
@@ -31,6 +31,6 @@ void NamelessFile::write(std::span<const std::byte> bytes) const {
   }
 }
 
-std::filesystem::path NamelessFile::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.get()); }
+std::filesystem::path WeightsFile::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.get()); }
 
-}  // namespace tutti::program
+}  // namespace tutti

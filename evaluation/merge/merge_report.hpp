@@ -7,11 +7,11 @@
 
 #include "common/json.hpp"
 #include "config/spec.hpp"
+#include "evaluation/merge/greedy_soup.hpp"
+#include "evaluation/merge/statistics.hpp"
 #include "merge/merging.hpp"
-#include "program/merge/greedy_soup.hpp"
-#include "program/merge/statistics.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// Changes if a reader of the old schema would misunderstand the new one; new fields do not change it.
 inline constexpr const char* kMergeSchema = "tutti.merge/1";
@@ -31,4 +31,4 @@ struct MergeReport {
 /// Reads the files once more, for their checksums.
 json::value to_json(const MergeReport& report, const config::EnsembleSpec& spec);
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -7,13 +7,13 @@
 
 #include "common/unique_fd.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// Can be moved, not copied.
-class NamelessFile {
+class WeightsFile {
  public:
   /// On the file system of `folder`; `what` names it in errors: "a candidate". Throws Error(failed).
-  NamelessFile(const std::filesystem::path& folder, const char* what);
+  WeightsFile(const std::filesystem::path& folder, const char* what);
 
   /// Appends. Throws Error(failed).
   void write(std::span<const std::byte> bytes) const;
@@ -26,4 +26,4 @@ class NamelessFile {
   UniqueFd file_;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "config/spec.hpp"
+#include "evaluation/merge/soup_recipe.hpp"
 #include "merge/merging.hpp"
-#include "program/merge/soup_recipe.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// How good a model is on the held-out images.
 struct SoupScore {
@@ -38,4 +38,4 @@ Soup cook_greedy_soup(const config::EnsembleSpec& spec, std::span<const merge::M
                       const merge::MergeSettings& settings, std::size_t at_once, const std::filesystem::path& folder,
                       const MeasureModels& measure);
 
-}  // namespace tutti::program
+}  // namespace tutti

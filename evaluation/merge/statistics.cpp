@@ -1,9 +1,8 @@
-#include "program/merge/statistics.hpp"
+#include "evaluation/merge/statistics.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -12,23 +11,20 @@
 #include "common/clock.hpp"
 #include "coordinator/plan/input.hpp"
 #include "images/planes.hpp"
-#include "program/progress.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// The images of another source; shows progress as they are read.
 class ShownSource final : public images::Forwarding {
  public:
-  ShownSource(Source& source, Progress& progress) : Forwarding(source), progress_(progress) {}
+  ShownSource(Source& source, ShownImages& shown) : Forwarding(source), shown_(shown) {}
 
  protected:
-  void after_read(std::size_t samples, std::span<std::int64_t> /*labels*/) override {
-    progress_.show(read_ += samples);
-  }
+  void after_read(std::size_t samples, std::span<std::int64_t> /*labels*/) override { shown_.show(read_ += samples); }
 
  private:
-  Progress& progress_;
+  ShownImages& shown_;
   std::uint64_t read_ = 0;
 };
 
@@ -50,11 +46,10 @@ class ShortLived {
 }  // namespace
 
 StatisticsEstimation::StatisticsEstimation(const config::EnsembleSpec& spec, std::filesystem::path worker,
-                                           Interruption& interruption, bool quiet)
+                                           MergeWatcher& watcher)
     : spec_(spec),
       worker_(std::move(worker)),
-      interruption_(interruption),
-      quiet_(quiet),
+      watcher_(watcher),
       source_(open_source(alone({}, {}), *spec.merge->input)) {
   if (source_->count() == 0)
     throw Error(ErrorKind::usage,
@@ -103,13 +98,14 @@ Statistics StatisticsEstimation::operator()(const std::filesystem::path& weights
   const auto spec = std::make_shared<const config::EnsembleSpec>(std::move(described));
   Options options;
   options.worker = worker_;
+  options.stop = watcher_.stop();
   options.training = true;
   Ensemble ensemble(Spec(spec), options);
-  const Interruption::Watch watch(interruption_, ensemble);
-  const ShortLived result(file);  // removed before the watch ends: after that, a signal ends the program at once
+  const std::shared_ptr<void> guard = watcher_.guard(ensemble);
+  const ShortLived result(file);  // removed before the guard ends: after that, a signal ends the program at once
   {
-    Progress progress(style_for(stderr, quiet_), "statistics", source_->count(), 0, [&] { return ensemble.status(); });
-    ShownSource shown(*source_, progress);
+    const std::unique_ptr<ShownImages> images = watcher_.show_images(ensemble, "statistics", source_->count());
+    ShownSource shown(*source_, *images);
     ensemble.train(shown, folder);
   }
   Statistics statistics{merge::Safetensors::read(file)};
@@ -120,4 +116,4 @@ Statistics StatisticsEstimation::operator()(const std::filesystem::path& weights
   return statistics;
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

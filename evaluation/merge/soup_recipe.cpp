@@ -1,10 +1,10 @@
-#include "program/merge/soup_recipe.hpp"
+#include "evaluation/merge/soup_recipe.hpp"
 
 #include <algorithm>
 #include <cassert>
 #include <numeric>
 
-namespace tutti::program {
+namespace tutti {
 
 SoupRecipe::SoupRecipe(std::span<const double> accuracies) : order_(accuracies.size()) {
   assert(!accuracies.empty());
@@ -38,4 +38,4 @@ void SoupRecipe::take(std::span<const double> accuracies) {
   }
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

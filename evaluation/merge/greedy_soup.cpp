@@ -1,13 +1,13 @@
-#include "program/merge/greedy_soup.hpp"
+#include "evaluation/merge/greedy_soup.hpp"
 
-#include "program/nameless_file.hpp"
+#include "evaluation/merge/weights_file.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// Fills `file` with the average of some inputs.
 void write_average(std::span<const merge::MergeInput> inputs, const std::vector<std::size_t>& places,
-                   const merge::MergeSettings& settings, const NamelessFile& file) {
+                   const merge::MergeSettings& settings, const WeightsFile& file) {
   std::vector<merge::MergeInput> chosen;
   for (const std::size_t place : places) chosen.push_back(inputs[place]);
   merge::merge_checkpoints(settings, chosen, nullptr,
@@ -19,7 +19,7 @@ std::vector<SoupScore> measure_candidates(const config::EnsembleSpec& spec, std:
                                           const merge::MergeSettings& settings, const std::filesystem::path& folder,
                                           const std::vector<std::vector<std::size_t>>& candidates,
                                           const MeasureModels& measure) {
-  std::vector<NamelessFile> files;
+  std::vector<WeightsFile> files;
   std::vector<config::MemberSpec> models;
   for (const std::vector<std::size_t>& places : candidates) {
     files.emplace_back(folder, "a candidate");
@@ -62,4 +62,4 @@ Soup cook_greedy_soup(const config::EnsembleSpec& spec, std::span<const merge::M
   return soup;
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -1,4 +1,4 @@
-#include "program/merge/merge_report.hpp"
+#include "evaluation/merge/merge_report.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "common/usable_cores.hpp"
 #include "merge/passes.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 FileContent read_content(const std::filesystem::path& file) {
@@ -148,4 +148,4 @@ json::value to_json(const MergeReport& report, const config::EnsembleSpec& spec)
   return json;
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

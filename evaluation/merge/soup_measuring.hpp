@@ -9,22 +9,22 @@
 
 #include "config/spec.hpp"
 #include "evaluation/evaluation_task.hpp"
-#include "program/interruption.hpp"
-#include "program/merge/greedy_soup.hpp"
+#include "evaluation/merge/greedy_soup.hpp"
+#include "evaluation/merge/merge_watcher.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 class SoupMeasuring {
  public:
-  /// Opens the images and heads. `interruption` outlives it. Throws Error if that fails, and Error(usage) if something
+  /// Opens the images and heads. `watcher` outlives it. Throws Error if that fails, and Error(usage) if something
   /// does not fit together or has no labels or images.
-  SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption, bool quiet);
+  SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, MergeWatcher& watcher);
 
   /// How many candidates to measure at the same time: one for each core.
   std::size_t at_once() const;
 
   /// The score of each model. Throws Error if a worker fails, if models and tasks do not fit together, if an image has
-  /// no prediction, or if the user interrupted it.
+  /// no prediction, or if it was given up.
   std::vector<SoupScore> operator()(const std::vector<config::MemberSpec>& models);
 
  private:
@@ -36,9 +36,8 @@ class SoupMeasuring {
   const config::EnsembleSpec spec_;  ///< its tasks have the held-out images as their input
   const std::vector<EvaluationTask> tasks_;
   const std::filesystem::path worker_;
-  Interruption& interruption_;
-  const bool quiet_;
+  MergeWatcher& watcher_;
   int round_ = 0;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

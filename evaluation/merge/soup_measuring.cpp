@@ -1,18 +1,14 @@
-#include "program/merge/soup_measuring.hpp"
+#include "evaluation/merge/soup_measuring.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <numeric>
 
 #include "common/usable_cores.hpp"
-#include "evaluation/evaluating_sink.hpp"
-#include "program/progress.hpp"
-#include "program/task_sink.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// The models side by side on these images; their outputs are not combined.
@@ -33,6 +29,23 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
   return side;
 }
 
+class ShownSink final : public Sink {
+ public:
+  ShownSink(Evaluation& evaluation, ShownImages& shown) : evaluation_(evaluation), shown_(shown) {}
+  void write(const SegmentResult& result) override {
+    evaluation_.add(result);
+    incomplete_.note(result);
+    shown_.show(images_ += result.count);
+  }
+  const std::vector<IncompleteSegment>& incomplete() const { return incomplete_.list(); }
+
+ private:
+  Evaluation& evaluation_;
+  ShownImages& shown_;
+  IncompleteSegments incomplete_;
+  std::uint64_t images_ = 0;
+};
+
 void check_complete(const EvaluationTask& task, const std::vector<IncompleteSegment>& incomplete) {
   if (incomplete.empty()) return;
   const IncompleteSegment& first = incomplete.front();
@@ -43,13 +56,8 @@ void check_complete(const EvaluationTask& task, const std::vector<IncompleteSegm
 
 }  // namespace
 
-SoupMeasuring::SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, Interruption& interruption,
-                             bool quiet)
-    : spec_(by_held_out(spec)),
-      tasks_(open_held_out(spec_)),
-      worker_(std::move(worker)),
-      interruption_(interruption),
-      quiet_(quiet) {}
+SoupMeasuring::SoupMeasuring(const config::EnsembleSpec& spec, std::filesystem::path worker, MergeWatcher& watcher)
+    : spec_(by_held_out(spec)), tasks_(open_held_out(spec_)), worker_(std::move(worker)), watcher_(watcher) {}
 
 std::size_t SoupMeasuring::at_once() const { return usable_cores(); }
 
@@ -69,10 +77,11 @@ std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<co
                                          std::vector<SoupScore>& scores) {
   Options options;
   options.worker = worker_;
+  options.stop = watcher_.stop();
   Ensemble ensemble(
       Spec(std::make_shared<const config::EnsembleSpec>(side_by_side(spec_, models, spec_.tasks[first].input))),
       options);
-  const Interruption::Watch watch(interruption_, ensemble);
+  const std::shared_ptr<void> guard = watcher_.guard(ensemble);
   // Opens all tasks before anything is computed.
   if (first == 0) check_widths(tasks_, ensemble.status().members, models.size(), false);
   std::size_t next = first;
@@ -82,15 +91,14 @@ std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<co
 
 void SoupMeasuring::measure_task(Ensemble& ensemble, const EvaluationTask& task, std::vector<SoupScore>& scores) const {
   const std::string round = round_ == 0 ? "members" : fmt::format("soup {}", round_);
-  Progress progress(style_for(stderr, quiet_), task.name.empty() ? round : fmt::format("{}, {}", round, task.name),
-                    task.source->count(), 0, [&] { return ensemble.status(); });
+  const std::unique_ptr<ShownImages> shown = watcher_.show_images(
+      ensemble, task.name.empty() ? round : fmt::format("{}, {}", round, task.name), task.source->count());
   Evaluation evaluation({spec_.combine.over, 0, {}, {}}, task.head_or_null());
-  EvaluatingSink evaluating(evaluation);
-  TaskSink sink(evaluating, progress);
+  ShownSink sink(evaluation, *shown);
   ensemble.run(*task.source, sink);
   check_complete(task, sink.incomplete());
   for (std::size_t model = 0; model < scores.size(); ++model)
     scores[model].tasks.push_back(evaluation.models()[model]->accuracy().value());
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

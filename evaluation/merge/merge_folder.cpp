@@ -1,4 +1,4 @@
-#include "program/merge/merge_folder.hpp"
+#include "evaluation/merge/merge_folder.hpp"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 
 #include "common/atomic_file.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 /// What a Hugging Face folder needs in addition to its weights, as far as the first member has it.
@@ -59,4 +59,4 @@ void MergeFolder::remove_if_empty() const noexcept {
   folder_.remove_if_empty();
 }
 
-}  // namespace tutti::program
+}  // namespace tutti

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-namespace tutti::program {
+namespace tutti {
 
 /// One decision: the accuracy of the soup with this member added.
 struct SoupStep {
@@ -45,4 +45,4 @@ class SoupRecipe {
   std::size_t next_ = 0;  ///< in order_: the first member that is not decided yet
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

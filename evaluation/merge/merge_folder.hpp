@@ -9,7 +9,7 @@
 #include "merge/merging.hpp"
 #include "results/run_folder.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 class MergeFolder {
  public:
@@ -45,4 +45,4 @@ class MergeFolder {
   std::filesystem::path weights_;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti
