@@ -58,7 +58,7 @@ class Writable {
   Violations& violations_;
 };
 
-/// Fields that are called otherwise than their keys.
+/// Fields that are called otherwise than their keys; the longer key before the shorter.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 20> kFields{{
     {"restarts.limit", "failure.restart_limit"},
     {"restarts.window_s", "failure.restart_window"},
@@ -82,20 +82,23 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 20> kFields{
     {"train", "checkpoint_segments"},
 }};
 
-std::string field_of(const std::string& key) {
-  for (const auto& [other, field] : kFields)
-    if (key == other) return std::string(field);
-  return key;
+std::string field_of(std::string_view key) {
+  for (const auto& [other, field] : kFields) {
+    if (!key.starts_with(other)) continue;
+    const std::string_view rest = key.substr(other.size());
+    if (rest.empty() || rest.front() == '.' || rest.front() == '[') return fmt::format("{}{}", field, rest);
+  }
+  return std::string(key);
 }
 
-/// Gives every part of the tree the name of its field as its position.
-void name_fields(Tree& tree, const std::string& field) {
-  tree.position = at(field);
-  for (std::size_t i = 0; i < tree.items.size(); ++i) name_fields(tree.items[i], fmt::format("{}[{}]", field, i));
+/// Gives every part of the tree, which is the value of `key`, the name of its field as its position.
+void name_fields(Tree& tree, const std::string& key) {
+  tree.position = at(field_of(key));
+  for (std::size_t i = 0; i < tree.items.size(); ++i) name_fields(tree.items[i], fmt::format("{}[{}]", key, i));
   for (Tree::Entry& entry : tree.entries) {
-    const std::string name = field_of(field.empty() ? entry.key : fmt::format("{}.{}", field, entry.key));
-    entry.key_position = at(name);
-    name_fields(entry.value, name);
+    const std::string inner = key.empty() ? entry.key : fmt::format("{}.{}", key, entry.key);
+    entry.key_position = at(field_of(inner));
+    name_fields(entry.value, inner);
   }
 }
 

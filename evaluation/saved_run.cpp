@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t kPartImages = 1024;
 constexpr std::uint64_t kPartValues = 8ULL << 20;
 
-[[noreturn]] void refuse(const std::filesystem::path& file, std::string detail, std::string hint) {
+[[noreturn]] void refuse_run(const std::filesystem::path& file, std::string detail, std::string hint) {
   throw Error(ErrorKind::usage, fmt::format("{} cannot be combined", file.string()), std::move(detail),
               std::move(hint));
 }
@@ -33,13 +33,13 @@ std::string name_of(const json::value& value) {
   if (!is_name(name)) throw std::invalid_argument(fmt::format("'{}' is not a name of a member or a task", name));
   return name;
 }
-std::uint64_t count_of(const json::value& value) { return value.to_number<std::uint64_t>(); }
+std::uint64_t count_in(const json::value& value) { return value.to_number<std::uint64_t>(); }
 
 std::vector<IncompleteSegment> incomplete_of(const json::value& list, const std::vector<EvaluatedModel>& models) {
   std::vector<IncompleteSegment> all;
   for (const json::value& row : list.as_array()) {
-    IncompleteSegment some{count_of(row.at("first")),
-                           count_of(row.at("count")),
+    IncompleteSegment some{count_in(row.at("first")),
+                           count_in(row.at("count")),
                            row.at("members_present").to_number<std::uint32_t>(),
                            {},
                            row.at("set_aside").as_bool()};
@@ -59,7 +59,7 @@ void read_models(const json::value& report, SavedRun& run) {
     member.status.name = name_of(row.at("name"));
     member.role = text_of(row.at("role"));
     member.status.kind = text_of(row.at("kind"));
-    if (!row.at("parameters").is_null()) member.status.parameters = count_of(row.at("parameters"));
+    if (!row.at("parameters").is_null()) member.status.parameters = count_in(row.at("parameters"));
     run.models.push_back({member.status.name, member.role});
     run.members.push_back(std::move(member));
   }
@@ -67,7 +67,7 @@ void read_models(const json::value& report, SavedRun& run) {
 
 void read_tasks(const json::value& report, const std::filesystem::path& folder, SavedRun& run) {
   if (text_of(report.at("command")) == "run") {
-    run.tasks.push_back({"", "", folder, false, count_of(report.at("counts").at("images")),
+    run.tasks.push_back({"", "", folder, false, count_in(report.at("counts").at("images")),
                          incomplete_of(report.at("ensemble").at("incomplete"), run.models)});
     return;
   }
@@ -75,17 +75,17 @@ void read_tasks(const json::value& report, const std::filesystem::path& folder, 
     const std::string name = name_of(row.at("name"));
     const std::filesystem::path own = folder / "tasks" / name;
     const bool in_own = std::filesystem::exists(own);
-    run.tasks.push_back({name, text_of(row.at("source")), in_own ? own : folder, in_own, count_of(row.at("images")),
+    run.tasks.push_back({name, text_of(row.at("source")), in_own ? own : folder, in_own, count_in(row.at("images")),
                          incomplete_of(row.at("incomplete"), run.models)});
   }
 }
 
 void check_rows(const images::NpyReader& file, const SavedTask& task) {
   if (file.rows() == task.images) return;
-  refuse(task.folder,
-         fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
-                     counted(task.images, "image")),
-         "its files are not from one run; run it again with save_members: true");
+  refuse_run(task.folder,
+             fmt::format("{} holds {}, but the report says {}", file.path().string(), counted(file.rows(), "row"),
+                         counted(task.images, "image")),
+             "its files are not from one run; run it again with save_members: true");
 }
 
 /// Reports of earlier versions do not say it.
@@ -108,25 +108,25 @@ SavedRun read_saved_run(const std::filesystem::path& folder) {
   try {
     const json::value report = parse_json(text, file.string());
     if (text_of(report.at("schema")) != images::kReportSchema)
-      refuse(folder, fmt::format("the schema of its report is {}", text_of(report.at("schema"))),
-             fmt::format("this version reads {}", images::kReportSchema));
+      refuse_run(folder, fmt::format("the schema of its report is {}", text_of(report.at("schema"))),
+                 fmt::format("this version reads {}", images::kReportSchema));
     const std::string command = text_of(report.at("command"));
     if (command != "run" && command != "evaluate")
-      refuse(folder, fmt::format("it was written by 'tutti {}'", command),
-             "name the run folder of 'tutti run' or 'tutti evaluate'");
+      refuse_run(folder, fmt::format("it was written by 'tutti {}'", command),
+                 "name the run folder of 'tutti run' or 'tutti evaluate'");
     if (!report.at("completed").as_bool())
-      refuse(folder, "the run in it did not complete",
-             command == "run" ? "complete it first: tutti run ... --resume" : "evaluate it again, to its end");
+      refuse_run(folder, "the run in it did not complete",
+                 command == "run" ? "complete it first: tutti run ... --resume" : "evaluate it again, to its end");
     run.configuration = text_of(report.at("configuration"));
     run.cascaded = was_cascaded(report);
     read_models(report, run);
     read_tasks(report, folder, run);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::usage) throw;
-    refuse(folder, error.message(), "its report was not written by Tutti, or was changed");
+    refuse_run(folder, error.message(), "its report was not written by Tutti, or was changed");
   } catch (const std::exception& error) {
-    refuse(folder, fmt::format("{} is not a report of this version: {}", file.string(), error.what()),
-           "run it again with save_members: true");
+    refuse_run(folder, fmt::format("{} is not a report of this version: {}", file.string(), error.what()),
+               "run it again with save_members: true");
   }
   return run;
 }
@@ -138,17 +138,17 @@ SavedAnswers::SavedAnswers(const SavedTask& task, const SavedRun& run, const ima
     if (!task.arrays.empty()) {
       files_.emplace_back(task.arrays.at(m));
       if (files_.back().rows() != images_)
-        refuse(files_.back().path(),
-               fmt::format("it has predictions for {}, and {} has {}", counted(files_.back().rows(), "sample"),
-                           task.arrays.front().string(), images_),
-               "give predictions of the same samples, in the same order");
+        refuse_run(files_.back().path(),
+                   fmt::format("it has predictions for {}, and {} has {}", counted(files_.back().rows(), "sample"),
+                               task.arrays.front().string(), images_),
+                   "give predictions of the same samples, in the same order");
       continue;
     }
     const std::filesystem::path file = task.folder / "members" / (names_.back() + ".npy");
     if (!std::filesystem::exists(file))
-      refuse(task.folder,
-             fmt::format("the outputs of '{}' were not saved: there is no {}", names_.back(), file.string()),
-             "run it again with save_members: true");
+      refuse_run(task.folder,
+                 fmt::format("the outputs of '{}' were not saved: there is no {}", names_.back(), file.string()),
+                 "run it again with save_members: true");
     check_rows(images::NpyReader(file, images::NpyType::float32), task);
     files_.emplace_back(file);
   }

@@ -128,6 +128,10 @@ TEST_CASE("a mistake in a value names its field") {
           value.members[0].model.weights = "w.safetensors";
         })) == "members[0].model.layers");
   CHECK(field(mistakes([](EnsembleSpec& value) { value.members.clear(); })) == "members");
+  CHECK(field(mistakes([](EnsembleSpec& value) {
+          value.train_input = value.input;
+          value.train_input.shape.height = 0;
+        })) == "train_input.shape[1]");
 }
 
 TEST_CASE("all mistakes of a value are said at once") {
