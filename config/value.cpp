@@ -102,10 +102,14 @@ void name_fields(Tree& tree, const std::string& key) {
   }
 }
 
+/// If not, it is as by default in YAML.
+bool names_train_input(const EnsembleSpec& value) { return value.train_input != InputSpec(); }
+
 Tree named_tree(const EnsembleSpec& value) {
   Tree tree = to_tree(value);
   name_fields(tree, "");
   tree.position = at("the description");
+  if (!names_train_input(value)) tree.find("train")->remove("input");
   Tree& devices = *tree.find("assignment");
   for (std::size_t m = 0; m < devices.entries.size(); ++m) {
     const std::string field = fmt::format("members[{}].device", m);
@@ -127,7 +131,7 @@ class Kept {
       check_member(fmt::format("members[{}]", m), given_.members[m], read_.members[m]);
     same("combine", given_.combine, read_.combine);
     same_input("input", given_.input, read_.input);
-    same_input("train_input", given_.train_input, read_.train_input);
+    if (names_train_input(given_)) same_input("train_input", given_.train_input, read_.train_input);
     for (std::size_t t = 0; t < given_.tasks.size(); ++t) {
       same_input(fmt::format("tasks[{}].input", t), given_.tasks[t].input, read_.tasks[t].input);
       if (given_.tasks[t].held_out)
@@ -194,14 +198,6 @@ class Kept {
   Violations& violations_;
 };
 
-/// As it is by default in YAML.
-void take_train_input(EnsembleSpec& value) {
-  if (value.train_input != InputSpec()) return;
-  value.train_input = value.input;
-  if (value.input.dataset == Dataset::digits || value.input.dataset == Dataset::cifar10)
-    value.train_input.split = Split::train;
-}
-
 }  // namespace
 
 EnsembleSpec checked_value(const EnsembleSpec& value) {
@@ -209,11 +205,9 @@ EnsembleSpec checked_value(const EnsembleSpec& value) {
   Violations violations;
   Writable(value, violations).check();
   violations.raise(kWhat);
-  EnsembleSpec given = value;
-  take_train_input(given);
-  EnsembleSpec read = read_spec(named_tree(given), {}, violations);
+  EnsembleSpec read = read_spec(named_tree(value), {}, violations);
   violations.raise(kWhat);
-  Kept(given, read, violations).check();
+  Kept(value, read, violations).check();
   violations.raise(kWhat);
   // Those that are not keys.
   read.failure.kill_deadline = value.failure.kill_deadline;

@@ -7,6 +7,8 @@
 #include <numeric>
 
 #include "common/usable_cores.hpp"
+#include "evaluation/evaluation.hpp"
+#include "evaluation/scores.hpp"
 
 namespace tutti {
 namespace {

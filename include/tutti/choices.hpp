@@ -76,8 +76,9 @@ enum class Learns : std::uint8_t { weights, statistics };
 /// 0 or 1 for each of several labels; or numbers.
 enum class LabelForm : std::uint8_t { classes, indicators, values };
 
-/// What a `fake` member does wrong, and in which phase of its life.
+/// What a `fake` member does wrong.
 enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop, leak };
+/// And in which phase of its life.
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
 
 /// The library of a network that Tutti describes itself. Training always uses LibTorch.

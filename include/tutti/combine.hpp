@@ -34,6 +34,7 @@ struct SavedPredictions {
 struct CombineOptions {
   std::string rules{};    ///< "mean,vote"; empty: the rule of the run, or that of `settings`
   std::string weights{};  ///< "1,0.5": a weight for each member, in rank order; empty: those that they have
+
   /// Applied after the description of the run: "members.0.weight=2". Of arrays those of `combine` and `on_nan`:
   /// "combine.over=values".
   std::vector<std::string> settings{};
@@ -47,7 +48,7 @@ struct CombineOptions {
 /// What was combined for one task, or for the samples of a run.
 struct CombinedTask {
   std::string name;                           ///< of the task; of a run without tasks its data set
-  std::filesystem::path folder;               ///< with <rule>/predictions.npy and <rule>/predicted.npy
+  std::filesystem::path folder;               ///< with a folder for each rule: predictions.npy, predicted.npy
   std::uint64_t images = 0;                   ///< samples that were combined
   std::vector<EvaluatedRow> rows;             ///< the members in rank order, then the rules
   std::vector<IncompleteSegment> incomplete;  ///< samples that lack a member, in order

@@ -95,6 +95,7 @@ struct InputSpec {
   std::uint32_t decode_threads = 0;               ///< folder, memory; 0: usable cores, at most 16
   bool jpeg_scaling = false;                      ///< folder, memory: decode large JPEGs at a fraction of their size
   Orientation orientation = Orientation::ignore;  ///< folder, memory: whether pictures are turned as EXIF says
+
   /// folder: how every image is brought to `shape`, for members without a `resize`; memory: the same of encoded
   /// pictures
   Resize resize{};
@@ -103,6 +104,7 @@ struct InputSpec {
   std::uint64_t skip = 0;                ///< the number of images to leave out at the start
   std::optional<std::uint64_t> limit{};  ///< the most images to use after those
   Preprocess preprocess{};               ///< of all samples
+
   /// npy, folder: places of masks with this label do not count. It need not be a class.
   std::optional<std::int64_t> ignore_index{};
   /// For Tutti itself: it follows from what the members are combined over.

@@ -27,7 +27,8 @@ struct MergeState {
 /// Settings of a merge that are not part of the description.
 struct MergeOptions {
   std::filesystem::path worker{};  ///< as in Options
-  /// Is called as the merge goes on, one call at a time, on any thread. An exception ends the merge and leaves it.
+
+  /// Is called as the merge continues, one call at a time, on any thread. An exception ends the merge and leaves it.
   std::function<void(const MergeState&)> on_progress{};
   /// When a stop is requested, the merge is given up: Error(interrupted), which says what was written.
   std::stop_token stop{};

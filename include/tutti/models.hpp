@@ -37,6 +37,7 @@ struct MlpModel {
 struct TorchScriptModel {
   std::string path{};    ///< the file that torch.jit.save wrote
   bool optimize = true;  ///< LibTorch may fuse its operations
+
   /// Of a tuple ("0") or a dict ("pooler_output") that the model outputs; none: it outputs a tensor. Several are joined
   /// into one row of values.
   std::vector<std::string> entries{};

@@ -74,6 +74,7 @@ struct Written {
 struct ModelSpec {
   ModelKind kind{};                 ///< and its settings
   std::filesystem::path weights{};  ///< safetensors; empty: start from the seed, or use those in the model's file
+
   /// For Tutti itself: of the first file that `kind` names; of a Python member, its interpreter.
   detail::Place file_place{};
   /// `kind: auto`, `backend: auto`: the forms of which one is chosen at the start, by measuring. `kind` is the first of
@@ -90,6 +91,7 @@ struct TrainSpec {
   double learning_rate = 1e-3;      ///< of Adam
   std::filesystem::path init{};     ///< start from this safetensors file
   bool bootstrap = false;           ///< each member sees its own resample of the images (bagging)
+
   /// For Tutti itself: `tutti merge` sets it. Statistics are estimated in one epoch, in the order of the images.
   Learns learns = Learns::weights;
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
@@ -149,6 +151,7 @@ struct CombineSpec {
   OutputKind over = OutputKind::probabilities;  ///< what it is applied to
   bool normalize = true;                        ///< weighted: divide by the sum of the weights
   bool accumulate_f64 = false;                  ///< `accumulate: float64`
+
   /// Where the classes are in a prediction: 1 is the first axis after the sample, as in PyTorch; -1 the last.
   std::int32_t axis = 1;
   Activation activation = Activation::softmax;  ///< how the members' logits become probabilities
@@ -169,6 +172,7 @@ struct FailureSpec {
   OnWorkerFailure on_worker_failure = OnWorkerFailure::restart;  ///< what happens if workers die
   std::optional<std::uint32_t> restart_limit = 5;  ///< `restarts: {limit: 5}` or `off`: per member and window
   double restart_window = 60;                      ///< `restarts: {window_s: 60}`
+
   /// `restarts: {back_off_s: 0.1}`: seconds before the second restart in a row; doubles each time.
   double back_off = 0.1;
   /// `progress_deadline_s: auto | off | 30`: the time for one batch. auto: max(10 s, 20 x the slowest batch so far), in
@@ -181,6 +185,7 @@ struct FailureSpec {
   OnNan on_nan = OnNan::error;                    ///< what happens to a prediction that is not finite
   Spares spares = Spares::none;                   ///< workers that wait to replace one
   bool core_files = false;                        ///< workers that crash may leave core files (without the arena)
+
   /// Seconds after SIGKILL; a process that still exists then is stuck in the kernel. Not a key in YAML.
   double kill_deadline = 10;
   double drain_deadline = 10;  ///< `drain_deadline_s`: seconds to finish the work in flight at Ctrl-C
