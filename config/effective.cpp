@@ -212,10 +212,6 @@ Tree tree_of(const TaskSpec& task) {
   return map;
 }
 
-Tree tree_of(const Device& device) {
-  return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
-}
-
 Tree limit(const std::optional<std::uint32_t>& value) { return value ? number(*value) : Tree::plain("off"); }
 
 Tree progress_deadline(const FailureSpec& failure) {
@@ -248,13 +244,17 @@ void set_failure(Tree& map, const FailureSpec& failure) {
 
 }  // namespace
 
+Tree device_tree(const Device& device) {
+  return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
+}
+
 Tree to_tree(const EnsembleSpec& spec) {
   Tree map = Tree::map();
   Tree members = Tree::list();
   Tree assignment = Tree::map();
   for (const MemberSpec& member : spec.members) {
     members.items.push_back(tree_of(member));
-    assignment.set(member.name, tree_of(member.device));
+    assignment.set(member.name, device_tree(member.device));
   }
   map.set("members", std::move(members));
   map.set("assignment", std::move(assignment));

@@ -8,6 +8,9 @@
 
 namespace tutti::config {
 
+/// As in an `assignment`.
+Tree device_tree(const Device& device);
+
 /// The keys of to_yaml(). All ranks in `spec` are those of members.
 Tree to_tree(const EnsembleSpec& spec);
 

@@ -42,8 +42,8 @@ class Writable {
     if (python == nullptr) return;
     try {
       arguments_tree(python->arguments);
-    } catch (const std::exception& error) {
-      violations_.add(at(field + ".arguments"), fmt::format("it is not a JSON object: {}", error.what()));
+    } catch (const Error& error) {
+      violations_.add(at(field + ".arguments"), fmt::format("it is not a JSON object: {}", error.message()));
     }
   }
 
@@ -110,12 +110,13 @@ Tree named_tree(const EnsembleSpec& value) {
   name_fields(tree, "");
   tree.position = at("the description");
   if (!names_train_input(value)) tree.find("train")->remove("input");
-  Tree& devices = *tree.find("assignment");
-  for (std::size_t m = 0; m < devices.entries.size(); ++m) {
-    const std::string field = fmt::format("members[{}].device", m);
-    devices.entries[m].key_position = at(field);
-    name_fields(devices.entries[m].value, field);
+  // By rank, whatever the members are called.
+  Tree devices = Tree::list();
+  for (std::size_t m = 0; m < value.members.size(); ++m) {
+    Tree& device = devices.items.emplace_back(device_tree(value.members[m].device));
+    name_fields(device, fmt::format("members[{}].device", m));
   }
+  tree.set("assignment", std::move(devices));
   return tree;
 }
 

@@ -15,7 +15,7 @@
 namespace tutti::program {
 namespace {
 
-CombineInput input_of_run(const CommandLine& line, const CombineOptions& options) {
+CombineInput saved_or_described(const CommandLine& line, const CombineOptions& options) {
   if (!line.labels.empty() || line.ignore_index || line.logits)
     throw Error(ErrorKind::usage, "'--labels', '--ignore-index' and '--logits' belong to '--predictions'",
                 "a run says itself what its predictions are", "leave them out");
@@ -32,9 +32,9 @@ CombineInput input_of_run(const CommandLine& line, const CombineOptions& options
   return folder ? saved_input(line.file, options) : described_input(load(line), line.file.string(), options);
 }
 
-CombineInput input_of(const CommandLine& line, CombineOptions& options) {
+CombineInput combined_input(const CommandLine& line, CombineOptions& options) {
   options.settings = line.overrides;
-  if (line.predictions.empty()) return input_of_run(line, options);
+  if (line.predictions.empty()) return saved_or_described(line, options);
   ArrayWords words = array_words(line);
   options.settings = std::move(words.settings);
   return given_input(words.predictions, options);
@@ -45,7 +45,7 @@ CombineInput input_of(const CommandLine& line, CombineOptions& options) {
 Outcome combine(const CommandLine& line, Interruption& interruption) {
   std::stop_source stop;
   CombineOptions options{.rules = line.rules, .weights = line.weights, .output = line.output, .stop = stop.get_token()};
-  const CombineInput input = input_of(line, options);
+  const CombineInput input = combined_input(line, options);
   const Interruption::Watch watch(interruption, [&](int) { stop.request_stop(); });
   const auto signal = [&] { return std::string(signal_name(interruption.signal())); };
   const CombineResult done = combine_saved(input, options, signal);

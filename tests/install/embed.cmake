@@ -103,7 +103,7 @@ if(NOT output MATCHES "1 mask of 3x12x24\n[abc]+\n" OR NOT output MATCHES "least
   message(FATAL_ERROR "the segmentation did not predict as it should:\n${output}")
 endif()
 run(${CMAKE_COMMAND} -E env --unset=TUTTI_WORKER ${built}/spec/spec)
-if(NOT output MATCHES "refused: members.2..name: [^\n]*\nmembers:\n2 images: class [0-2], class [0-2]")
+if(NOT output MATCHES "refused: members.2.: [^\n]*\nmembers:\n2 images: class [0-2], class [0-2]")
   message(FATAL_ERROR "the description was not checked and used as it should be:\n${output}")
 endif()
 run(${built}/combine/combine ${SCRATCH}/combined)
