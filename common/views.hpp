@@ -8,21 +8,12 @@
 #include <string>
 #include <vector>
 
-#include <tutti/images.hpp>
+#include <tutti/inputs.hpp>
 
 #include "common/member_input.hpp"
 #include "common/values.hpp"
 
 namespace tutti {
-
-struct View {
-  ViewKind kind = ViewKind::identity;
-  std::uint32_t crops = 0;  ///< crops: 1 is the centre, 5 the corners and the centre, 10 the same of the mirrored image
-  std::uint32_t height = 0;  ///< crops: of each
-  std::uint32_t width = 0;   ///< crops: of each
-  double scale = 1;          ///< scale: of both sides
-  friend bool operator==(const View&, const View&) = default;
-};
 
 /// The most views in a list.
 constexpr std::size_t kMaxViews = 64;

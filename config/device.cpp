@@ -96,11 +96,15 @@ Device parse_device(std::string_view text) {
   return kind == "cpu" ? parse_cpu(rest, text) : parse_cuda(rest, text);
 }
 
+}  // namespace tutti::config
+
+namespace tutti {
+
 std::string to_text(const Device& device) {
-  if (const auto* cpu = std::get_if<CpuDevice>(&device)) return "cpu" + cores_text(cpu->cores);
+  if (const auto* cpu = std::get_if<CpuDevice>(&device)) return "cpu" + config::cores_text(cpu->cores);
   if (const auto* cuda = std::get_if<CudaDevice>(&device))
     return cuda->uuid.empty() ? fmt::format("cuda:{}", cuda->index) : "cuda:" + cuda->uuid;
   return "null";
 }
 
-}  // namespace tutti::config
+}  // namespace tutti

@@ -184,9 +184,9 @@ Tree tree_of(const MergeSpec& merge, const std::vector<MemberSpec>& members) {
   map.set("method", name_of(merge.method));
   Tree over = Tree::list();
   for (const std::size_t rank : merge.over) over.items.push_back(Tree::text(members[rank].name));
-  map.set("over", std::move(over));
+  if (!over.items.empty()) map.set("over", std::move(over));
   if (merge.method == MergeMethod::weighted) {
-    map.set("weights", numbers(merge.weights));
+    if (!merge.weights.empty()) map.set("weights", numbers(merge.weights));
     map.set("normalize", boolean(merge.normalize));
   }
   const bool ties = merge.method == MergeMethod::ties;
@@ -210,10 +210,6 @@ Tree tree_of(const TaskSpec& task) {
   if (!classes.items.empty()) map.set("classes", std::move(classes));
   set_path(map, "head", task.head);
   return map;
-}
-
-Tree tree_of(const Device& device) {
-  return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
 }
 
 Tree limit(const std::optional<std::uint32_t>& value) { return value ? number(*value) : Tree::plain("off"); }
@@ -248,13 +244,17 @@ void set_failure(Tree& map, const FailureSpec& failure) {
 
 }  // namespace
 
-std::string to_yaml(const EnsembleSpec& spec) {
+Tree device_tree(const Device& device) {
+  return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
+}
+
+Tree to_tree(const EnsembleSpec& spec) {
   Tree map = Tree::map();
   Tree members = Tree::list();
   Tree assignment = Tree::map();
   for (const MemberSpec& member : spec.members) {
     members.items.push_back(tree_of(member));
-    assignment.set(member.name, tree_of(member.device));
+    assignment.set(member.name, device_tree(member.device));
   }
   map.set("members", std::move(members));
   map.set("assignment", std::move(assignment));
@@ -301,7 +301,9 @@ std::string to_yaml(const EnsembleSpec& spec) {
   map.set("start_deadline_s", number(spec.start_deadline));
   map.set("stop_deadline_s", number(spec.stop_deadline));
   set_path(map, "output", spec.output);
-  return emit_yaml(map);
+  return map;
 }
+
+std::string to_yaml(const EnsembleSpec& spec) { return emit_yaml(to_tree(spec)); }
 
 }  // namespace tutti::config

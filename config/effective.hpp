@@ -4,8 +4,15 @@
 #include <string>
 
 #include "config/spec.hpp"
+#include "config/tree.hpp"
 
 namespace tutti::config {
+
+/// As in an `assignment`.
+Tree device_tree(const Device& device);
+
+/// The keys of to_yaml(). All ranks in `spec` are those of members.
+Tree to_tree(const EnsembleSpec& spec);
 
 /// YAML that load_text() reads back as an equal description, in this version and in versions with other defaults.
 /// Leaves out `effective_yaml` itself.

@@ -347,4 +347,22 @@ std::uint32_t known_classes(const InputSpec& input) {
   return has_ten ? 10 : input.classes;
 }
 
+std::vector<std::filesystem::path> files_of_inputs(const EnsembleSpec& spec) {
+  std::vector<std::filesystem::path> files;
+  const auto add = [&](const InputSpec& input) {
+    for (std::filesystem::path& file : array_files(input)) files.push_back(std::move(file));
+    if (input.dataset != Dataset::folder) return;
+    files.push_back(input.path);
+    if (!input.labels.empty()) files.push_back(input.labels);
+  };
+  add(spec.input);
+  add(spec.train_input);
+  for (const TaskSpec& task : spec.tasks) {
+    add(task.input);
+    if (task.held_out) add(*task.held_out);
+  }
+  if (spec.merge && spec.merge->input) add(*spec.merge->input);
+  return files;
+}
+
 }  // namespace tutti::config

@@ -62,6 +62,9 @@ std::optional<std::vector<NamedLayout>> known_tensors(const InputSpec& input);
 /// The files of a data set that hold arrays and tables, without the names of entries.
 std::vector<std::filesystem::path> array_files(const InputSpec& input);
 
+/// What of a description's inputs could be in a run folder: files of arrays, folders of pictures and of masks.
+std::vector<std::filesystem::path> files_of_inputs(const EnsembleSpec& spec);
+
 /// The number of classes of the labels if the configuration alone tells it; otherwise 0.
 std::uint32_t known_classes(const InputSpec& input);
 

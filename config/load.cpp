@@ -197,6 +197,8 @@ const SourcePosition& position_of_combine(const Fields& top, const Tree& root) {
   return top.position_of("combine");
 }
 
+}  // namespace
+
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
   EnsembleSpec spec;
   Fields top(root, "the configuration", violations);
@@ -262,6 +264,15 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   return spec;
 }
 
+void complete(EnsembleSpec& spec, const std::filesystem::path& folder) {
+  for (MemberSpec& member : spec.members)
+    if (auto* python = std::get_if<PythonModel>(&member.model.kind); python != nullptr && python->folder.empty())
+      python->folder = folder.empty() ? "." : folder.string();
+  spec.effective_yaml = to_yaml(spec);
+}
+
+namespace {
+
 EnsembleSpec load(std::string_view yaml, const std::string& name, const std::filesystem::path& folder,
                   const std::filesystem::path& identity, const Overrides& overrides) {
   Violations violations;
@@ -276,10 +287,7 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   if (violations.count() > before) violations.raise(name);  // members may be missing
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
-  for (MemberSpec& member : spec.members)
-    if (auto* python = std::get_if<PythonModel>(&member.model.kind); python != nullptr && python->folder.empty())
-      python->folder = folder.empty() ? "." : folder.string();
-  spec.effective_yaml = to_yaml(spec);
+  complete(spec, folder);
   return spec;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/spec.hpp"
+#include "config/tree.hpp"
 
 namespace tutti::config {
 
@@ -36,6 +37,14 @@ EnsembleSpec load_file(const std::filesystem::path& file, const Overrides& overr
 /// includes start, and what `${here}` stands for.
 EnsembleSpec load_text(std::string_view yaml, std::string_view name, const Overrides& overrides = {},
                        const std::filesystem::path& folder = {});
+
+/// Reads a description that is written out: without includes, `defaults` and other abbreviations. Mistakes become
+/// violations. `effective_yaml` stays empty.
+EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations);
+
+/// What the reader leaves for the end: `folder` is that of the file, where modules of Python are looked for, and
+/// `effective_yaml` is written.
+void complete(EnsembleSpec& spec, const std::filesystem::path& folder);
 
 /// What `key=value` arguments say about predictions that exist already: `combine` and `on_nan`. The rest has its
 /// defaults, and there are no members. Throws Error(usage) like load_file().

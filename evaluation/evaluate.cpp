@@ -7,6 +7,7 @@
 #include "common/clock.hpp"
 #include "common/json.hpp"
 #include "config/spec.hpp"
+#include "evaluation/evaluated_row.hpp"
 #include "evaluation/evaluation.hpp"
 #include "evaluation/evaluation_report.hpp"
 #include "evaluation/evaluation_task.hpp"
@@ -35,20 +36,6 @@ void refuse_cascade(const config::EnsembleSpec& spec) {
   throw Error(ErrorKind::usage, "an ensemble with a 'cascade' cannot be evaluated while it runs",
               "its later members are asked only for some samples, so they cannot be compared",
               "make one without the cascade, or use 'tutti evaluate', which leaves it out");
-}
-
-EvaluatedRow row_of(const images::ModelReport& model) {
-  const images::ScoreReport& score = model.tasks.front();
-  EvaluatedRow row{model.name, model.role == "ensemble", score.images, {}};
-  const auto add = [&](const std::string& name, const std::optional<double>& value) {
-    if (value) row.figures.emplace_back(name, *value);
-  };
-  add("accuracy", score.accuracy);
-  add("loss", score.loss);
-  add("calibration_error", score.calibration_error);
-  if (score.scores)
-    for (const images::Figure& figure : score.scores->figures) add(figure.name, figure.value);
-  return row;
 }
 
 template <class Given>
@@ -91,7 +78,7 @@ Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& op
   add_task(report, task.report(), evaluation, sink.incomplete(), seconds, 0);
   add_parameters(report, statuses);
   Evaluated found;
-  for (const images::ModelReport& model : report.models) found.rows.push_back(row_of(model));
+  for (const images::ModelReport& model : report.models) found.rows.push_back(row_of(model, 0));
   found.images = evaluation.images();
   found.seconds = seconds;
   found.incomplete = sink.incomplete();

@@ -4,21 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <ctime>
 
-#include "common/build_id.hpp"
 #include "common/counted.hpp"
-#include "common/processor.hpp"
 #include "common/unsigned_nan.hpp"
 #include "evaluation/figure_columns.hpp"
 
 namespace tutti::program {
 namespace {
-
-std::string cpu_name() {
-  const std::string name = processor_name();
-  return name.empty() ? "unknown" : name;
-}
 
 template <class Number>
 std::string text_or_dash(const std::optional<Number>& value, const char* format, double factor = 1) {
@@ -41,20 +33,6 @@ std::vector<std::vector<std::uint64_t>> rows_of(const images::Metrics& metrics) 
 }
 
 }  // namespace
-
-images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
-                            const Machine& machine) {
-  images::Report report;
-  report.version = version();
-  report.build_id = build_id();
-  report.command = command;
-  report.started = images::iso_8601(std::time(nullptr));
-  report.seed = spec.seed;
-  report.machine = {cpu_name(), static_cast<std::uint32_t>(machine.cores.size()), machine.memory.bytes};
-  report.configuration = spec.effective_yaml;
-  report.memory.bounds = plan.bounds;
-  return report;
-}
 
 void add_status(images::Report& report, const Status& status) {
   report.members.resize(status.members.size());

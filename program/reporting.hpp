@@ -9,16 +9,11 @@
 #include <tutti/status.hpp>
 
 #include "config/spec.hpp"
-#include "coordinator/plan/machine.hpp"
-#include "coordinator/plan/plan.hpp"
+#include "evaluation/command_report.hpp"
 #include "program/scoreboard.hpp"
 #include "results/report.hpp"
 
 namespace tutti::program {
-
-/// The report before anything ran: version, machine, configuration, memory bounds. `completed` is false.
-images::Report begin_report(const std::string& command, const config::EnsembleSpec& spec, const Plan& plan,
-                            const Machine& machine);
 
 /// Adds the current counters of the members and the pool, including memory.
 void add_status(images::Report& report, const Status& status);

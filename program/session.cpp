@@ -100,32 +100,6 @@ std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const confi
   return with_task_classes(open_source(spec, input), spec.classes, "the images of 'input'", "'classes'");
 }
 
-std::vector<std::filesystem::path> files_of_inputs(const config::EnsembleSpec& spec) {
-  std::vector<std::filesystem::path> files;
-  const auto add = [&](const config::InputSpec& input) {
-    for (std::filesystem::path& file : config::array_files(input)) files.push_back(std::move(file));
-    if (input.dataset != config::Dataset::folder) return;
-    files.push_back(input.path);
-    if (!input.labels.empty()) files.push_back(input.labels);
-  };
-  add(spec.input);
-  add(spec.train_input);
-  for (const config::TaskSpec& task : spec.tasks) {
-    add(task.input);
-    if (task.held_out) add(*task.held_out);
-  }
-  if (spec.merge && spec.merge->input) add(*spec.merge->input);
-  return files;
-}
-
-bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
-  const images::RemovedResults removed = images::remove_results(folder.path(), inputs);
-  if (removed.files > 0)
-    log::info("removed {} from {}: results of an earlier 'tutti {}'", counted(removed.files, "file"),
-              folder.path().string(), removed.command);
-  return removed.files > 0;
-}
-
 Session::Session(const std::string& command, const CommandLine& line, bool training, Interruption& interruption,
                  EarlierRun earlier)
     : line_(line),
@@ -211,7 +185,7 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
   if (!folder_) folder_.emplace(requested_folder_, "runs");
   check();
   // Little can go wrong from here; a run that continues may need what is in the folder.
-  if (!line_.resume) clear_results(*folder_, files_of_inputs(*spec_));
+  if (!line_.resume) clear_results(*folder_, config::files_of_inputs(*spec_));
   try {
     // From now on the folder has a report, however this program ends: it tells the next command which files are
     // results.

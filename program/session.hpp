@@ -35,13 +35,6 @@ std::size_t scored_rows(const config::EnsembleSpec& spec, const std::string& rul
 /// The source of `input`, whose labels go by the names in `classes`, if there are any (class_names.hpp).
 std::unique_ptr<Source> open_named(const config::EnsembleSpec& spec, const config::InputSpec& input);
 
-/// What of a description's inputs could be in a run folder: files of arrays, folders of pictures and of masks.
-std::vector<std::filesystem::path> files_of_inputs(const config::EnsembleSpec& spec);
-
-/// Removes the results of an earlier command from a run folder (results/result_files.hpp), and logs it. Returns
-/// whether there were any.
-bool clear_results(const images::RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
-
 /// What the run that a command continues was started with; nothing if it continues none.
 using EarlierRun = std::function<std::optional<Fingerprint>(const config::EnsembleSpec& spec)>;
 

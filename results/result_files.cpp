@@ -9,7 +9,9 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "common/counted.hpp"
 #include "common/json.hpp"
+#include "common/log.hpp"
 #include "common/values.hpp"
 #include "images/npy.hpp"
 #include "results/journal.hpp"
@@ -143,6 +145,14 @@ RemovedResults remove_results(const fs::path& folder, const std::vector<fs::path
 void remove_unfinished(const fs::path& folder) {
   const std::vector<fs::path> none;
   Removal(none).remove_unfinished(folder);
+}
+
+bool clear_results(const RunFolder& folder, const std::vector<std::filesystem::path>& inputs) {
+  const RemovedResults removed = remove_results(folder.path(), inputs);
+  if (removed.files > 0)
+    log::info("removed {} from {}: results of an earlier 'tutti {}'", counted(removed.files, "file"),
+              folder.path().string(), removed.command);
+  return removed.files > 0;
 }
 
 }  // namespace tutti::images

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "results/run_folder.hpp"
+
 namespace tutti::images {
 
 /// The result of remove_results().
@@ -33,6 +35,9 @@ struct RemovedResults {
 /// off. No link is followed, a subfolder with its own report belongs to another command, and the files and folders of
 /// `inputs` stay. Throws Error(failed) that names the file that could not be removed.
 RemovedResults remove_results(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
+
+/// The same for a run folder, and logs it. Returns whether there were any.
+bool clear_results(const RunFolder& folder, const std::vector<std::filesystem::path>& inputs);
 
 /// The folder for the rows of tiles while a run works.
 inline constexpr const char* kTilesFolder = "tiles";

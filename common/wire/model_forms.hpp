@@ -15,8 +15,6 @@ namespace tutti {
 /// What computes a model.
 enum class Library : std::uint8_t { none, torch, onnxruntime, openvino, python };
 
-/// The library of a network that Tutti describes itself. Training always uses LibTorch.
-enum class ComputedBy : std::uint8_t { torch, openvino, onnxruntime };
 constexpr auto enum_names(ComputedBy) {
   return std::array{EnumName{ComputedBy::torch, "torch"}, EnumName{ComputedBy::openvino, "openvino"},
                     EnumName{ComputedBy::onnxruntime, "onnxruntime"}};
@@ -32,12 +30,6 @@ constexpr Library library_of(ComputedBy by) {
   }
   return Library::onnxruntime;
 }
-
-/// What the factory of a Python member is called with: names and values as a JSON object.
-struct Arguments {
-  std::string json = "{}";
-  friend bool operator==(const Arguments&, const Arguments&) = default;
-};
 
 /// What the value of a field is, and which values it may have.
 namespace form {

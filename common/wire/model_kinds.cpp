@@ -71,23 +71,24 @@ Text* folder_in(Kind& kind) {
 
 }  // namespace
 
-std::optional<Clash> ClipVitModel::clash() const {
-  if (output == ClipOutput::logits && head.empty())
+std::optional<Clash> Description<ClipVitModel>::clash(const ClipVitModel& model) {
+  if (model.output == ClipOutput::logits && model.head.empty())
     return Clash{"output", "'output: logits' needs 'head', the file that turns features into logits"};
-  if (output != ClipOutput::logits && !head.empty())
-    return Clash{"head", fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(output))};
+  if (model.output != ClipOutput::logits && !model.head.empty())
+    return Clash{"head",
+                 fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(model.output))};
   return std::nullopt;
 }
 
-std::vector<std::filesystem::path> OpenVinoModel::more_files() const {
+std::vector<std::filesystem::path> Description<OpenVinoModel>::more_files(const OpenVinoModel& model) {
   std::vector<std::filesystem::path> files;
   std::error_code code;
   for (const auto& [ending, weights] : {std::pair{".xml", ".bin"}, std::pair{".pdmodel", ".pdiparams"}}) {
-    std::filesystem::path file = path;
+    std::filesystem::path file = model.path;
     if (file.extension() == ending && std::filesystem::exists(file.replace_extension(weights), code))
       files.push_back(std::move(file));
   }
-  for (std::filesystem::path& file : files_below(path)) files.push_back(std::move(file));
+  for (std::filesystem::path& file : files_below(model.path)) files.push_back(std::move(file));
   std::ranges::sort(files);
   return files;
 }
@@ -123,8 +124,8 @@ std::vector<std::string_view> keys_of(const ModelKind& kind) {
 
 std::optional<Clash> clash_in(const ModelKind& kind) {
   return std::visit(
-      [](const auto& model) -> std::optional<Clash> {
-        if constexpr (requires { model.clash(); }) return model.clash();
+      []<class Model>(const Model& model) -> std::optional<Clash> {
+        if constexpr (requires { Description<Model>::clash(model); }) return Description<Model>::clash(model);
         return std::nullopt;
       },
       kind);
@@ -132,20 +133,22 @@ std::optional<Clash> clash_in(const ModelKind& kind) {
 
 std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64_t seen) {
   return std::visit(
-      [&](const auto& model) -> std::optional<std::uint64_t> {
-        if constexpr (requires { model.values_per_image(seen); }) return model.values_per_image(seen);
+      [&]<class Model>(const Model& model) -> std::optional<std::uint64_t> {
+        if constexpr (requires { Description<Model>::values_per_image(model, seen); })
+          return Description<Model>::values_per_image(model, seen);
         return std::nullopt;
       },
       kind);
 }
 
-std::filesystem::path PythonModel::file() const {
+std::filesystem::path module_file(const PythonModel& model) {
   namespace fs = std::filesystem;
-  if (is_file()) return module();
-  std::string relative = module();
+  if (model.is_file()) return model.module();
+  std::string relative = model.module();
   std::replace(relative.begin(), relative.end(), '.', '/');
   std::error_code missing;
-  for (const fs::path& file : {fs::path(folder) / (relative + ".py"), fs::path(folder) / relative / "__init__.py"})
+  for (const fs::path& file :
+       {fs::path(model.folder) / (relative + ".py"), fs::path(model.folder) / relative / "__init__.py"})
     if (fs::exists(file, missing)) return file;
   return {};
 }
@@ -191,11 +194,11 @@ const ComputedBy* backend_of(const ModelKind& kind) {
 std::string* folder_of(ModelKind& kind) { return folder_in<std::string>(kind); }
 const std::string* folder_of(const ModelKind& kind) { return folder_in<const std::string>(kind); }
 
-std::vector<std::filesystem::path> PythonModel::more_files() const {
+std::vector<std::filesystem::path> Description<PythonModel>::more_files(const PythonModel& model) {
   namespace fs = std::filesystem;
   std::vector<fs::path> files;
-  if (const fs::path module = file(); !module.empty() && !is_file()) files.push_back(module);
-  for_each_text(parse_json(arguments.json, "the arguments"), [&](const std::string& text) {
+  if (const fs::path module = module_file(model); !module.empty() && !model.is_file()) files.push_back(module);
+  for_each_text(parse_json(model.arguments.json, "the arguments"), [&](const std::string& text) {
     std::error_code no_path;  // a text may be anything
     if (!text.empty() && fs::is_regular_file(text, no_path)) files.emplace_back(text);
     if (is_folder_of_its_own(text))
@@ -236,9 +239,9 @@ std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::fi
       files.emplace_back(named.path);
   }
   std::visit(
-      [&](const auto& model) {
-        if constexpr (requires { model.more_files(); })
-          for (std::filesystem::path& file : model.more_files()) files.push_back(std::move(file));
+      [&]<class Model>(const Model& model) {
+        if constexpr (requires { Description<Model>::more_files(model); })
+          for (std::filesystem::path& file : Description<Model>::more_files(model)) files.push_back(std::move(file));
       },
       kind);
   for (const NamedPath& named : paths_of(kind)) add_weights_beside(named.path, files);

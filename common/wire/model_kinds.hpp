@@ -2,15 +2,16 @@
 // and writers of YAML and of control messages, the fingerprint of a run, the memory bounds and the messages to people
 // all derive from these descriptions. How a model computes is known only to the worker.
 //
-// A new kind is a struct here with a description, an entry in ModelKind, and its model in the worker. The description:
+// A new kind is a struct in include/tutti/models.hpp, an entry in ModelKind there, its Description here, and its model
+// in the worker. The description has:
 //
-//   facts()                  what holds for this model before it is loaded
-//   fields(self, field)      calls field(key, value, form) for each key that the kind has in YAML, in the order in
-//   which
-//                            it is written there; `kind` and `weights` are not among them
-//   clash()                  optional: what is wrong with fields that are right one by one
-//   values_per_image(seen)   optional, for the memory bounds: see values_per_image() below
-//   more_files()             optional: the files that belong to the one that `path` names
+//   facts(model)                    what holds for this model before it is loaded
+//   fields(model, field)            calls field(key, value, form) for each key that the kind has in YAML, in the order
+//   in
+//                                   which it is written there; `kind` and `weights` are not among them
+//   clash(model)                    optional: what is wrong with fields that are right one by one
+//   values_per_image(model, seen)   optional, for the memory bounds: see values_per_image() below
+//   more_files(model)               optional: the files that belong to the one that `path` names
 #pragma once
 
 #include <algorithm>
@@ -20,10 +21,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
 #include <tutti/images.hpp>
+#include <tutti/models.hpp>
 
 #include "common/values.hpp"
 #include "common/wire/model_forms.hpp"
@@ -87,240 +90,179 @@ struct Clash {
   std::string text;
 };
 
-// ---- the kinds -----------------------------------------------------------------------------------------------------
+// ---- the descriptions
+// -----------------------------------------------------------------------------------------------------
 
-/// Three convolutions and two dense layers.
-struct SmallCnnModel {
-  std::uint32_t classes = 10;
-  ComputedBy backend = ComputedBy::torch;
-  friend bool operator==(const SmallCnnModel&, const SmallCnnModel&) = default;
+/// What is known about a kind: see the top of this file.
+template <class Model>
+struct Description;
 
-  KindFacts facts() const {
+template <>
+struct Description<SmallCnnModel> {
+  static KindFacts facts(const SmallCnnModel& model) {
     return {.name = "small-cnn",
             .takes = Takes::image,
-            .library = library_of(backend),
+            .library = library_of(model.backend),
             .trainable = true,
-            .fusable = backend == ComputedBy::torch,
+            .fusable = model.backend == ComputedBy::torch,
             .output = FixedOutput{OutputKind::logits},
             .images = ImageShape{3, 32, 32},
-            .width = classes};
+            .width = model.classes};
   }
-  static void fields(auto& self, auto&& field) {
-    field("classes", self.classes, form::Whole{1, kMaxModelWidth});
-    field("backend", self.backend, form::Choice{});
+  static void fields(auto& model, auto&& field) {
+    field("classes", model.classes, form::Whole{1, kMaxModelWidth});
+    field("backend", model.backend, form::Choice{});
   }
-  static std::uint64_t values_per_image(std::uint64_t seen) { return seen + std::uint64_t{2} * 32 * 30 * 30; }
+  static std::uint64_t values_per_image(const SmallCnnModel&, std::uint64_t seen) {
+    return seen + std::uint64_t{2} * 32 * 30 * 30;
+  }
 };
 
-/// Dense layers.
-struct MlpModel {
-  std::vector<std::uint32_t> layers;  ///< hidden widths, then the number of classes
-  ComputedBy backend = ComputedBy::torch;
-  friend bool operator==(const MlpModel&, const MlpModel&) = default;
-
-  KindFacts facts() const {
+template <>
+struct Description<MlpModel> {
+  static KindFacts facts(const MlpModel& model) {
     return {.name = "mlp",
             .takes = Takes::numbers,
-            .library = library_of(backend),
+            .library = library_of(model.backend),
             .trainable = true,
-            .fusable = backend == ComputedBy::torch,
+            .fusable = model.backend == ComputedBy::torch,
             .output = FixedOutput{OutputKind::logits},
-            .width = layers.empty() ? 0 : layers.back(),
+            .width = model.layers.empty() ? 0 : model.layers.back(),
             .one_size = "its first layer has a weight for each of their values"};
   }
-  static void fields(auto& self, auto&& field) {
-    field("layers", self.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
-    field("backend", self.backend, form::Choice{});
+  static void fields(auto& model, auto&& field) {
+    field("layers", model.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
+    field("backend", model.backend, form::Choice{});
   }
-  std::uint64_t values_per_image(std::uint64_t seen) const {
+  static std::uint64_t values_per_image(const MlpModel& model, std::uint64_t seen) {
     std::uint64_t widest = seen;
-    for (const std::uint32_t layer : layers) widest = std::max<std::uint64_t>(widest, layer);
+    for (const std::uint32_t layer : model.layers) widest = std::max<std::uint64_t>(widest, layer);
     return 2 * widest;
   }
 };
 
-/// Any module that torch.jit.save wrote.
-struct TorchScriptModel {
-  std::string path;
-  bool optimize = true;
-  /// Of a tuple ("0") or a dict ("pooler_output") that the model outputs; none: it outputs a tensor. Several are joined
-  /// into one row of values.
-  std::vector<std::string> entries{};
-  bool random = false;  ///< draws random numbers on purpose: from the member's seed, again for each segment
-  friend bool operator==(const TorchScriptModel&, const TorchScriptModel&) = default;
-
-  KindFacts facts() const {
-    return {.name = "torchscript", .weights = WeightsFrom::module, .learns_statistics = true, .random = random};
+template <>
+struct Description<TorchScriptModel> {
+  static KindFacts facts(const TorchScriptModel& model) {
+    return {.name = "torchscript", .weights = WeightsFrom::module, .learns_statistics = true, .random = model.random};
   }
-  static void fields(auto& self, auto&& field) {
-    field("path", self.path, form::Path{"the file that torch.jit.save wrote"});
-    field("optimize", self.optimize, form::Flag{});
-    field("output", self.entries, form::Texts{kMaxEntries});
-    field("random", self.random, form::Flag{});
+  static void fields(auto& model, auto&& field) {
+    field("path", model.path, form::Path{"the file that torch.jit.save wrote"});
+    field("optimize", model.optimize, form::Flag{});
+    field("output", model.entries, form::Texts{kMaxEntries});
+    field("random", model.random, form::Flag{});
   }
 };
 
-/// Packages of AOTInductor (.pt2), of one model: one for any batch, or several for fixed ones.
-struct AotiModel {
-  std::vector<std::string> paths;
-  std::vector<std::string> entries{};  ///< as of a TorchScriptModel
-  friend bool operator==(const AotiModel&, const AotiModel&) = default;
-
-  static KindFacts facts() {
+template <>
+struct Description<AotiModel> {
+  static KindFacts facts(const AotiModel&) {
     return {.name = "aoti",
             .weights = WeightsFrom::package,
             .takes = Takes::image,
             .one_size = "its packages are compiled for that size"};
   }
-  static void fields(auto& self, auto&& field) {
-    field("path", self.paths,
+  static void fields(auto& model, auto&& field) {
+    field("path", model.paths,
           form::Paths{"the package that AOTInductor wrote, or a list of several for fixed batches", 16});
-    field("output", self.entries, form::Texts{kMaxEntries});
+    field("output", model.entries, form::Texts{kMaxEntries});
   }
 };
 
-/// Any ONNX model.
-struct OnnxFileModel {
-  std::string path;
-  std::vector<std::string> entries{};  ///< the name of one of several outputs; none: it has one
-  friend bool operator==(const OnnxFileModel&, const OnnxFileModel&) = default;
-
-  static KindFacts facts() {
+template <>
+struct Description<OnnxFileModel> {
+  static KindFacts facts(const OnnxFileModel&) {
     return {.name = "onnx", .weights = WeightsFrom::package, .library = Library::onnxruntime};
   }
-  static void fields(auto& self, auto&& field) {
-    field("path", self.path, form::Path{"the .onnx file"});
-    field("output", self.entries, form::Texts{1});
+  static void fields(auto& model, auto&& field) {
+    field("path", model.path, form::Path{"the .onnx file"});
+    field("output", model.entries, form::Texts{1});
   }
 };
 
-/// Any model of a format that OpenVINO reads.
-struct OpenVinoModel {
-  std::string path;                    ///< a file, or the folder of a SavedModel
-  std::vector<std::string> entries{};  ///< as of an OnnxFileModel
-  std::uint32_t streams = 1;           ///< parts of a batch that are computed at the same time
-  friend bool operator==(const OpenVinoModel&, const OpenVinoModel&) = default;
-
-  static KindFacts facts() {
+template <>
+struct Description<OpenVinoModel> {
+  static KindFacts facts(const OpenVinoModel&) {
     return {.name = "openvino", .weights = WeightsFrom::package, .library = Library::openvino};
   }
-  static void fields(auto& self, auto&& field) {
-    field("path", self.path, form::Path{"the file of the model, such as .onnx or .xml"});
-    field("output", self.entries, form::Texts{1});
-    field("streams", self.streams, form::Whole{1, 256});
+  static void fields(auto& model, auto&& field) {
+    field("path", model.path, form::Path{"the file of the model, such as .onnx or .xml"});
+    field("output", model.entries, form::Texts{1});
+    field("streams", model.streams, form::Whole{1, 256});
   }
   /// The weights of an .xml or a .pdmodel next to it; all of a SavedModel. Sorted; only those that are there.
-  std::vector<std::filesystem::path> more_files() const;
+  static std::vector<std::filesystem::path> more_files(const OpenVinoModel& model);
 };
 
-/// Whatever a Python function makes: its worker is a process of that Python.
-struct PythonModel {
-  std::string factory;      ///< "my_models:make" or "folder/my_models.py:make"
-  Arguments arguments{};    ///< that the factory is called with
-  std::string python{};     ///< the interpreter; empty: python3
-  std::string folder{};     ///< where modules are looked for first
-  bool random = false;      ///< as of a TorchScriptModel
-  friend bool operator==(const PythonModel&, const PythonModel&) = default;
-
-  KindFacts facts() const {
-    return {.name = "python", .weights = WeightsFrom::factory, .library = Library::python, .random = random};
+template <>
+struct Description<PythonModel> {
+  static KindFacts facts(const PythonModel& model) {
+    return {.name = "python", .weights = WeightsFrom::factory, .library = Library::python, .random = model.random};
   }
-  static void fields(auto& self, auto&& field) {
-    field("factory", self.factory, form::Factory{"the function that makes the model: my_models:make"});
-    field("arguments", self.arguments, form::Call{});
-    field("python", self.python, form::Interpreter{});
-    field("folder", self.folder, form::ModuleFolder{});
-    field("random", self.random, form::Flag{});
+  static void fields(auto& model, auto&& field) {
+    field("factory", model.factory, form::Factory{"the function that makes the model: my_models:make"});
+    field("arguments", model.arguments, form::Call{});
+    field("python", model.python, form::Interpreter{});
+    field("folder", model.folder, form::ModuleFolder{});
+    field("random", model.random, form::Flag{});
   }
-
-  /// The part of `factory` before the last colon: a module, or a file that ends in .py.
-  std::string module() const { return factory.substr(0, factory.rfind(':')); }
-  bool is_file() const { return module().ends_with(".py"); }
-  /// The file of the module if it is one that the description names, or is in `folder`; whether it exists or not.
-  /// Empty: the module may be anywhere in Python's path.
-  std::filesystem::path file() const;
   /// The file of its module, and those that its arguments name; only those that are there.
-  std::vector<std::filesystem::path> more_files() const;
+  static std::vector<std::filesystem::path> more_files(const PythonModel& model);
 };
 
-/// The vision tower of CLIP, from a folder as Hugging Face writes it.
-struct ClipVitModel {
-  std::string path;  ///< the folder with config.json and, where the request names no weights, the weights
-  ClipOutput output = ClipOutput::pooled;
-  std::string head{};  ///< of merge/head.hpp; with ClipOutput::logits
-  friend bool operator==(const ClipVitModel&, const ClipVitModel&) = default;
+/// The file of the module if it is one that the description names, or is in `folder`; whether it exists or not. Empty:
+/// the module may be anywhere in Python's path.
+std::filesystem::path module_file(const PythonModel& model);
 
-  KindFacts facts() const {
+template <>
+struct Description<ClipVitModel> {
+  static KindFacts facts(const ClipVitModel& model) {
     return {.name = "clip-vit",
             .weights = WeightsFrom::tower,
             .takes = Takes::image,
-            .output = FixedOutput{kind_of(output), to_name(output), "'output: logits' and 'head'"},
+            .output = FixedOutput{kind_of(model.output), to_name(model.output), "'output: logits' and 'head'"},
             .one_size = "its tower has an embedding for each patch of them"};
   }
-  static void fields(auto& self, auto&& field) {
-    field("path", self.path, form::Path{"the folder with config.json and model.safetensors", /*folder=*/true});
-    field("output", self.output, form::Choice{});
-    field("head", self.head, form::Path{});
+  static void fields(auto& model, auto&& field) {
+    field("path", model.path, form::Path{"the folder with config.json and model.safetensors", /*folder=*/true});
+    field("output", model.output, form::Choice{});
+    field("head", model.head, form::Path{});
   }
-  std::optional<Clash> clash() const;
+  static std::optional<Clash> clash(const ClipVitModel& model);
 };
 
-/// Predictions that were computed elsewhere: row i of a file is the prediction for sample i of the input.
-struct SavedModel {
-  std::string predictions;
-  friend bool operator==(const SavedModel&, const SavedModel&) = default;
-
-  static KindFacts facts() {
+template <>
+struct Description<SavedModel> {
+  static KindFacts facts(const SavedModel&) {
     return {.name = "saved", .weights = WeightsFrom::nothing, .takes = Takes::nothing, .library = Library::none};
   }
-  static void fields(auto& self, auto&& field) {
-    field("predictions", self.predictions, form::Path{"the .npy file with a row for each sample of the input"});
+  static void fields(auto& model, auto&& field) {
+    field("predictions", model.predictions, form::Path{"the .npy file with a row for each sample of the input"});
   }
 };
 
-/// One scripted fault of a `fake` model: `kind` happens in `phase`, at batch `at_batch` of it (counted from 0 in each
-/// process); or, with `at_value`, at every batch that holds an image whose first value is exactly that one.
-struct ScriptedFault {
-  FaultKind kind = FaultKind::none;
-  FaultPhase phase = FaultPhase::predict;
-  std::uint64_t at_batch = 0;
-  std::optional<float> at_value =
-      std::nullopt;  ///< finite; `at_batch` is ignored then, and no image comes while loading
-  friend bool operator==(const ScriptedFault&, const ScriptedFault&) = default;
-};
-
-/// Deterministic arithmetic without LibTorch, with scripted delays and faults; for tests and for measuring.
-struct FakeModel {
-  std::uint32_t classes = 10;
-  Dims per_class{};                 ///< what it outputs for each class: one score, or [height, width] of a mask
-  std::uint64_t delay_us = 0;       ///< per batch, slept
-  std::uint64_t load_delay_ms = 0;  ///< once, while loading
-  bool reads_input = true;          ///< false: answers the same whatever the images, so a batch costs its delay alone
-  bool writes_input = false;        ///< behaves like a model that changes its input in place
-  std::vector<ScriptedFault> faults;
-  friend bool operator==(const FakeModel&, const FakeModel&) = default;
-
-  KindFacts facts() const {
-    return {.name = "fake", .library = Library::none, .trainable = true, .width = width(), .per_class = per_class};
+template <>
+struct Description<FakeModel> {
+  static KindFacts facts(const FakeModel& model) {
+    return {.name = "fake",
+            .library = Library::none,
+            .trainable = true,
+            .width = model.width(),
+            .per_class = model.per_class};
   }
-  std::uint32_t width() const { return static_cast<std::uint32_t>(classes * elements_of(per_class)); }
-  static void fields(auto& self, auto&& field) {
+  static void fields(auto& model, auto&& field) {
     constexpr std::uint64_t kHourMs = 3'600'000;
-    field("classes", self.classes, form::Whole{1, kMaxModelWidth});
-    field("per_class", self.per_class, form::Sizes{kMaxRank - 1});
-    field("delay_us", self.delay_us, form::Delay{kHourMs * 1000, "delay_ms"});
-    field("load_delay_ms", self.load_delay_ms, form::Delay{kHourMs});
-    field("reads_input", self.reads_input, form::Flag{});
-    field("writes_input", self.writes_input, form::Flag{});
-    field("faults", self.faults, form::Faults{1024});
+    field("classes", model.classes, form::Whole{1, kMaxModelWidth});
+    field("per_class", model.per_class, form::Sizes{kMaxRank - 1});
+    field("delay_us", model.delay_us, form::Delay{kHourMs * 1000, "delay_ms"});
+    field("load_delay_ms", model.load_delay_ms, form::Delay{kHourMs});
+    field("reads_input", model.reads_input, form::Flag{});
+    field("writes_input", model.writes_input, form::Flag{});
+    field("faults", model.faults, form::Faults{1024});
   }
 };
 
 // ---- the table -----------------------------------------------------------------------------------------------------
-
-/// The order is that in which messages list the kinds.
-using ModelKind = std::variant<SmallCnnModel, MlpModel, TorchScriptModel, AotiModel, OnnxFileModel, OpenVinoModel, PythonModel,
-                               ClipVitModel, SavedModel, FakeModel>;
 
 /// One model of each kind, with the defaults of its fields.
 const std::vector<ModelKind>& every_kind();
@@ -332,14 +274,14 @@ std::optional<ModelKind> kind_called(std::string_view name);
 std::vector<std::string> kinds_where(bool (*counts)(const KindFacts&));
 
 inline KindFacts facts_of(const ModelKind& kind) {
-  return std::visit([](const auto& model) { return model.facts(); }, kind);
+  return std::visit([]<class Model>(const Model& model) { return Description<Model>::facts(model); }, kind);
 }
 inline std::string_view kind_name(const ModelKind& kind) { return facts_of(kind).name; }
 
 /// Calls field(key, value, form) for each field; `Kind` is ModelKind or const ModelKind, and so is the value.
 template <class Kind, class Field>
 void for_each_field(Kind& kind, Field&& field) {
-  std::visit([&](auto& model) { model.fields(model, field); }, kind);
+  std::visit([&]<class Model>(Model& model) { Description<std::remove_const_t<Model>>::fields(model, field); }, kind);
 }
 
 /// The library that computes a network of Tutti; null for kinds of which no other could.

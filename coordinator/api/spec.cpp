@@ -6,8 +6,11 @@
 
 #include "config/load.hpp"
 #include "config/spec.hpp"
+#include "config/value.hpp"
 
 namespace tutti {
+
+Spec::Spec(const EnsembleSpec& value) : checked_(std::make_shared<EnsembleSpec>(config::checked_value(value))) {}
 
 const std::string& Spec::yaml() const noexcept { return checked_->effective_yaml; }
 

@@ -22,22 +22,22 @@
 #include <tutti/images.hpp>
 #include <tutti/predictions.hpp>
 #include <tutti/samples.hpp>
+#include <tutti/spec.hpp>
 #include <tutti/status.hpp>
 #include <tutti/submit.hpp>
 
 namespace tutti {
 
-namespace config {
-struct EnsembleSpec;
-}
-
 /// A checked ensemble description. Copies cheaply; immutable.
 class TUTTI_API Spec {
  public:
+  /// Checks a value that a program built or changed. Throws Error(usage) that lists every violation with the name of
+  /// its field, such as `members[2].weight`; a field that would not count beside the others is one, too.
+  explicit Spec(const EnsembleSpec& value);
   /// For Tutti itself; load_spec() and parse_spec() make one.
-  explicit Spec(std::shared_ptr<const config::EnsembleSpec> checked) : checked_(std::move(checked)) {}
-  /// For Tutti itself.
-  const config::EnsembleSpec& checked() const noexcept { return *checked_; }
+  explicit Spec(std::shared_ptr<const EnsembleSpec> checked) : checked_(std::move(checked)) {}
+  /// The description in effect as a value: a copy of it can be changed, and checked again.
+  const EnsembleSpec& checked() const noexcept { return *checked_; }
   /// The description in effect, as YAML: defaults are filled in.
   const std::string& yaml() const noexcept;
   /// The libraries that its members are computed with, each once: "torch", "onnxruntime", "openvino".
@@ -46,7 +46,7 @@ class TUTTI_API Spec {
   std::vector<std::string> possible_libraries() const;
 
  private:
-  std::shared_ptr<const config::EnsembleSpec> checked_;
+  std::shared_ptr<const EnsembleSpec> checked_;
 };
 
 /// Reads a YAML file; `overrides` are `key=value` pairs applied after it ("members.0.weight=2"). Throws Error(usage)

@@ -1,292 +1,113 @@
 #include "program/merge/merge_command.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "common/atomic_file.hpp"
-#include "common/clock.hpp"
 #include "common/counted.hpp"
-#include "common/log.hpp"
-#include "config/merge.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "evaluation/evaluation_task.hpp"
-#include "merge/clip_config.hpp"
-#include "merge/replacing.hpp"
+#include "evaluation/merge/merge_run.hpp"
 #include "program/evaluate/hosting.hpp"
-#include "program/merge/merge_folder.hpp"
 #include "program/merge/merge_progress.hpp"
-#include "program/merge/merge_report.hpp"
-#include "program/merge/soup_measuring.hpp"
-#include "program/nameless_file.hpp"
+#include "program/progress.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
-#include "results/run_folder.hpp"
 
 namespace tutti::program {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-merge::MergeInput open_input(const std::string& name, const config::ModelSpec& model) {
-  const bool is_tower = facts_of(model.kind).weights == WeightsFrom::tower;
-  return {name, std::make_shared<const merge::Checkpoint>(merge::Checkpoint::open(config::weights_path(model))),
-          is_tower ? merge::clip_tower_alias : nullptr};
-}
-
-/// Of a member that names a folder: its configuration, and that of the folder of its weights if this is another.
-void add_towers(const std::string& name, const config::ModelSpec& model, std::vector<merge::NamedTower>& towers) {
-  if (facts_of(model.kind).weights != WeightsFrom::tower) return;
-  std::error_code ignored;
-  for (const std::filesystem::path& folder : {std::filesystem::path(*folder_of(model.kind)), model.weights})
-    if (!folder.empty() && std::filesystem::is_regular_file(folder / "config.json", ignored))
-      towers.push_back({name, merge::read_clip_config(folder)});
-}
-
-merge::MergeSettings settings_of(const config::MergeSpec& spec) {
-  merge::MergeSettings settings;
-  settings.method = spec.method;
-  settings.weights = spec.weights;
-  settings.normalize = spec.normalize;
-  settings.scaling = spec.scaling;
-  settings.density = spec.density;
-  settings.disjoint = spec.disjoint;
-  settings.t = spec.t;
-  settings.accumulate_f64 = spec.accumulate_f64;
-  return settings;
-}
-
-/// One merge, from its description to its report.
-class Merge {
+class ShownProgress final : public ShownImages {
  public:
-  Merge(const CommandLine& line, Interruption& interruption)
-      : line_(line), interruption_(interruption), spec_(load(line)) {
-    if (!spec_.merge)
-      throw Error(ErrorKind::usage, fmt::format("{} does not say what to merge", line.file.string()), {},
-                  "add merge: {method: average}");
-    for (const std::size_t rank : spec_.merge->over)
-      report_.inputs.push_back(open_input(spec_.members[rank].name, spec_.members[rank].model));
-    if (spec_.base) report_.base = open_input("base", *spec_.base);
-    std::vector<merge::NamedTower> towers;
-    for (const std::size_t rank : spec_.merge->over)
-      add_towers(spec_.members[rank].name, spec_.members[rank].model, towers);
-    if (spec_.base) add_towers("base", *spec_.base, towers);
-    settings_ = settings_of(*spec_.merge);
-    if (settings_.method == MergeMethod::weighted) report_.factors = merge::weight_factors(settings_);
-    merge::check_merge(settings_, report_.inputs, base());
-    merge::check_same_towers(towers);
-    // Mistakes in images and heads are reported before anything is measured or merged.
-    if (settings_.method == MergeMethod::greedy_soup)
-      measuring_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
-    if (spec_.merge->batch_norm == BatchNorm::estimate) prepare_estimation();
-    if (spec_.tasks.empty()) return;
-    open_tasks(spec_);
-    host_models(spec_, {"merged=weights"});
-  }
-
-  void perform() {
-    folder_.emplace(images::RunFolder(spec_.output, "runs"), report_.inputs.front().checkpoint->path());
-    for (const merge::MergeInput& input : report_.inputs) folder_->check(input);
-    if (report_.base) folder_->check(*report_.base);
-    report_.result = folder_->weights();
-    compute();
-    if (!line_.quiet) say(stdout, summary());
-  }
-
-  /// If there are tasks, evaluates the merged model on them, together with base, members and ensemble.
-  Outcome evaluate_result() {
-    if (spec_.tasks.empty()) return Outcome::complete;
-    CommandLine line = line_;
-    line.merged = {fmt::format("merged={}", folder_->model().string())};
-    line.picture = folder_->folder() / "tasks.svg";
-    return evaluate(line, interruption_, std::move(*folder_).release());
-  }
+  ShownProgress(const Ensemble& ensemble, const std::string& what, std::uint64_t total, bool quiet)
+      : progress_(style_for(stderr, quiet), what, total, 0, [&ensemble] { return ensemble.status(); }) {}
+  void show(std::uint64_t done) override { progress_.show(done); }
 
  private:
-  const merge::MergeInput* base() const { return report_.base ? &*report_.base : nullptr; }
-
-  void compute() {
-    const Interruption::Watch watch(interruption_, [this](int signal) { stop(signal); });
-    try {
-      if (settings_.method == MergeMethod::greedy_soup) cook();
-      write_result();
-      write_report();
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::interrupted) throw;
-      throw Error(error.kind(), error.message(), written());
-    }
-  }
-
-  /// Runs on the thread that waits for signals, while no pool is watched. While weights are computed there is a partial
-  /// file, so that code checks for the signal itself. Any other work is not worth waiting for.
-  void stop(int signal) const {
-    if (computing_) return;
-    folder_->remove_if_empty();
-    Interruption::leave(signal, written());
-  }
-
-  /// The detail for a merge that was interrupted.
-  std::string written() const {
-    if (reported_) return fmt::format("{} and merge.json were written", report_.result.string());
-    return in_place_ ? fmt::format("{} was written, but not its merge.json", report_.result.string())
-                     : "nothing was written";
-  }
-
-  void cook() {
-    const Clock::time_point begin = Clock::now();
-    report_.soup = cook_greedy_soup(spec_, report_.inputs, settings_, measuring_->at_once(), folder_->folder(),
-                                    [&, members = true](const std::vector<config::MemberSpec>& models) mutable {
-                                      // The members come first; they keep their own statistics.
-                                      const bool estimates = !std::exchange(members, false) && estimation_;
-                                      const std::vector<SoupScore> scores =
-                                          estimates ? measure_estimated(models) : (*measuring_)(models);
-                                      interruption_.check();  // the signal may have come with the last output
-                                      return scores;
-                                    });
-    measuring_.reset();
-    report_.evaluate_seconds = seconds_since(begin);
-  }
-
-  /// Scores the candidates after estimating statistics for each.
-  std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models) {
-    std::vector<NamelessFile> files;
-    for (config::MemberSpec& model : models) {
-      const merge::Safetensors tensors = (*estimation_)(model.model.weights, folder_->folder()).tensors;
-      const NamelessFile& file = files.emplace_back(folder_->folder(), "a candidate");
-      merge::write_replaced(merge::Checkpoint::open(model.model.weights), tensors,
-                            [&](std::span<const std::byte> bytes) { file.write(bytes); }, {});
-      model.model.weights = file.path();
-    }
-    return (*measuring_)(models);
-  }
-
-  /// The inputs that become one.
-  std::vector<merge::MergeInput> chosen() const {
-    if (!report_.soup) return report_.inputs;
-    std::vector<merge::MergeInput> inputs;
-    for (const std::size_t place : report_.soup->chosen) inputs.push_back(report_.inputs[place]);
-    return inputs;
-  }
-
-  std::map<std::string, std::string> metadata(const std::vector<merge::MergeInput>& inputs) const {
-    std::vector<std::string> names;
-    for (const merge::MergeInput& input : inputs) names.push_back(input.name);
-    // The transformers library needs to know which framework wrote these tensors.
-    return {{"format", "pt"},
-            {"tutti.merge", fmt::format("{} of {}", to_name(settings_.method), fmt::join(names, ", "))}};
-  }
-
-  void prepare_estimation() {
-    const merge::Checkpoint& first = *report_.inputs.front().checkpoint;
-    if (std::ranges::none_of(first.names(), [](const std::string& name) { return name.ends_with("running_mean"); }))
-      throw Error(ErrorKind::usage, "the members have no BatchNorm statistics that could be estimated",
-                  fmt::format("no tensor of {} is called running_mean", first.path().string()),
-                  "leave 'batch_norm' out of 'merge'");
-    settings_.statistics_follow = true;
-    estimation_.emplace(spec_, find_worker(line_.worker), interruption_, line_.quiet);
-  }
-
-  void merge_to(const merge::ByteSink& sink, const std::vector<merge::MergeInput>& inputs) {
-    MergeProgressLine progress(style_for(stderr, line_.quiet));
-    report_.outcome = merge::merge_checkpoints(settings_, inputs, base(), sink, metadata(inputs),
-                                               [&](std::uint64_t done, std::uint64_t total) {
-                                                 interruption_.check();
-                                                 progress.show(done, total);
-                                               });
-  }
-
-  /// The average without statistics never gets the name of the result: a file with that name has the estimated
-  /// statistics.
-  std::optional<NamelessFile> average_and_estimate(const std::vector<merge::MergeInput>& inputs) {
-    const std::filesystem::path folder = report_.result.parent_path();
-    NamelessFile averaged(folder, "the averaged weights");
-    merge_to([&](std::span<const std::byte> bytes) { averaged.write(bytes); }, inputs);
-    report_.statistics = (*estimation_)(averaged.path(), folder);
-    interruption_.check();  // the signal may have come with the last batch
-    return averaged;
-  }
-
-  void write_result() {
-    const std::vector<merge::MergeInput> inputs = chosen();
-    const Clock::time_point begin = Clock::now();
-    const std::optional<NamelessFile> averaged = estimation_ ? average_and_estimate(inputs) : std::nullopt;
-    computing_ = true;
-    AtomicFile out(report_.result);
-    const merge::ByteSink sink = [&](std::span<const std::byte> bytes) { out.write(bytes); };
-    if (averaged)
-      merge::write_replaced(merge::Checkpoint::open(averaged->path()), report_.statistics->tensors, sink,
-                            metadata(inputs));
-    else
-      merge_to(sink, inputs);
-    interruption_.check();
-    folder_->copy_beside();
-    folder_->remove_report();
-    if (!spec_.tasks.empty())
-      clear_results(folder_->held(), files_of_inputs(spec_));  // those of the evaluation of an earlier result
-    out.commit();
-    in_place_ = true;
-    computing_ = false;
-    interruption_.check();
-    report_.merge_seconds = seconds_since(begin) - (report_.statistics ? report_.statistics->seconds : 0);
-    for (const std::string& note : report_.outcome.notes) log::warning("{}", note);
-  }
-
-  void write_report() {
-    const std::string text = pretty_json(to_json(report_, spec_));
-    AtomicFile out(folder_->report());
-    out.write(text);
-    out.commit();
-    reported_ = true;
-  }
-
-  std::string summary() const {
-    std::string text;
-    if (report_.soup) {
-      for (const SoupStep& step : report_.soup->steps)
-        text += fmt::format("{:<12}  {}  accuracy {:6.2f} %\n", report_.inputs[step.member].name,
-                            step.added ? "added   " : "left out", step.accuracy * 100);
-    }
-    if (report_.statistics)
-      text +=
-          fmt::format("statistics: estimated over {} in {}, {:.2f} s\n", counted(report_.statistics->images, "image"),
-                      counted(report_.statistics->batches, "batch"), report_.statistics->seconds);
-    const std::uint64_t bytes = report_.outcome.bytes_read + report_.outcome.bytes_written;
-    return text + fmt::format(
-                      "{} of {}: {}, {}, {:.2f} s, {}\nmerged: {}\n"
-                      "report: {}\n",
-                      to_name(settings_.method), counted(chosen().size(), "checkpoint"),
-                      counted(report_.outcome.tensors, "tensor"), counted(report_.outcome.values, "value"),
-                      report_.merge_seconds, rate_text(bytes, report_.merge_seconds), folder_->model().string(),
-                      folder_->report().string());
-  }
-
-  const CommandLine& line_;
-  Interruption& interruption_;
-  const config::EnsembleSpec spec_;
-  merge::MergeSettings settings_;
-  std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen
-  MergeReport report_;
-  std::optional<StatisticsEstimation> estimation_;
-  std::optional<MergeFolder> folder_;
-  std::atomic<bool> computing_ = false;
-  std::atomic<bool> in_place_ = false;
-  std::atomic<bool> reported_ = false;
+  Progress progress_;
 };
+
+/// The user's terminal and signals.
+class User final : public MergeWatcher {
+ public:
+  User(Interruption& interruption, bool quiet) : interruption_(interruption), quiet_(quiet) {}
+  std::shared_ptr<void> guard(Ensemble& ensemble) override {
+    return std::make_shared<Interruption::Watch>(interruption_, ensemble);
+  }
+  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what,
+                                           std::uint64_t total) override {
+    return std::make_unique<ShownProgress>(ensemble, what, total, quiet_);
+  }
+  std::function<void(std::uint64_t, std::uint64_t)> show_bytes() override {
+    auto line = std::make_shared<MergeProgressLine>(style_for(stderr, quiet_));
+    return [line](std::uint64_t done, std::uint64_t total) { line->show(done, total); };
+  }
+  void check() const override { interruption_.check(); }
+
+ private:
+  Interruption& interruption_;
+  const bool quiet_;
+};
+
+std::string summary_of(MergeRun& run) {
+  const MergeReport& report = run.report();
+  std::string text;
+  if (report.soup) {
+    for (const SoupStep& step : report.soup->steps)
+      text += fmt::format("{:<12}  {}  accuracy {:6.2f} %\n", report.inputs[step.member].name,
+                          step.added ? "added   " : "left out", step.accuracy * 100);
+  }
+  if (report.statistics)
+    text += fmt::format("statistics: estimated over {} in {}, {:.2f} s\n", counted(report.statistics->images, "image"),
+                        counted(report.statistics->batches, "batch"), report.statistics->seconds);
+  const std::uint64_t bytes = report.outcome.bytes_read + report.outcome.bytes_written;
+  return text + fmt::format(
+                    "{} of {}: {}, {}, {:.2f} s, {}\nmerged: {}\n"
+                    "report: {}\n",
+                    to_name(run.spec().merge->method), counted(run.chosen().size(), "checkpoint"),
+                    counted(report.outcome.tensors, "tensor"), counted(report.outcome.values, "value"),
+                    report.merge_seconds, rate_text(bytes, report.merge_seconds), run.folder().model().string(),
+                    run.folder().report().string());
+}
+
+/// Evaluates the merged model on the tasks, together with base, members and ensemble.
+Outcome evaluate_result(MergeRun& run, const CommandLine& merged, Interruption& interruption) {
+  CommandLine line = merged;
+  line.merged = {fmt::format("merged={}", run.folder().model().string())};
+  line.picture = run.folder().folder() / "tasks.svg";
+  return evaluate(line, interruption, std::move(run.folder()).release());
+}
 
 }  // namespace
 
 Outcome merge(const CommandLine& line, Interruption& interruption) {
-  Merge merge(line, interruption);
-  merge.perform();
-  return merge.evaluate_result();
+  config::EnsembleSpec spec = load(line);
+  if (!spec.merge)
+    throw Error(ErrorKind::usage, fmt::format("{} does not say what to merge", line.file.string()), {},
+                "add merge: {method: average}");
+  User user(interruption, line.quiet);
+  MergeRun run(std::move(spec), find_worker(line.worker), user);
+  const bool has_tasks = !run.spec().tasks.empty();
+  if (has_tasks) {  // mistakes in them are reported before anything is measured or merged
+    open_tasks(run.spec());
+    host_models(run.spec(), {"merged=weights"});
+  }
+  run.open_folder();
+  {
+    // On the thread that waits for signals, while no pool is watched. While weights are computed there is a partial
+    // file, so that code checks for the signal itself. Any other work is not worth waiting for.
+    const Interruption::Watch watch(interruption, [&run](int signal) {
+      if (run.computing()) return;
+      run.folder().remove_if_empty();
+      Interruption::leave(signal, run.written());
+    });
+    run.perform();
+  }
+  if (!line.quiet) say(stdout, summary_of(run));
+  return has_tasks ? evaluate_result(run, line, interruption) : Outcome::complete;
 }
 
 }  // namespace tutti::program

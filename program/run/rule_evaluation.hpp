@@ -11,8 +11,8 @@
 #include <tutti/status.hpp>
 
 #include "config/spec.hpp"
+#include "evaluation/evaluating_sink.hpp"
 #include "evaluation/evaluation.hpp"
-#include "program/evaluate/evaluating_sink.hpp"
 #include "program/evaluate/hosting.hpp"
 #include "program/scoreboard.hpp"
 #include "results/report.hpp"

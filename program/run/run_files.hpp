@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "evaluation/evaluating_sink.hpp"
 #include "images/tiles.hpp"
-#include "program/evaluate/evaluating_sink.hpp"
 #include "results/blending.hpp"
 #include "results/journal.hpp"
 #include "results/sinks.hpp"

@@ -11,23 +11,11 @@
 #include "common/checksum.hpp"
 #include "merge/checkpoint.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/integration/biases.hpp"
 #include "tests/integration/programs.hpp"
 
 namespace tutti::test {
 namespace {
-
-void write_bias(const std::filesystem::path& file, const std::vector<float>& bias) {
-  const merge::TensorView view{
-      "bias", merge::Dtype::f32, {static_cast<std::int64_t>(bias.size())}, std::as_bytes(std::span(bias))};
-  merge::write_safetensors(file, std::span(&view, 1));
-}
-
-std::vector<float> bias_of(const std::filesystem::path& file) {
-  const auto tensors = merge::Safetensors::read(file);
-  std::vector<float> bias(tensors.tensor("bias").bytes.size() / sizeof(float));
-  std::memcpy(bias.data(), tensors.tensor("bias").bytes.data(), bias.size() * sizeof(float));
-  return bias;
-}
 
 /// Fakes that predict the same class for every image: the one with their highest bias.
 const std::string kFakes = R"(

@@ -63,6 +63,7 @@ const std::vector<Place>& places() {
       {"include/tutti/asio.hpp", {}, true},
       {"include/tutti/evaluate.hpp", {}, true},
       {"include/tutti/map.hpp", {}, true},
+      {"include/tutti/merging.hpp", {}, true},
       {"include/", {}},
       {"common/wire/", {"common/"}},
       {"common/", {}},

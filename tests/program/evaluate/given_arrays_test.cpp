@@ -1,5 +1,5 @@
 // Arrays of predictions on the command line: their names, their settings, and what they may hold.
-#include "program/evaluate/given_arrays.hpp"
+#include "evaluation/given_arrays.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "program/evaluate/array_words.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/array_files.hpp"
@@ -17,6 +18,11 @@ namespace {
 
 using namespace program;
 
+GivenArrays arrays_of(const CommandLine& line) {
+  const ArrayWords words = array_words(line);
+  return given_arrays(words.predictions, words.settings, line.weights);
+}
+
 /// Two arrays of two rows of two classes, a.npy and b.npy, and a command line.
 struct Arrays {
   Arrays() {
@@ -25,7 +31,7 @@ struct Arrays {
   }
   std::string path(const std::string& name) const { return (folder / name).string(); }
   Error refusal() const {
-    const auto error = error_of([&] { given_arrays(line); });
+    const auto error = error_of([&] { arrays_of(line); });
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     return *error;
@@ -39,7 +45,7 @@ TEST_CASE("arrays are members that are called like their files or as the command
   arrays.line.predictions[1] = "second=" + arrays.path("b.npy");
   arrays.line.predictions.emplace_back("combine.rule=weighted");
   arrays.line.weights = "1,0.5";
-  const GivenArrays given = given_arrays(arrays.line);
+  const GivenArrays given = arrays_of(arrays.line);
   REQUIRE(given.run.models.size() == 2);
   CHECK(given.run.models[0].name == "a");
   CHECK(given.run.models[1].name == "second");
@@ -54,7 +60,7 @@ TEST_CASE("settings may stand before the arrays or among them") {
   Arrays arrays;
   arrays.line.file = "combine.over=values";
   arrays.line.predictions.insert(arrays.line.predictions.begin(), "on_nan=allow");
-  const GivenArrays given = given_arrays(arrays.line);
+  const GivenArrays given = arrays_of(arrays.line);
   CHECK(given.spec.combine.over == OutputKind::values);
   CHECK(given.spec.input.label_form == LabelForm::values);
   CHECK(given.run.content->on_nan == OnNan::allow);

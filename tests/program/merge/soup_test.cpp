@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "program/merge/greedy_soup.hpp"
+#include "evaluation/merge/greedy_soup.hpp"
 #include "program/merge/merge_progress.hpp"
 #include "tests/common/temporary_folder.hpp"
 

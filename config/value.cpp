@@ -1,0 +1,220 @@
+#include "config/value.hpp"
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+#include "config/arguments.hpp"
+#include "config/effective.hpp"
+#include "config/load.hpp"
+
+namespace tutti::config {
+namespace {
+
+SourcePosition at(std::string field) { return {std::move(field), 0, 0}; }
+
+/// What must be right before the value can be written as keys.
+class Writable {
+ public:
+  Writable(const EnsembleSpec& value, Violations& violations) : value_(value), violations_(violations) {}
+
+  void check() {
+    for (std::size_t m = 0; m < value_.members.size(); ++m)
+      check_model(value_.members[m].model, fmt::format("members[{}].model", m));
+    if (value_.base) check_model(*value_.base, "base");
+    for (std::size_t u = 0; u < value_.workers.size(); ++u)
+      check_ranks(value_.workers[u].members, fmt::format("workers[{}].members", u));
+    for (std::size_t s = 0; s < value_.cascade.size(); ++s) {
+      check_ranks(value_.cascade[s].after, fmt::format("cascade[{}].after", s));
+      check_ranks(value_.cascade[s].then, fmt::format("cascade[{}].then", s));
+    }
+    if (value_.merge) check_ranks(value_.merge->over, "merge.over");
+  }
+
+ private:
+  void check_model(const ModelSpec& model, const std::string& field) {
+    const auto* python = std::get_if<PythonModel>(&model.kind);
+    if (python == nullptr) return;
+    try {
+      arguments_tree(python->arguments);
+    } catch (const Error& error) {
+      violations_.add(at(field + ".arguments"), fmt::format("it is not a JSON object: {}", error.message()));
+    }
+  }
+
+  void check_ranks(const std::vector<std::size_t>& ranks, const std::string& field) {
+    for (std::size_t i = 0; i < ranks.size(); ++i)
+      if (ranks[i] >= value_.members.size())
+        violations_.add(at(fmt::format("{}[{}]", field, i)),
+                        fmt::format("there is no member {}; the ensemble has {}", ranks[i], value_.members.size()));
+  }
+
+  const EnsembleSpec& value_;
+  Violations& violations_;
+};
+
+/// Fields that are called otherwise than their keys; the longer key before the shorter.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 20> kFields{{
+    {"restarts.limit", "failure.restart_limit"},
+    {"restarts.window_s", "failure.restart_window"},
+    {"restarts.back_off_s", "failure.back_off"},
+    {"restarts", "failure"},
+    {"on_worker_failure", "failure.on_worker_failure"},
+    {"progress_deadline_s", "failure.progress_deadline"},
+    {"on_poison", "failure.on_poison"},
+    {"poison_limit", "failure.poison_limit"},
+    {"on_nan", "failure.on_nan"},
+    {"spares", "failure.spares"},
+    {"core_files", "failure.core_files"},
+    {"drain_deadline_s", "failure.drain_deadline"},
+    {"start_deadline_s", "start_deadline"},
+    {"stop_deadline_s", "stop_deadline"},
+    {"quorum.deadline_s", "quorum.deadline"},
+    {"combine.accumulate", "combine.accumulate_f64"},
+    {"merge.accumulate", "merge.accumulate_f64"},
+    {"train.input", "train_input"},
+    {"train.checkpoint_segments", "checkpoint_segments"},
+    {"train", "checkpoint_segments"},
+}};
+
+std::string field_of(std::string_view key) {
+  for (const auto& [other, field] : kFields) {
+    if (!key.starts_with(other)) continue;
+    const std::string_view rest = key.substr(other.size());
+    if (rest.empty() || rest.front() == '.' || rest.front() == '[') return fmt::format("{}{}", field, rest);
+  }
+  return std::string(key);
+}
+
+/// Gives every part of the tree, which is the value of `key`, the name of its field as its position.
+void name_fields(Tree& tree, const std::string& key) {
+  tree.position = at(field_of(key));
+  for (std::size_t i = 0; i < tree.items.size(); ++i) name_fields(tree.items[i], fmt::format("{}[{}]", key, i));
+  for (Tree::Entry& entry : tree.entries) {
+    const std::string inner = key.empty() ? entry.key : fmt::format("{}.{}", key, entry.key);
+    entry.key_position = at(field_of(inner));
+    name_fields(entry.value, inner);
+  }
+}
+
+/// If not, it is as by default in YAML.
+bool names_train_input(const EnsembleSpec& value) { return value.train_input != InputSpec(); }
+
+Tree named_tree(const EnsembleSpec& value) {
+  Tree tree = to_tree(value);
+  name_fields(tree, "");
+  tree.position = at("the description");
+  if (!names_train_input(value)) tree.find("train")->remove("input");
+  // By rank, whatever the members are called.
+  Tree devices = Tree::list();
+  for (std::size_t m = 0; m < value.members.size(); ++m) {
+    Tree& device = devices.items.emplace_back(device_tree(value.members[m].device));
+    name_fields(device, fmt::format("members[{}].device", m));
+  }
+  tree.set("assignment", std::move(devices));
+  return tree;
+}
+
+/// Whether all of a value is in what was read of it. Where a field is Tutti's own, or empty means a default, it is that
+/// of what was read.
+class Kept {
+ public:
+  Kept(const EnsembleSpec& given, const EnsembleSpec& read, Violations& violations)
+      : given_(given), read_(read), violations_(violations) {}
+
+  void check() {
+    for (std::size_t m = 0; m < given_.members.size(); ++m)
+      check_member(fmt::format("members[{}]", m), given_.members[m], read_.members[m]);
+    same("combine", given_.combine, read_.combine);
+    same_input("input", given_.input, read_.input);
+    if (names_train_input(given_)) same_input("train_input", given_.train_input, read_.train_input);
+    for (std::size_t t = 0; t < given_.tasks.size(); ++t) {
+      same_input(fmt::format("tasks[{}].input", t), given_.tasks[t].input, read_.tasks[t].input);
+      if (given_.tasks[t].held_out)
+        same_input(fmt::format("tasks[{}].held_out", t), *given_.tasks[t].held_out, *read_.tasks[t].held_out);
+    }
+    if (given_.base) same_model("base", *given_.base, *read_.base);
+    for (std::size_t u = 0; u < given_.workers.size(); ++u) {
+      const std::string field = fmt::format("workers[{}]", u);
+      same(field + ".replicas", given_.workers[u].replicas, read_.workers[u].replicas);
+      same(field + ".same_bits", given_.workers[u].same_bits, read_.workers[u].same_bits);
+    }
+    if (given_.merge) check_merge(*given_.merge, *read_.merge);
+    same("segment_images", given_.segment_images, read_.segment_images);
+    same("batch_images", given_.batch_images, read_.batch_images);
+    same("failure.progress_deadline", given_.failure.progress_deadline, read_.failure.progress_deadline);
+  }
+
+ private:
+  template <class Value>
+  void same(const std::string& field, const Value& given, const Value& read) {
+    if (given == read) return;
+    violations_.add(at(field),
+                    "it has a value that means nothing with the other fields, so it would not count; leave it at its "
+                    "default");
+  }
+
+  void check_member(const std::string& field, const MemberSpec& given, const MemberSpec& read) {
+    same_model(field + ".model", given.model, read.model);
+    const KindFacts facts = facts_of(read.model.kind);
+    if (facts.output && given.output != MemberSpec().output) same(field + ".output", given.output, read.output);
+    same(field + ".takes", given.takes, read.takes);
+    if (given.input) same(field + ".input", given.input, read.input);
+    if (given.input || !given.prepares.empty()) same(field + ".prepares", given.prepares, read.prepares);
+    same(field + ".views", given.views, read.views);
+    TrainSpec train = given.train;
+    train.learns = read.train.learns;
+    same(field + ".train", train, read.train);
+  }
+
+  void same_model(const std::string& field, ModelSpec given, const ModelSpec& read) {
+    if (!given.candidates.empty()) given.kind = read.kind;
+    if (auto* python = std::get_if<PythonModel>(&given.kind); python != nullptr && python->folder.empty())
+      python->folder = std::get<PythonModel>(read.kind).folder;
+    same(field, given, read);
+  }
+
+  void same_input(const std::string& field, InputSpec given, const InputSpec& read) {
+    given.has_bytes = read.has_bytes;
+    given.label_form = read.label_form;
+    given.found = read.found;
+    same(field, given, read);
+  }
+
+  void check_merge(MergeSpec given, const MergeSpec& read) {
+    if (given.over.empty()) given.over = read.over;
+    if (given.weights.empty()) given.weights = read.weights;
+    if (given.input) same_input("merge.input", *given.input, *read.input);
+    given.input = read.input;
+    same("merge", given, read);
+  }
+
+  const EnsembleSpec& given_;
+  const EnsembleSpec& read_;
+  Violations& violations_;
+};
+
+}  // namespace
+
+EnsembleSpec checked_value(const EnsembleSpec& value) {
+  constexpr std::string_view kWhat = "the description";
+  Violations violations;
+  Writable(value, violations).check();
+  violations.raise(kWhat);
+  EnsembleSpec read = read_spec(named_tree(value), {}, violations);
+  violations.raise(kWhat);
+  Kept(value, read, violations).check();
+  violations.raise(kWhat);
+  // Those that are not keys.
+  read.failure.kill_deadline = value.failure.kill_deadline;
+  read.input.has_bytes = value.input.has_bytes;
+  complete(read, {});
+  return read;
+}
+
+}  // namespace tutti::config
