@@ -49,8 +49,8 @@ endif()
 set(TUTTI_PYTHON_FOUND TRUE)
 # The name of such a wheel promises that it serves later versions; nanobind would silently build for this one.
 if(SKBUILD_SABI_VERSION AND NOT TARGET Python::SABIModule)
-  message(FATAL_ERROR "A wheel for CPython ${SKBUILD_SABI_VERSION} and later needs CMake 3.26 or later, not ${CMAKE_VERSION}, "
-    "and the headers of Python (pip install cmake)")
+  message(FATAL_ERROR "A wheel for CPython ${SKBUILD_SABI_VERSION} and later needs CMake 3.26 or later (pip install cmake); "
+    "this is CMake ${CMAKE_VERSION}")
 endif()
 message(STATUS "Python package: for Python ${Python_VERSION} (${Python_EXECUTABLE}), nanobind ${nanobind_VERSION}")
 

@@ -100,7 +100,7 @@ def program() -> None:
 
 
 def exports() -> None:
-    expect("zero-shot heads", run(BIN / "tutti-export", "--help"))
+    expect("zero-shot", run(BIN / "tutti-export", "--help"))
     expect("usage: ", run(sys.executable, "-m", "tutti.export", "head", "--help"))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "resolved.yaml")

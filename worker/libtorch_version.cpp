@@ -24,7 +24,8 @@ std::string version_told(const fs::path& libtorch) {
   std::ifstream python(libtorch / "version.py");
   for (std::string line; std::getline(python, line);) {
     const std::size_t quote = line.find_first_of("'\"");
-    if (line.starts_with("__version__") && quote != line.npos) return numbers_of(std::string_view(line).substr(quote + 1));
+    if (line.starts_with("__version__") && quote != line.npos)
+      return numbers_of(std::string_view(line).substr(quote + 1));
   }
   std::ifstream zip(libtorch / "build-version");
   std::string line;

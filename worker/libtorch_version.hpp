@@ -7,8 +7,8 @@
 
 namespace tutti::worker {
 
-/// `libraries`: the folder of libtorch_cpu.so, in a wheel's torch/ folder or an unpacked zip. Throws Error(failed) with both
-/// versions if it says that it is not `wanted`. Says nothing if the version is not told, or `wanted` is empty.
+/// `libraries`: the folder of libtorch_cpu.so, in a wheel's torch/ folder or an unpacked zip. Throws Error(failed) with
+/// both versions if it says that it is not `wanted`. Returns if the version is not told, or if `wanted` is empty.
 void check_libtorch_version(const std::filesystem::path& libraries, std::string_view wanted);
 
 }  // namespace tutti::worker
