@@ -386,6 +386,16 @@ test_scripts_about_wheels_reject_what_they_do_not_take() {
   expect_code 2 && expect_text "There is no wheel in dist/; make it with scripts/wheel."
 }
 
+test_wheels_are_made_only_where_packages_tell_their_licences() {
+  local tool
+  mkdir "$scratch/no-tools"
+  for tool in bash dirname env getconf; do ln -s "$(command -v "$tool")" "$scratch/no-tools"; done
+  stand_in python3.11 'echo 11'
+  stand_in python3.12 'echo 12'
+  PATH=$scratch/bin:$scratch/no-tools outcome "$source_root/scripts/wheel"
+  expect_code 2 && expect_text "there is no dpkg-query here"
+}
+
 test_scripts_about_the_interface_reject_unknown_arguments() {
   outcome "$source_root/scripts/abi" compare
   expect_code 2 && expect_text "scripts/abi takes check or write"
