@@ -47,10 +47,10 @@ if(_python_missing)
   return()
 endif()
 set(TUTTI_PYTHON_FOUND TRUE)
-# The name of such a wheel promises that it serves later versions; nanobind would silently build for this one.
-if(SKBUILD_SABI_VERSION AND NOT TARGET Python::SABIModule)
-  message(FATAL_ERROR "A wheel for CPython ${SKBUILD_SABI_VERSION} and later needs CMake 3.26 or later (pip install cmake); "
-    "this is CMake ${CMAKE_VERSION}")
+# For a wheel with the stable interface nanobind looks for this target, which CMake has from 3.26 on, and without it silently
+# builds an extension for one version. On Linux nothing links it.
+if(SKBUILD_SABI_VERSION AND CMAKE_VERSION VERSION_LESS 3.26)
+  add_library(Python::SABIModule INTERFACE IMPORTED)
 endif()
 message(STATUS "Python package: for Python ${Python_VERSION} (${Python_EXECUTABLE}), nanobind ${nanobind_VERSION}")
 

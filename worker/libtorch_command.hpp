@@ -3,8 +3,8 @@
 
 namespace tutti::worker {
 
-/// One line for a shell, which installs it into a folder by pip and names that in TUTTI_LIBTORCH. Empty in a build without
-/// LibTorch.
+/// One line for a shell, which installs it into a folder by pip and names that in TUTTI_LIBTORCH. Empty in a build
+/// without LibTorch.
 const char* libtorch_command();
 
 /// "2.11.0". Empty in a build without LibTorch.
