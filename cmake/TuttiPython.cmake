@@ -47,11 +47,6 @@ if(_python_missing)
   return()
 endif()
 set(TUTTI_PYTHON_FOUND TRUE)
-# For a wheel with the stable interface nanobind looks for this target, which CMake has from 3.26 on, and without it silently
-# builds an extension for one version. On Linux nothing links it.
-if(SKBUILD_SABI_VERSION AND CMAKE_VERSION VERSION_LESS 3.26)
-  add_library(Python::SABIModule INTERFACE IMPORTED)
-endif()
 message(STATUS "Python package: for Python ${Python_VERSION} (${Python_EXECUTABLE}), nanobind ${nanobind_VERSION}")
 
 # tutti_python_module(target module SOURCES a.cpp ... LIBRARIES lib ...): an extension module `tutti.<module>`, in the

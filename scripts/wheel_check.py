@@ -17,7 +17,7 @@ PACKAGE = Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-pac
 
 # Libraries that no wheel holds: the user's torch, and what every system with this glibc has (PEP 600). ldd names the
 # loader by its path.
-OF_THE_USER = re.compile(r"lib(torch_cpu|torch_cuda|c10|c10_cuda|cudart)\.so")
+OF_THE_USER = re.compile(r"lib(torch_cpu|torch_cuda|c10|c10_cuda)\.so")
 OF_THE_SYSTEM = re.compile(r"(linux-vdso|ld-linux-x86-64|lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|z))\.so")
 
 FAKE = """
