@@ -14,6 +14,7 @@
 #include "common/wire/spawn_contract.hpp"
 #include "worker/fake.hpp"
 #include "worker/libtorch_command.hpp"
+#include "worker/libtorch_version.hpp"
 #include "worker/saved.hpp"
 #include "worker/views.hpp"
 
@@ -31,6 +32,7 @@ namespace fs = std::filesystem;
 void open_libtorch(bool cuda) {
   const fs::path folder = chosen_libtorch();
   if (folder.empty()) return;
+  check_libtorch_version(folder, libtorch_version());
   std::vector<std::string_view> files{"libc10.so", "libtorch_cpu.so"};
   if (cuda) files.insert(files.end(), {"libc10_cuda.so", "libtorch_cuda.so"});
   for (const std::string_view file : files) {

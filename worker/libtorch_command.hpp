@@ -1,9 +1,13 @@
-// How a user gets the LibTorch that this build needs, as one line for a shell.
+// Which LibTorch this build needs, and how a user gets it.
 #pragma once
 
 namespace tutti::worker {
 
-/// Installs it into a folder by pip, and names that in TUTTI_LIBTORCH. Empty in a build without LibTorch.
+/// One line for a shell, which installs it into a folder by pip and names that in TUTTI_LIBTORCH. Empty in a build
+/// without LibTorch.
 const char* libtorch_command();
+
+/// "2.11.0". Empty in a build without LibTorch.
+const char* libtorch_version();
 
 }  // namespace tutti::worker

@@ -39,14 +39,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tutti' has no attribute '{name}'")
     try:
         module = importlib.import_module(home, __name__)
-    except ImportError:
-        from importlib.util import find_spec
+    except ImportError as error:
+        from ._missing import explained
 
-        if find_spec("tutti._core") is not None:
+        explanation = explained(name, error)
+        if explanation is error:
             raise
-        raise ImportError(f"tutti.{name} needs the compiled library, and only the Python files are installed: run "
-                          "'pip install .' in the top folder of Tutti (pip install ./python installs tutti.export "
-                          "only)", name="tutti._core") from None
+        raise explanation from None
     globals()[name] = value = getattr(module, name)
     return value
 

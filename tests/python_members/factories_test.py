@@ -19,16 +19,23 @@ def samples():
     return numpy.random.RandomState(5).rand(60, 1, 4, 4).astype(numpy.float32)
 
 
+def pictures():
+    import numpy
+
+    return numpy.random.RandomState(6).rand(60, 3, 4, 5).astype(numpy.float32)
+
+
+PICTURES = "input: {dataset: npy, images: pictures.npy}\nsegment_images: 20\nbatch_images: 8\n"
 ARRAYS = "input: {dataset: npy, images: x.npy}\nsegment_images: 20\nbatch_images: 8\n"
 
 
 class Factories(MembersTest):
-    def compared(self, factory: str, more: str, expected) -> str:
+    def compared(self, factory: str, more: str, expected, data: str = ARRAYS) -> str:
         import numpy
 
         numpy.save(self.folder / "x.npy", samples())
         output = f"run-{len(list(self.folder.glob('run-*')))}"
-        errors = self.ran(described(member(factory=factory, more=more), data=ARRAYS), f"output={output}")
+        errors = self.ran(described(member(factory=factory, more=more), data=data), f"output={output}")
         self.last = output
         numpy.testing.assert_allclose(self.predictions(output), expected, rtol=2e-5, atol=1e-6)
         return errors
@@ -129,6 +136,58 @@ def writes():
         with torch.inference_mode():
             expected = model(torch.from_numpy(samples())).logits.numpy()
         self.compared("tutti.members.transformers:image_classifier", "arguments: {path: vit}", expected)
+
+    @needs("keras")
+    def test_a_model_of_keras_predicts_what_keras_predicts(self) -> None:
+        import keras
+        import numpy
+
+        x = pictures()
+        numpy.save(self.folder / "pictures.npy", x)
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((4, 5, 3)), keras.layers.Conv2D(4, 3), keras.layers.Dropout(0.5),
+                                  keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
+        model.save(self.folder / "net.keras")
+        expected = model.predict_on_batch(x.transpose(0, 2, 3, 1))
+        load = "tutti.members.keras:load"
+        arguments = f"arguments: {{path: net.keras, backend: {keras.backend.backend()}}}"
+        self.compared(load, arguments, expected, data=PICTURES)
+        self.assertIn("keras ", str(self.report(self.last)))
+        self.assertIn("ValueError: the model takes 4x5x3 for each sample, and the samples are 1x4x4",
+                      self.ran(described(member(factory=load, more=arguments), data=ARRAYS), code=1))
+        self.assertIn("FileNotFoundError: there is no file 'x.keras'; relative paths start at the current folder",
+                      self.ran(described(member(factory=load, more="arguments: {path: x.keras}"), data=ARRAYS), code=1))
+
+    @needs("flax")
+    def test_a_module_of_flax_predicts_what_flax_predicts(self) -> None:
+        import flax
+        import jax
+        import numpy
+
+        x = pictures()
+        numpy.save(self.folder / "pictures.npy", x)
+        self.write("nets.py", """
+import flax.linen
+class Net(flax.linen.Module):
+    width: int
+    @flax.linen.compact
+    def __call__(self, x):
+        x = flax.linen.relu(flax.linen.Conv(self.width, (3, 3))(x))
+        return flax.linen.Dense(3)(x.reshape((x.shape[0], -1)))
+""")
+        spec = importlib.util.spec_from_file_location("nets", self.folder / "nets.py")
+        nets = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(nets)
+        net, turned = nets.Net(4), x.transpose(0, 2, 3, 1)
+        variables = net.init(jax.random.PRNGKey(3), turned[:1])
+        (self.folder / "net.msgpack").write_bytes(flax.serialization.to_bytes(variables))
+        factory = "tutti.members.flax:module"
+        self.compared(factory, "arguments: {make: 'nets:Net', arguments: {width: 4}, weights: net.msgpack}",
+                      net.apply(variables, turned), data=PICTURES)
+        for arguments, said in [("make: 'nets:Net', weights: x.msgpack", "there is no file 'x.msgpack' with the variables"),
+                                ("make: nets, weights: net.msgpack", "ValueError: 'make' must be a module and a class")]:
+            self.assertIn(said, self.ran(described(member(factory=factory, more=f"arguments: {{{arguments}}}"),
+                                                   data=PICTURES), code=1))
 
 
 if __name__ == "__main__":

@@ -356,7 +356,8 @@ test_a_step_ends_at_the_first_command_that_fails_and_says_so() {
 
 test_scripts_explain_themselves() {
   local script
-  for script in setup demo demo-mixed demo-segmentation test fuzz model-check abi reference check-deb check-distribution; do
+  for script in setup demo demo-mixed demo-segmentation test fuzz model-check abi reference check-deb check-distribution \
+    wheel check-wheel debian-python; do
     outcome "$source_root/scripts/$script" --help
     expect_code 0 && expect_text "usage: scripts/$script"
   done
@@ -368,6 +369,31 @@ test_unknown_arguments_are_rejected() {
     outcome "$source_root/scripts/$script" --frobnicate
     expect_code 2 && expect_text "unknown: --frobnicate"
   done
+}
+
+test_scripts_about_wheels_reject_what_they_do_not_take() {
+  outcome "$source_root/scripts/wheel" --frobnicate
+  expect_code 2 && expect_text "scripts/wheel takes interpreters of Python"
+  stand_in old-python 'echo Python 2.7 >&2; exit 1'
+  outcome "$source_root/scripts/wheel" old-python
+  expect_code 2 && expect_text "'old-python' is not an interpreter of CPython 3.11 or later."
+  outcome "$source_root/scripts/debian-python" bookworm
+  expect_code 2 && expect_text "scripts/debian-python takes no arguments"
+  outcome "$source_root/scripts/check-wheel" --frobnicate
+  expect_code 2 && expect_text "scripts/check-wheel takes --torch and the name of a suite"
+  copy_scripts
+  outcome "$copy/scripts/check-wheel" trixie
+  expect_code 2 && expect_text "There is no wheel in dist/; make it with scripts/wheel."
+}
+
+test_wheels_are_made_only_where_packages_tell_their_licences() {
+  local tool
+  mkdir "$scratch/no-tools"
+  for tool in bash dirname env getconf; do ln -s "$(command -v "$tool")" "$scratch/no-tools"; done
+  stand_in python3.11 'echo 11'
+  stand_in python3.12 'echo 12'
+  PATH=$scratch/bin:$scratch/no-tools outcome "$source_root/scripts/wheel"
+  expect_code 2 && expect_text "there is no dpkg-query here"
 }
 
 test_scripts_about_the_interface_reject_unknown_arguments() {

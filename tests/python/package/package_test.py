@@ -12,7 +12,7 @@ import pytest
 from conftest import run_python
 
 import tutti
-from tutti import _core, _environment
+from tutti import _core, _environment, _missing
 
 SOURCE = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("TUTTI_BUILD_FOLDER", ""))
@@ -53,6 +53,37 @@ def test_without_the_compiled_library_exports_work_and_the_rest_says_what_to_ins
     (tmp_path / "torch.py").unlink()
     done = subprocess.run([sys.executable, "-m", "tutti._program"], env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and "has no program" in done.stderr and "pip install ." in done.stderr
+
+
+def test_a_compiled_library_for_another_python_is_named_with_both(tmp_path):
+    shutil.copytree(SOURCE / "python" / "tutti", tmp_path / "tutti", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "tutti" / "_core.cpython-399-x86_64-linux-gnu.so").touch()
+    done = subprocess.run([sys.executable, "-c", "import tutti; tutti.Ensemble"], capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert (f"ImportError: tutti.Ensemble needs the compiled library, and the one in {tmp_path}/tutti is for another "
+            "Python: _core.cpython-399-x86_64-linux-gnu.so; this is cpython 3.") in done.stderr
+    assert f"({sys.executable}). Install Tutti with this interpreter" in done.stderr
+
+
+def test_a_stable_interface_that_this_python_lacks_is_that_of_another_python(tmp_path):
+    (tmp_path / "_core.abi3.so").touch()
+    error = _missing.explained("Ensemble", ImportError("_core.abi3.so: undefined symbol: PyType_New"), tmp_path)
+    assert "is for another Python: _core.abi3.so; this is cpython" in str(error)
+
+
+def test_a_system_that_is_too_old_is_told_which_version_is_missing(tmp_path):
+    (tmp_path / "_core.abi3.so").touch()
+    for symbol, words in (("GLIBC_2.99", "needs glibc 2.99:"), ("GLIBCXX_3.9.9", "needs a libstdc++ with GLIBCXX 3.9.9:")):
+        error = _missing.explained("Ensemble", ImportError(
+            f"/lib/libc.so.6: version `{symbol}' not found (required by /x/_core.abi3.so)"), tmp_path)
+        assert str(error).startswith("this system is too old for the compiled library of Tutti, which " + words)
+        assert "pip install ." in str(error)
+
+
+def test_other_errors_of_an_import_stay_what_they_are(tmp_path):
+    (tmp_path / "_core.abi3.so").touch()
+    error = ImportError("libfmt.so.9: cannot open shared object file")
+    assert _missing.explained("Ensemble", error, tmp_path) is error
 
 
 def test_stubs_name_what_the_module_has():
