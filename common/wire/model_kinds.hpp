@@ -6,10 +6,10 @@
 //
 //   facts()                  what holds for this model before it is loaded
 //   fields(self, field)      calls field(key, value, form) for each key that the kind has in YAML, in the order in
-//   which
-//                            it is written there; `kind` and `weights` are not among them
+//                            which it is written there; `kind` and `weights` are not among them
 //   clash()                  optional: what is wrong with fields that are right one by one
 //   values_per_image(seen)   optional, for the memory bounds: see values_per_image() below
+//   parameters(seen)         the same: see parameters_of() below
 //   more_files()             optional: the files that belong to the one that `path` names
 #pragma once
 
@@ -110,6 +110,7 @@ struct SmallCnnModel {
     field("backend", self.backend, form::Choice{});
   }
   static std::uint64_t values_per_image(std::uint64_t seen) { return seen + std::uint64_t{2} * 32 * 30 * 30; }
+  std::uint64_t parameters(std::uint64_t seen) const;
 };
 
 /// Dense layers.
@@ -137,6 +138,7 @@ struct MlpModel {
     for (const std::uint32_t layer : layers) widest = std::max<std::uint64_t>(widest, layer);
     return 2 * widest;
   }
+  std::uint64_t parameters(std::uint64_t seen) const;
 };
 
 /// Any module that torch.jit.save wrote.
@@ -192,6 +194,8 @@ struct OnnxFileModel {
     field("path", self.path, form::Path{"the .onnx file"});
     field("output", self.entries, form::Texts{1});
   }
+  /// The files besides it that hold its weights; only those that are there.
+  std::vector<std::filesystem::path> more_files() const;
 };
 
 /// Any model of a format that OpenVINO reads.
@@ -209,7 +213,7 @@ struct OpenVinoModel {
     field("output", self.entries, form::Texts{1});
     field("streams", self.streams, form::Whole{1, 256});
   }
-  /// The weights of an .xml or a .pdmodel next to it; all of a SavedModel. Sorted; only those that are there.
+  /// The weights of an .xml, a .pdmodel or an .onnx next to it; all of a SavedModel. Sorted; only those that are there.
   std::vector<std::filesystem::path> more_files() const;
 };
 
@@ -371,6 +375,9 @@ constexpr bool holds_program(const KindFacts& facts) {
 /// Values that are alive at a time while the model computes one image: the input and the output of its widest layer,
 /// and what is made ready for it. Nothing where the description does not tell.
 std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64_t seen);
+
+/// How many weights the model has. Nothing where the description does not tell.
+std::optional<std::uint64_t> parameters_of(const ModelKind& kind, std::uint64_t seen);
 
 /// What the fields name: files, or a folder. The weights of a request are not among them.
 struct NamedPath {
