@@ -11,4 +11,7 @@ namespace tutti::config {
 /// Leaves out `effective_yaml` itself.
 std::string to_yaml(const EnsembleSpec& spec);
 
+/// The part of it that is a member's `model`, for people.
+std::string to_yaml(const ModelSpec& model);
+
 }  // namespace tutti::config
