@@ -38,10 +38,18 @@ void read_file(const Tree& item, ModelSpec& model, Violations& violations) {
   for (ModelKind& candidate : more) model.candidates.push_back(std::move(candidate));
 }
 
+/// One more form; those that are not at `place` have the reason.
+void add_form(Tried& tried, std::string name, std::size_t place, std::string_view reason) {
+  const bool chosen = tried.forms.size() == place;
+  tried.forms.push_back({.model = std::move(name)});
+  if (!chosen) tried.forms.back().reason = reason;
+}
+
 }  // namespace
 
 bool leaves_choice(const EnsembleSpec& spec) {
-  return std::ranges::any_of(spec.members, [](const MemberSpec& member) { return !member.model.candidates.empty(); });
+  return std::ranges::any_of(spec.members, [](const MemberSpec& member) { return !member.model.candidates.empty(); }) ||
+         std::ranges::any_of(spec.workers, [](const UnitSpec& unit) { return !unit.modes.empty(); });
 }
 
 void read_candidates(Fields& fields, ModelSpec& model, Violations& violations) {
@@ -89,12 +97,17 @@ std::vector<std::string> files_of_candidates(const ModelSpec& model) {
 }
 
 void take_candidate(ModelSpec& model, std::size_t place, std::string_view reason) {
-  model.tried.forms.clear();
-  for (const ModelKind& one : model.candidates) model.tried.forms.push_back({.model = candidate_name(one)});
-  for (std::size_t other = 0; other < model.candidates.size(); ++other)
-    if (other != place) model.tried.forms[other].reason = reason;
+  model.tried = {};
+  for (const ModelKind& one : model.candidates) add_form(model.tried, candidate_name(one), place, reason);
   model.kind = model.candidates[place];
   model.candidates.clear();
+}
+
+void take_mode(UnitSpec& unit, std::size_t place, std::string_view reason) {
+  unit.tried = {};
+  for (const UnitMode mode : unit.modes) add_form(unit.tried, std::string(to_name(mode)), place, reason);
+  unit.mode = unit.modes[place];
+  unit.modes.clear();
 }
 
 std::string candidate_name(const ModelKind& candidate) {

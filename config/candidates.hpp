@@ -15,7 +15,7 @@ namespace tutti::config {
 /// The word in place of a kind.
 constexpr std::string_view kAutoKind = "auto";
 
-/// Whether the form of a member is to be chosen.
+/// Whether the form of a member, or the mode of a worker, is to be chosen.
 bool leaves_choice(const EnsembleSpec& spec);
 
 /// Reads `files` and `output`. The kinds follow from the endings of the files; those of a .onnx are `onnx` and
@@ -33,6 +33,9 @@ std::vector<std::string> files_of_candidates(const ModelSpec& model);
 
 /// Decides for one of the candidates of a model, by its place; the others are noted with this reason.
 void take_candidate(ModelSpec& model, std::size_t place, std::string_view reason);
+
+/// The same for the mode of a worker.
+void take_mode(UnitSpec& unit, std::size_t place, std::string_view reason);
 
 /// How a candidate is called: "onnx m.onnx", "small-cnn by openvino".
 std::string candidate_name(const ModelKind& candidate);

@@ -164,12 +164,13 @@ void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& memb
                                  members[step.after.front()].spec.name));
   const std::vector<std::size_t> round = first_steps(spec.cascade, members.size());
   for (const UnitSpec& unit : spec.workers) {
-    if (unit.mode != UnitMode::fused) continue;
+    if (unit.mode != UnitMode::fused && std::ranges::count(unit.modes, UnitMode::fused) == 0) continue;
     for (const std::size_t rank : unit.members)
       if (round[rank] != round[unit.members.front()]) {
-        violations.add(position, fmt::format("members '{}' and '{}' are fused and so computed together, but 'cascade' "
+        violations.add(position, fmt::format("members '{}' and '{}' {} fused and so computed together, but 'cascade' "
                                              "asks one of them later; use 'mode: loop' or 'mode: threads'",
-                                             members[unit.members.front()].spec.name, members[rank].spec.name));
+                                             members[unit.members.front()].spec.name, members[rank].spec.name,
+                                             unit.modes.empty() ? "are" : "may be"));
         break;
       }
   }

@@ -147,7 +147,7 @@ Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
   Tree names = Tree::list();
   for (const std::size_t rank : unit.members) names.items.push_back(Tree::text(members[rank].name));
   map.set("members", std::move(names));
-  map.set("mode", name_of(unit.mode));
+  map.set("mode", unit.modes.empty() ? name_of(unit.mode) : Tree::plain(std::string(kAutoKind)));
   if (unit.devices.empty()) {
     if (unit.replicas > 1) map.set("replicas", number(unit.replicas));
     return map;
@@ -305,5 +305,11 @@ Tree to_tree(const EnsembleSpec& spec) {
 }
 
 std::string to_yaml(const EnsembleSpec& spec) { return emit_yaml(to_tree(spec)); }
+
+std::string to_yaml(const ModelSpec& model) {
+  Tree map = Tree::map();
+  map.set("model", tree_of(model));
+  return emit_yaml(map);
+}
 
 }  // namespace tutti::config

@@ -18,4 +18,7 @@ Tree to_tree(const EnsembleSpec& spec);
 /// Leaves out `effective_yaml` itself.
 std::string to_yaml(const EnsembleSpec& spec);
 
+/// The part of it that is a member's `model`, for people.
+std::string to_yaml(const ModelSpec& model);
+
 }  // namespace tutti::config

@@ -100,7 +100,7 @@ constexpr std::array kKeys{
                             {"type": "object", "minProperties": 1, "additionalProperties":
                                {"type": "integer", "minimum": 1, "maximum": 64}}]})"},
     SchemaKey{"worker", "same_bits", "off allows replicas on different kinds of devices"},
-    SchemaKey{"worker", "mode", "how the worker runs its members"},
+    SchemaKey{"worker", "mode", "how the worker runs its members; auto measures the fastest"},
 
     SchemaKey{"quorum", "members", "how many answers are enough", R"({"type": "integer", "minimum": 1})"},
     SchemaKey{"quorum", "deadline_s", "seconds from when a segment is filled; until then all are waited for"},

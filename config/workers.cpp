@@ -9,6 +9,7 @@
 
 #include "common/counted.hpp"
 #include "config/assignment.hpp"
+#include "config/candidates.hpp"
 #include "config/ranks.hpp"
 #include "config/reader.hpp"
 
@@ -146,6 +147,29 @@ void check_fused(const ReadUnit& unit, const std::vector<ReadMember>& members, V
   }
 }
 
+/// `mode: auto`: those that these members can have. One member has nothing to choose.
+std::vector<UnitMode> possible_modes(const ReadUnit& unit, const std::vector<ReadMember>& members) {
+  if (unit.spec.members.size() < 2) return {};
+  std::vector<UnitMode> modes{UnitMode::loop};
+  const auto spec_of = [&](std::size_t rank) -> const MemberSpec& { return members[rank].spec; };
+  if (std::ranges::none_of(unit.spec.members,
+                           [&](std::size_t rank) { return facts_of(spec_of(rank).model.kind).random; }))
+    modes.push_back(UnitMode::threads);
+  if (std::ranges::all_of(unit.spec.members, [&](std::size_t rank) {
+        return why_not_fused(spec_of(unit.spec.members.front()), spec_of(rank)).empty();
+      }))
+    modes.push_back(UnitMode::fused);
+  return modes;
+}
+
+void read_mode(Fields& fields, ReadUnit& unit, const std::vector<ReadMember>& members) {
+  const auto word = fields.one_of_words("mode", mode_words());
+  if (word == kAutoKind)
+    unit.spec.modes = possible_modes(unit, members);
+  else if (word)
+    unit.spec.mode = *from_name<UnitMode>(*word);
+}
+
 /// A device and the number of replicas there, as in `{cpu:0: 1, cpu:1: 2}`.
 void read_replicas_on(const Tree::Entry& entry, UnitSpec& unit, Violations& violations) {
   Tree key = Tree::plain(entry.key);
@@ -212,7 +236,7 @@ ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Vio
     unit.device = unit.spec.devices.front();
   else if (const Tree* device = fields.find("device"); device != nullptr)
     unit.device = read_device(*device, violations);
-  fields.choice("mode", unit.spec.mode);
+  read_mode(fields, unit, members);
   fields.finish();
   check_libraries(unit, members, violations);
   check_interpreters(unit, members, violations);
@@ -243,6 +267,13 @@ std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMembe
     units.push_back(std::move(unit));
   }
   return units;
+}
+
+std::vector<std::string> mode_words() {
+  std::vector<std::string> words;
+  for (const auto& entry : enum_names(UnitMode{})) words.emplace_back(entry.name);
+  words.emplace_back(kAutoKind);
+  return words;
 }
 
 std::string_view why_not_fused(const MemberSpec& first, const MemberSpec& member) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct ReadUnit {
 
 /// A member that two entries name is a violation, and members that compute with different libraries in one entry.
 std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations);
+
+/// What `mode` may be.
+std::vector<std::string> mode_words();
 
 /// How many slots keep the replicas of every unit busy: each computes one segment while another waits for it, one is
 /// filled, and one is combined.

@@ -55,6 +55,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"batch_images_measured", status.batch_images_measured},
           {"batch_speeds", list(status.batch_speeds, speed_json)},
           {"forms", list(status.forms, form_json)},
+          {"modes", list(status.modes, form_json)},
           {"replicas", list(status.replicas, replica_json)},
           {"same_bits", status.same_bits},
           {"worker", status.worker},

@@ -19,6 +19,7 @@ json::value status_of_member(const MemberStatus& member) {
           {"batch_images_measured", member.batch_images_measured},
           {"batch_speeds", as_json::list(member.batch_speeds, speed_json)},
           {"forms", as_json::list(member.forms, form_json)},
+          {"modes", as_json::list(member.modes, form_json)},
           {"replicas", as_json::list(member.replicas, replica_json)},
           {"same_bits", member.same_bits},
           {"worker", member.worker},

@@ -42,17 +42,30 @@ void open_libtorch(bool cuda) {
   }
 }
 
+std::string cannot_run(std::string_view what, std::string_view why) {
+  return fmt::format("cannot run {}: {}", what, why);
+}
+
+/// A plugin may open a library of the user, and does not know for whom.
+const Backend& entered(BackendEntry entry, std::string_view needed_for) {
+  try {
+    return *entry();
+  } catch (const Error& error) {
+    throw Error(error.kind(), cannot_run(needed_for, error.message()), error.detail(), error.hint());
+  }
+}
+
 const Backend& open_backend(std::string_view file, std::string_view needed_for, const std::string& if_missing) {
   const fs::path path = find_plugin(program_folder(), file);
   if (path.empty())
-    throw Error(ErrorKind::failed, fmt::format("cannot run {}: {} is not installed", needed_for, file), {}, if_missing);
+    throw Error(ErrorKind::failed, cannot_run(needed_for, fmt::format("{} is not installed", file)), {}, if_missing);
   if (file == kTorchPlugin || file == kCudaPlugin) open_libtorch(file == kCudaPlugin);
   void* const plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (plugin == nullptr) refuse_library(fmt::format("cannot open {}", path.lexically_normal().string()));
   const auto entry = reinterpret_cast<BackendEntry>(::dlsym(plugin, "tutti_backend"));
   if (entry == nullptr)
     throw Error(ErrorKind::failed, fmt::format("{} is not a backend of Tutti", path.string()), ::dlerror());
-  const Backend& backend = *entry();
+  const Backend& backend = entered(entry, needed_for);
   if (std::string_view(backend.build_id) != build_id())
     throw Error(ErrorKind::failed, fmt::format("{} belongs to another build of Tutti", path.string()),
                 fmt::format("plugin {}, worker {}", backend.build_id, build_id()), "build or install Tutti again");
@@ -92,7 +105,9 @@ LoadedModel load_plain(const MemberRequest& request) {
   const auto made_by = [&](const Backend& backend) {
     return LoadedModel{backend.make(request), fmt::format("{} {}", backend.name, backend.version)};
   };
-  const std::string needed_for = fmt::format("a {} member", kind_name(request.model));
+  const ComputedBy* const by = backend_of(request.model);
+  const std::string needed_for = fmt::format("a member of kind '{}'{}", kind_name(request.model),
+                                             by == nullptr ? "" : fmt::format(" with 'backend: {}'", to_name(*by)));
   switch (facts_of(request.model).library) {
     case Library::none:
       break;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "common/json.hpp"
+#include "common/onnx_files.hpp"
 
 namespace tutti {
 namespace {
@@ -80,7 +81,23 @@ std::optional<Clash> Description<ClipVitModel>::clash(const ClipVitModel& model)
   return std::nullopt;
 }
 
+std::uint64_t Description<SmallCnnModel>::parameters(const SmallCnnModel& model, std::uint64_t /*seen*/) {
+  constexpr std::uint64_t kConvolutions = 9 * (3 * 32 + 32 * 64 + 64 * 64) + 32 + 64 + 64;
+  return kConvolutions + std::uint64_t{64} * (64 * 4 * 4 + 1) + std::uint64_t{model.classes} * (64 + 1);
+}
+
+std::uint64_t Description<MlpModel>::parameters(const MlpModel& model, std::uint64_t seen) {
+  std::uint64_t count = 0;
+  for (const std::uint64_t layer : model.layers) count += layer * (std::exchange(seen, layer) + 1);
+  return count;
+}
+
+std::vector<std::filesystem::path> Description<OnnxFileModel>::more_files(const OnnxFileModel& model) {
+  return onnx_weight_files(model.path);
+}
+
 std::vector<std::filesystem::path> Description<OpenVinoModel>::more_files(const OpenVinoModel& model) {
+  if (std::filesystem::path(model.path).extension() == ".onnx") return onnx_weight_files(model.path);
   std::vector<std::filesystem::path> files;
   std::error_code code;
   for (const auto& [ending, weights] : {std::pair{".xml", ".bin"}, std::pair{".pdmodel", ".pdiparams"}}) {
@@ -136,6 +153,16 @@ std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64
       [&]<class Model>(const Model& model) -> std::optional<std::uint64_t> {
         if constexpr (requires { Description<Model>::values_per_image(model, seen); })
           return Description<Model>::values_per_image(model, seen);
+        return std::nullopt;
+      },
+      kind);
+}
+
+std::optional<std::uint64_t> parameters_of(const ModelKind& kind, std::uint64_t seen) {
+  return std::visit(
+      [&]<class Model>(const Model& model) -> std::optional<std::uint64_t> {
+        if constexpr (requires { Description<Model>::parameters(model, seen); })
+          return Description<Model>::parameters(model, seen);
         return std::nullopt;
       },
       kind);
@@ -207,28 +234,6 @@ std::vector<std::filesystem::path> Description<PythonModel>::more_files(const Py
   return files;
 }
 
-namespace {
-
-/// Where exporters of ONNX put weights that are not in the file: files beside it whose names begin with its name, such
-/// as m.onnx.data. Sorted.
-void add_weights_beside(const std::filesystem::path& model, std::vector<std::filesystem::path>& files) {
-  namespace fs = std::filesystem;
-  if (model.extension() != ".onnx") return;
-  const auto before = static_cast<std::ptrdiff_t>(files.size());
-  const std::string name = model.filename().string();
-  std::error_code none;
-  for (fs::directory_iterator entry(model.has_parent_path() ? model.parent_path() : ".", none), end;
-       !none && entry != end; entry.increment(none)) {
-    const std::string other = entry->path().filename().string();
-    std::error_code unknown;
-    if ((other.starts_with(name + ".") || other.starts_with(name + "_")) && entry->is_regular_file(unknown))
-      files.push_back(model.parent_path() / other);
-  }
-  std::sort(files.begin() + before, files.end());
-}
-
-}  // namespace
-
 std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::filesystem::path& weights) {
   std::vector<std::filesystem::path> files;
   std::error_code missing;
@@ -244,7 +249,6 @@ std::vector<std::filesystem::path> files_of(const ModelKind& kind, const std::fi
           for (std::filesystem::path& file : Description<Model>::more_files(model)) files.push_back(std::move(file));
       },
       kind);
-  for (const NamedPath& named : paths_of(kind)) add_weights_beside(named.path, files);
   return files;
 }
 

@@ -7,10 +7,10 @@
 //
 //   facts(model)                    what holds for this model before it is loaded
 //   fields(model, field)            calls field(key, value, form) for each key that the kind has in YAML, in the order
-//   in
-//                                   which it is written there; `kind` and `weights` are not among them
+//                                   in which it is written there; `kind` and `weights` are not among them
 //   clash(model)                    optional: what is wrong with fields that are right one by one
 //   values_per_image(model, seen)   optional, for the memory bounds: see values_per_image() below
+//   parameters(model, seen)         the same: see parameters_of() below
 //   more_files(model)               optional: the files that belong to the one that `path` names
 #pragma once
 
@@ -90,8 +90,7 @@ struct Clash {
   std::string text;
 };
 
-// ---- the descriptions
-// -----------------------------------------------------------------------------------------------------
+// ---- the descriptions ----------------------------------------------------------------------------------------------
 
 /// What is known about a kind: see the top of this file.
 template <class Model>
@@ -116,6 +115,7 @@ struct Description<SmallCnnModel> {
   static std::uint64_t values_per_image(const SmallCnnModel&, std::uint64_t seen) {
     return seen + std::uint64_t{2} * 32 * 30 * 30;
   }
+  static std::uint64_t parameters(const SmallCnnModel& model, std::uint64_t seen);
 };
 
 template <>
@@ -139,6 +139,7 @@ struct Description<MlpModel> {
     for (const std::uint32_t layer : model.layers) widest = std::max<std::uint64_t>(widest, layer);
     return 2 * widest;
   }
+  static std::uint64_t parameters(const MlpModel& model, std::uint64_t seen);
 };
 
 template <>
@@ -178,6 +179,8 @@ struct Description<OnnxFileModel> {
     field("path", model.path, form::Path{"the .onnx file"});
     field("output", model.entries, form::Texts{1});
   }
+  /// The files besides it that hold its weights; only those that are there.
+  static std::vector<std::filesystem::path> more_files(const OnnxFileModel& model);
 };
 
 template <>
@@ -190,7 +193,7 @@ struct Description<OpenVinoModel> {
     field("output", model.entries, form::Texts{1});
     field("streams", model.streams, form::Whole{1, 256});
   }
-  /// The weights of an .xml or a .pdmodel next to it; all of a SavedModel. Sorted; only those that are there.
+  /// The weights of an .xml, a .pdmodel or an .onnx next to it; all of a SavedModel. Sorted; only those that are there.
   static std::vector<std::filesystem::path> more_files(const OpenVinoModel& model);
 };
 
@@ -313,6 +316,9 @@ constexpr bool holds_program(const KindFacts& facts) {
 /// Values that are alive at a time while the model computes one image: the input and the output of its widest layer,
 /// and what is made ready for it. Nothing where the description does not tell.
 std::optional<std::uint64_t> values_per_image(const ModelKind& kind, std::uint64_t seen);
+
+/// How many weights the model has. Nothing where the description does not tell.
+std::optional<std::uint64_t> parameters_of(const ModelKind& kind, std::uint64_t seen);
 
 /// What the fields name: files, or a folder. The weights of a request are not among them.
 struct NamedPath {

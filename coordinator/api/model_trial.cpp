@@ -17,6 +17,7 @@ namespace {
 
 /// For the speed of one form; trials of batches take as long as they need.
 constexpr BatchSearch::Seconds kEachForm{0.12};
+constexpr int kLeastRounds = 3;
 /// Samples whose outputs are compared.
 constexpr std::uint32_t kCompared = 32;
 
@@ -30,6 +31,49 @@ config::EnsembleSpec for_trials(config::EnsembleSpec spec, ModelTrials::Deaths d
   spec.failure.on_nan = OnNan::allow;  // made-up samples may lead to one
   spec.failure.spares = Spares::none;
   return spec;
+}
+
+bool tries_modes(const config::EnsembleSpec& spec) {
+  return std::ranges::any_of(spec.workers, [](const config::UnitSpec& unit) { return !unit.modes.empty(); });
+}
+
+/// How long a worker needs for a segment of all its members, from what each of them took. What fused members report are
+/// parts of one computation.
+BatchSearch::Seconds unit_seconds(const WorkerPlan& worker, const std::vector<BatchSearch::Seconds>& busy) {
+  BatchSearch::Seconds sum{};
+  BatchSearch::Seconds longest{};
+  for (const Rank rank : worker.members) {
+    sum += busy[rank.value()];
+    longest = std::max(longest, busy[rank.value()]);
+  }
+  return worker.mode == UnitMode::threads ? longest : sum;
+}
+
+/// By rank, the images that its worker takes in a second, with the batches that were chosen: of the fastest round,
+/// which other programs disturbed least.
+ByRank<double> unit_speeds(Pool& pool, const ByRank<BatchChoice>& chosen) {
+  const Plan& plan = pool.plan();
+  if (plan.batches == Batches::to_measure) {
+    ByRank<std::uint32_t> batches(plan.members.size());
+    for (const Rank rank : IdRange<Rank>(plan.members.size())) batches[rank] = chosen[rank].batch_images;
+    pool.try_batches(batches);
+  }
+  Groups each;
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) each.push_back({rank});
+  MadeUpRounds rounds(pool, each);
+  ByRank<double> speeds(plan.members.size());
+  BatchSearch::Seconds spent{};
+  for (int round = 0; round < kLeastRounds || spent < kEachForm; ++round) {
+    rounds.run(plan.arena.images);
+    spent += rounds.times().wall;
+    if (rounds.disturbed()) continue;
+    for (const WorkerPlan& worker : plan.workers) {
+      const BatchSearch::Seconds took = unit_seconds(worker, rounds.times().busy);
+      for (const Rank rank : worker.members)
+        if (took.count() > 0) speeds[rank] = std::max(speeds[rank], plan.arena.images / took.count());
+    }
+  }
+  return speeds;
 }
 
 Options only_needed(const Options& options) {
@@ -50,24 +94,34 @@ ModelTrials::ModelTrials(const config::EnsembleSpec& spec, const Options& option
       form_(api_form(spec, spec.input)),
       plan_(make_plan(spec, machine_, form_, options_)) {}
 
-Plan ModelTrials::plan_of(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths) const {
+Plan ModelTrials::plan_of(const Setup& setup, Deaths deaths) const {
   config::EnsembleSpec trial = for_trials(spec_, deaths);
   trial.members.clear();
-  for (std::size_t rank = 0; rank < kinds.size(); ++rank) {
-    if (!kinds[rank]) continue;
+  std::vector<std::size_t> ranks;  // in the trial, of those that run
+  for (std::size_t rank = 0; rank < setup.kinds.size(); ++rank) {
+    ranks.push_back(trial.members.size());
+    if (!setup.kinds[rank]) continue;
     trial.members.push_back(spec_.members[rank]);
-    trial.members.back().model.kind = *kinds[rank];
+    trial.members.back().model.kind = *setup.kinds[rank];
     trial.members.back().model.candidates.clear();
   }
-  if (trial.members.size() != spec_.members.size()) trial.workers.clear();  // their ranks are others
+  trial.workers.clear();
+  for (std::size_t number = 0; number < spec_.workers.size(); ++number) {
+    config::UnitSpec unit = spec_.workers[number];
+    if (!std::ranges::all_of(unit.members, [&](std::size_t rank) { return setup.kinds[rank].has_value(); })) continue;
+    for (std::size_t& rank : unit.members) rank = ranks[rank];
+    unit.mode = setup.modes[number];
+    unit.modes.clear();
+    trial.workers.push_back(std::move(unit));
+  }
   Plan plan = make_plan(trial, machine_, form_, options_);
   check_memory(plan);
   return plan;
 }
 
-ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths) {
+ModelTrials::Results ModelTrials::run(const Setup& setup, Deaths deaths) {
   started_ = false;
-  Pool pool(plan_of(kinds, deaths), worker_, {}, nullptr, nullptr, options_.stop);
+  Pool pool(plan_of(setup, deaths), worker_, {}, nullptr, nullptr, options_.stop);
   started_ = true;
   const std::stop_callback giving_up(options_.stop, [&] { pool.fail(start_given_up()); });
   const Groups groups = batch_groups(pool.plan());
@@ -75,10 +129,12 @@ ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>
   MadeUpRounds(pool, groups).run(std::min(kCompared, pool.plan().arena.images), &answers);
   const ByRank<BatchChoice> speeds = measured_speeds(pool, kEachForm);
   const Status status = pool.status(StatusDetail::counters);
-  Results results(kinds.size());
+  ByRank<double> units(pool.plan().members.size());
+  if (tries_modes(spec_)) units = unit_speeds(pool, speeds);
+  Results results(setup.kinds.size());
   std::size_t place = 0;  // among those that run
-  for (std::size_t rank = 0; rank < kinds.size(); ++rank) {
-    if (!kinds[rank]) continue;
+  for (std::size_t rank = 0; rank < setup.kinds.size(); ++rank) {
+    if (!setup.kinds[rank]) continue;
     const Rank its(place);
     if (answers[its].empty())
       throw Error(ErrorKind::failed, fmt::format("{}: its outputs for made-up samples are missing, because it died "
@@ -88,6 +144,7 @@ ModelTrials::Results ModelTrials::run(const std::vector<std::optional<ModelKind>
                   speeds[its].batch_images};
     for (const BatchSpeed& speed : speeds[its].speeds)
       if (speed.batch_images == result.batch_images) result.images_per_second = speed.images_per_second;
+    result.unit_images_per_second = units[its];
     results[rank] = std::move(result);
     ++place;
   }

@@ -29,15 +29,24 @@ class ModelTrials {
     std::vector<float> answers;  ///< for the same samples in every trial
     std::uint32_t batch_images = 0;
     double images_per_second = 0;  ///< 0: nothing was measured
+    /// Of all members of its worker together, if the modes of workers are on trial; else 0. The figure above is for
+    /// each member's part of the time, which has other meanings in other modes.
+    double unit_images_per_second = 0;
   };
   using Results = std::vector<std::optional<Result>>;  ///< by rank
+
+  /// What runs.
+  struct Setup {
+    std::vector<std::optional<ModelKind>> kinds;  ///< by rank; members without one are left out
+    std::vector<UnitMode> modes;                  ///< by unit of the description
+  };
 
   /// What the death of a member means.
   enum class Deaths { end_trial, are_repaired };
 
-  /// Runs members with these models, by rank; those without one are left out. Throws Error if one cannot be started, or
+  /// Members share workers as in the description if all that share one run. Throws Error if one cannot be started, or
   /// dies: so often, if deaths are repaired, that a run would end.
-  Results run(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths = Deaths::end_trial);
+  Results run(const Setup& setup, Deaths deaths = Deaths::end_trial);
   /// Whether all members of the last run could be started: if it threw, something failed after the start.
   bool started() const { return started_; }
 
@@ -45,7 +54,7 @@ class ModelTrials {
   const Plan& plan() const { return plan_; }
 
  private:
-  Plan plan_of(const std::vector<std::optional<ModelKind>>& kinds, Deaths deaths) const;
+  Plan plan_of(const Setup& setup, Deaths deaths) const;
 
   const config::EnsembleSpec& spec_;
   const Options options_;

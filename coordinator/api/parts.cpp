@@ -67,10 +67,11 @@ std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, const s
       if (const auto found = std::ranges::find(ranks, rank); found != ranks.end())
         unit.members.push_back(static_cast<std::size_t>(found - ranks.begin()));
     if (unit.members.empty()) continue;
-    if (whole.mode == UnitMode::fused && unit.members.size() < whole.members.size())
+    const bool fused = whole.mode == UnitMode::fused || std::ranges::count(whole.modes, UnitMode::fused) > 0;
+    if (fused && unit.members.size() < whole.members.size())
       throw Error(ErrorKind::usage,
-                  fmt::format("{} is fused with other members, and cannot be separated from them",
-                              spec.members[ranks[unit.members.front()]].name),
+                  fmt::format("{} {} fused with other members, and cannot be separated from them",
+                              spec.members[ranks[unit.members.front()]].name, whole.modes.empty() ? "is" : "may be"),
                   "the last bits of fused members depend on which ones there are",
                   "keep them in one part, or use 'mode: loop'");
     units.push_back(std::move(unit));

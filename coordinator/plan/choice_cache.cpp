@@ -15,8 +15,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <tutti/error.hpp>
-
 #include "common/atomic_file.hpp"
 #include "common/build_id.hpp"
 #include "common/checksum.hpp"
@@ -33,7 +31,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Changes if a reader of the old form would misunderstand the new one.
-constexpr const char* kFileForm = "tutti.choice/2";
+constexpr const char* kFileForm = "tutti.choice/3";
 /// In place of a number, which JSON cannot hold.
 constexpr const char* kInfinite = "infinite";
 constexpr std::string_view kEnding = ".choice.json";
@@ -92,12 +90,8 @@ std::vector<std::string> folders_in(const std::string& list) {
   return folders;
 }
 
-void add_content(const fs::path& file, std::string& lines) {
-  const auto content = content_of(file);
-  if (!content)
-    throw Error(ErrorKind::usage, fmt::format("could not read '{}'", file.string()), {},
-                "check that it is a file and that this user may read it");
-  lines += fmt::format("{}: {} bytes, crc {:08x}\n", file.string(), content->bytes, content->crc);
+void add_content(const fs::path& file, const std::string& member, std::string& lines) {
+  lines += fmt::format("{}: {}\n", file.string(), content_text(file, member));
 }
 
 // ---- the file ------------------------------------------------------------------------------------------------------
@@ -134,16 +128,33 @@ ModelForm candidate_in(const json::value& value) {
   return candidate;
 }
 
+json::array lists_json(const std::vector<std::vector<ModelForm>>& lists) {
+  json::array all;
+  for (const std::vector<ModelForm>& forms : lists) {
+    json::array list;
+    for (const ModelForm& form : forms) list.push_back(candidate_json(form));
+    all.emplace_back(std::move(list));
+  }
+  return all;
+}
+
+std::vector<std::vector<ModelForm>> lists_in(const json::value& value) {
+  std::vector<std::vector<ModelForm>> lists;
+  for (const json::value& list : value.as_array()) {
+    lists.emplace_back();
+    for (const json::value& one : list.as_array()) lists.back().push_back(candidate_in(one));
+  }
+  return lists;
+}
+
 /// Throws if it is not of this form.
 std::optional<KeptChoice> choice_in(const json::value& value, const std::string& key) {
   if (value.at("form").as_string() != kFileForm || value.at("key").as_string() != key) return std::nullopt;
   const auto age = std::chrono::seconds(std::time(nullptr) - value.at("written").to_number<std::int64_t>());
   if (age < std::chrono::seconds(0) || age > kChoiceLife) return std::nullopt;
   KeptChoice choice;
-  for (const json::value& member : value.at("members").as_array()) {
-    choice.candidates.emplace_back();
-    for (const json::value& one : member.as_array()) choice.candidates.back().push_back(candidate_in(one));
-  }
+  choice.candidates = lists_in(value.at("members"));
+  choice.modes = lists_in(value.at("workers"));
   for (const json::value& batch : value.at("batches").as_array())
     choice.batches.push_back(batch.to_number<std::uint32_t>());
   return choice;
@@ -188,11 +199,11 @@ std::string choice_key(const config::EnsembleSpec& spec, const Plan& plan, const
     lines += fmt::format("{}: {}\n", what, value);
   for (const config::MemberSpec& member : spec.members) {
     const config::ModelSpec& model = member.model;
-    if (!model.weights.empty()) add_content(model.weights, lines);
+    if (!model.weights.empty()) add_content(model.weights, member.name, lines);
     std::vector<ModelKind> kinds = model.candidates;
     if (kinds.empty()) kinds.push_back(model.kind);
     for (const ModelKind& kind : kinds)
-      for (const fs::path& file : files_of(kind, model.weights)) add_content(file, lines);
+      for (const fs::path& file : files_of(kind, model.weights)) add_content(file, member.name, lines);
   }
   return lines + config::to_yaml(without_data(spec));
 }
@@ -212,15 +223,10 @@ std::optional<KeptChoice> kept_choice(const fs::path& folder, const std::string&
 
 void keep_choice(const fs::path& folder, const std::string& key, const KeptChoice& choice) {
   if (folder.empty()) return;
-  json::array members;
-  for (const auto& candidates : choice.candidates) {
-    json::array list;
-    for (const ModelForm& candidate : candidates) list.push_back(candidate_json(candidate));
-    members.emplace_back(std::move(list));
-  }
   const json::object file{{"form", kFileForm},
                           {"written", static_cast<std::int64_t>(std::time(nullptr))},
-                          {"members", std::move(members)},
+                          {"members", lists_json(choice.candidates)},
+                          {"workers", lists_json(choice.modes)},
                           {"batches", json::array(choice.batches.begin(), choice.batches.end())},
                           {"key", key}};
   try {

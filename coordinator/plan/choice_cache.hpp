@@ -26,6 +26,7 @@ constexpr std::chrono::hours kChoiceLife{24 * 30};
 /// What was chosen for all members of an ensemble.
 struct KeptChoice {
   std::vector<std::vector<ModelForm>> candidates;  ///< by rank; of members without a choice, none
+  std::vector<std::vector<ModelForm>> modes;       ///< by unit of the description; of those without a choice, none
   std::vector<std::uint32_t> batches;              ///< by rank, if they were measured, too; else empty
   friend bool operator==(const KeptChoice&, const KeptChoice&) = default;
 };

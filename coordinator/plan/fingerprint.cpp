@@ -92,13 +92,6 @@ void add_description(const config::EnsembleSpec& spec, Fingerprint& into) {
   flatten(*tree, "", into);
 }
 
-std::string content_text(const std::filesystem::path& file, const std::string& member) {
-  const auto content = content_of(file);
-  if (content) return fmt::format("{} bytes, crc {:08x}", content->bytes, content->crc);
-  throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member, file.string()), {},
-              "check that it is a file and that this user may read it");
-}
-
 /// A form of `kind: auto` or `backend: auto` without its path: "2: onnx", "1: mlp by openvino".
 std::string form_name(std::size_t place, const ModelKind& kind) {
   const ComputedBy* const backend = backend_of(kind);
@@ -106,7 +99,16 @@ std::string form_name(std::size_t place, const ModelKind& kind) {
                      backend == nullptr ? "" : fmt::format(" by {}", to_name(*backend)));
 }
 
+/// The key of the mode that was chosen for a worker with these members.
+std::string mode_key(const config::EnsembleSpec& spec, const config::UnitSpec& unit) {
+  std::vector<std::string> names;
+  for (const std::size_t rank : unit.members) names.push_back(spec.members[rank].name);
+  return fmt::format("{}the worker of {}", kForm, fmt::join(names, ", "));
+}
+
 void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
+  for (const config::UnitSpec& unit : spec.workers)
+    if (!unit.tried.forms.empty()) into[mode_key(spec, unit)] = to_name(unit.mode);
   for (const config::MemberSpec& member : spec.members) {
     if (!member.model.weights.empty())
       into["weights of " + member.name] = content_text(member.model.weights, member.name);
@@ -163,6 +165,13 @@ bool chooses_kernels(std::string_view flag) {
 }
 
 }  // namespace
+
+std::string content_text(const std::filesystem::path& file, const std::string& member) {
+  const auto content = content_of(file);
+  if (content) return fmt::format("{} bytes, crc {:08x}", content->bytes, content->crc);
+  throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member, file.string()), {},
+              "check that it is a file and that this user may read it");
+}
 
 Fingerprint kernel_environment(const std::vector<std::pair<std::string, std::string>>& set) {
   Fingerprint result;
@@ -259,6 +268,15 @@ std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerpr
     while (place < model.candidates.size() && form_name(place, model.candidates[place]) != noted->second) ++place;
     if (place == model.candidates.size()) return std::nullopt;
     config::take_candidate(model, place, "the run was started with another form");
+  }
+  for (config::UnitSpec& unit : chosen.workers) {
+    if (unit.modes.empty()) continue;
+    const auto noted = fingerprint.find(mode_key(spec, unit));
+    if (noted == fingerprint.end()) return std::nullopt;
+    const auto place = std::ranges::find(unit.modes, noted->second, [](UnitMode mode) { return to_name(mode); });
+    if (place == unit.modes.end()) return std::nullopt;
+    config::take_mode(unit, static_cast<std::size_t>(place - unit.modes.begin()),
+                      "the run was started with another mode");
   }
   chosen.effective_yaml = config::to_yaml(chosen);
   return chosen;

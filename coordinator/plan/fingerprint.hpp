@@ -48,6 +48,10 @@ std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerpr
 /// content of its files do, however they came to be used.
 std::vector<std::string> differences(const Fingerprint& was, const Fingerprint& now);
 
+/// What a file of a member holds, without its path: "1234 bytes, crc 89abcdef". Reads it. Throws Error(usage) that
+/// names the member if it cannot be read.
+std::string content_text(const std::filesystem::path& file, const std::string& member);
+
 /// The variables of the environment by which the members' libraries choose their kernels: "environment MKL_CBWR" ->
 /// "COMPATIBLE". What is in `set`, which workers get in addition, counts before this program's.
 Fingerprint kernel_environment(const std::vector<std::pair<std::string, std::string>>& set = {});

@@ -30,6 +30,7 @@ struct MemberPlan {
   std::uint32_t epochs = 0;             ///< of training
   std::filesystem::path weights;        ///< where training saves; empty: in the run folder
   std::vector<ModelForm> forms;         ///< the forms of which one was chosen
+  std::vector<ModelForm> modes;         ///< the modes of its worker of which one was chosen
 };
 
 /// A worker: the unit that it hosts, and where it runs. Workers of the same unit are replicas.

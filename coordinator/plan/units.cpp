@@ -64,6 +64,7 @@ void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSp
   const bool alike = std::ranges::all_of(placements, [&](const Placement& placement) {
     return placement.cuda == placements.front().cuda && placement.gpu == placements.front().gpu;
   });
+  for (const std::size_t rank : unit.members) plan.members[rank].modes = unit.tried.forms;
   for (const Placement& placement : placements) {
     if (!placement.problem.empty() && placement.problem != placed.problem) problems.push_back(placement.problem);
     if (unit.same_bits && placement.gpu != placements.front().gpu)

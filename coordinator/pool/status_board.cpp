@@ -25,6 +25,7 @@ StatusBoard::StatusBoard(const Plan& plan) {
     member.batch_images_measured = plan.batches == Batches::measured_before;
     member.same_bits = worker.same_bits;
     member.forms = plan.members[rank.value()].forms;
+    member.modes = plan.members[rank.value()].modes;
     if (plan.replicas_of(worker) > 1)
       for (std::uint32_t w = 0; w < plan.workers.size(); ++w)
         if (const WorkerPlan& replica = plan.workers[w]; replica.members == worker.members)

@@ -196,6 +196,7 @@ struct MemberStatus {
   bool batch_images_measured = false;    ///< by `batch_images: auto`, at this start or at that of an earlier run
   std::vector<BatchSpeed> batch_speeds;  ///< the measurements of this start, by batch size
   std::vector<ModelForm> forms;          ///< the forms of which one was chosen for it; empty: there was no choice
+  std::vector<ModelForm> modes;          ///< the same for the mode of its worker, which `model` names: "threads"
   std::vector<ReplicaStatus>
       replicas;              ///< its workers, if there are several; `worker` to `alive` are of the first then
   bool same_bits = true;     ///< false: the replicas are on different kinds of devices (`same_bits: off`)

@@ -1,6 +1,7 @@
 // `workers`: which members share one, where it runs, and what is refused.
 #include <doctest/doctest.h>
 
+#include "config/candidates.hpp"
 #include "config/load.hpp"
 #include "tests/common/error_of.hpp"
 
@@ -40,6 +41,23 @@ TEST_CASE("what the description in effect says of workers is read back as the sa
   CHECK(again.members == spec.members);
 }
 
+TEST_CASE("with mode auto the modes are those that the members can have") {
+  using Modes = std::vector<UnitMode>;
+  const auto spec = load(
+      "assignment: cpu\nworkers: [{members: [a, b], mode: auto}, {members: [c], mode: auto}, {members: [d], mode: "
+      "loop}]\n");
+  CHECK(spec.workers[0].modes == Modes{UnitMode::loop, UnitMode::threads, UnitMode::fused});
+  CHECK(spec.workers[0].mode == UnitMode::loop);
+  CHECK(spec.workers[1].modes.empty());  // one member has nothing to choose
+  CHECK(spec.workers[2].modes.empty());
+  CHECK(load("assignment: cpu\nworkers: [{members: [a, c], mode: auto}]\n").workers[0].modes ==
+        Modes{UnitMode::loop, UnitMode::threads});
+  CHECK(config::leaves_choice(spec));
+  const auto again = config::load_text(spec.effective_yaml, "effective", {{}, {}}, {});
+  CHECK(again.workers == spec.workers);
+  CHECK(spec.effective_yaml.find("mode: auto") != std::string::npos);
+}
+
 TEST_CASE("an assignment needs no device for members that a worker's device places") {
   const auto spec = load("assignment: {c: cpu:1, d: cpu:1}\nworkers: [{members: [a, b], device: cpu:0}]\n");
   CHECK(config::to_text(spec.members[1].device) == "cpu:0");
@@ -58,7 +76,7 @@ TEST_CASE("workers that make no sense are refused with their position") {
   CHECK(problem("workers: [{members: [a, b]}, {members: [b, c]}]\n") ==
         "e.yaml:6:30: 'workers' names member 'b' twice; it runs in one of them");
   CHECK(problem("workers: [{members: [a, b], mode: fast}]\n") ==
-        "e.yaml:6:35: 'mode' must be loop, threads or fused, not 'fast'");
+        "e.yaml:6:35: 'mode' must be loop, threads, fused or auto, not 'fast'");
   CHECK(problem("workers: [{members: [a, b], devise: cpu}]\n").find("did you mean 'device'?") != std::string::npos);
   CHECK(problem("workers: [{members: [a, b], device: tpu}]\n") != "nothing");
 }

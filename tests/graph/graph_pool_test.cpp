@@ -1,7 +1,6 @@
 // The program over members whose models are graphs in files: their processes, their deaths, and what a user without the
 // library reads. Compiled once for each kind: TUTTI_KIND, TUTTI_LIBRARY (its name), TUTTI_VARIABLE, TUTTI_PACKAGE (of
-// pip), TUTTI_FILE,
-// TUTTI_NOT_SANITIZED (0 or 1).
+// pip, and its word for `backend`), TUTTI_FILE, TUTTI_NOT_SANITIZED (0 or 1).
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -126,6 +125,21 @@ batch_images: 8
   CHECK(contains(only.program.err(), "a: no form of the model can be started"));
   CHECK(contains(only.program.err(), "onnx " + file("unknown_operator") + ": "));
   CHECK(contains(only.program.err(), "openvino " + file("unknown_operator") + ": "));
+}
+
+TEST_CASE("a network of Tutti without the library says so with its backend") {
+  const Workplace place(fmt::format(R"(
+members: [{{name: a, model: {{kind: mlp, layers: [3], backend: {}}}}}]
+assignment: cpu
+combine: {{rule: mean, over: logits}}
+input: {{dataset: random, count: 8, shape: [3, 2, 2], classes: 3}}
+)",
+                                    TUTTI_PACKAGE));
+  const Finished run({"run", "e.yaml"}, with_library(place, (place / "nowhere.so").string()));
+  CHECK(run.code == 1);
+  CHECK(contains(run.program.err(),
+                 "a on cpu failed while starting: cannot run a member of kind 'mlp' with "
+                 "'backend: " TUTTI_PACKAGE "': cannot open the " TUTTI_LIBRARY " that "));
 }
 
 TEST_CASE("without the library the error says how to get it") {

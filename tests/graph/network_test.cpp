@@ -112,6 +112,7 @@ TEST_CASE("an mlp predicts what a plain loop predicts") {
   }
   check_near(predictions(request, samples.data(), 3), expected);
   CHECK(kBackend.make(request)->parameters() == 12 * 5 + 5 + 5 * 3 + 3);
+  CHECK(parameters_of(request.model, 12) == 12 * 5 + 5 + 5 * 3 + 3);
 }
 
 TEST_CASE("an mlp takes samples of one number") {
@@ -142,7 +143,25 @@ TEST_CASE("a small-cnn predicts what a plain loop predicts") {
   const Floats first = pooled(convolution(image, 32, w[0], w[1]), 30);
   const Floats second = pooled(convolution(first, 15, w[2], w[3]), 13);
   const Floats third = convolution(second, 6, w[4], w[5]);
+  CHECK(parameters_of(request.model, 3 * 32 * 32) == kBackend.make(request)->parameters());
   check_near(predictions(request, image.data(), 1), dense(dense(third, w[6], w[7], true), w[8], w[9], false));
+}
+
+TEST_CASE("the weights of a network outlive the memory that they were read into") {
+  if (skipped()) return;
+  // 32 MB, for which the process gets pages and gives them back.
+  MemberRequest request = network_request(MlpModel{{4096, 3}}, TensorLayout{Dtype::float32, {2048}});
+  const std::unique_ptr<worker::Model> model = kBackend.make(request);
+  const Floats samples = samples_of(4 * 2048);
+  const std::span<const float> probed = model->probe(samples.data(), 4);
+  const Floats before(probed.begin(), probed.end());
+  const Floats other(std::size_t{2048} * 4096 + 4096, 7);  // takes the place of memory that was given back
+  Floats output(12);
+  model->predict(samples.data(), 4, output);
+  CHECK(output == before);
+  CHECK(other.back() == 7);
+  request.seed = 1;
+  CHECK(predictions(request, samples.data(), 4) != before);
 }
 
 TEST_CASE("a network of Tutti on a GPU is refused") {

@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <stop_token>
 #include <thread>
 
@@ -10,6 +9,7 @@
 #include "coordinator/api/model_choice.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
+#include "tests/support/variable.hpp"
 
 namespace tutti::test {
 namespace {
@@ -276,27 +276,6 @@ TEST_CASE("in training every member has its first form") {
   CHECK(delay_of(kept, 0) == 100);
   CHECK(kept.members[0].model.tried.forms.empty());
 }
-
-/// Sets a variable of the environment while it lives.
-class Variable {
- public:
-  Variable(const char* name, const std::string& value) : name_(name) {
-    if (const char* old = std::getenv(name)) old_ = old;
-    ::setenv(name, value.c_str(), 1);
-  }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-  ~Variable() {
-    if (old_)
-      ::setenv(name_, old_->c_str(), 1);
-    else
-      ::unsetenv(name_);
-  }
-
- private:
-  const char* name_;
-  std::optional<std::string> old_;
-};
 
 TEST_CASE("what was chosen comes from the cache until something changes") {
   const TemporaryFolder folder;

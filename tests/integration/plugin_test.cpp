@@ -35,7 +35,8 @@ struct Installation {
 TEST_CASE("a member that needs LibTorch is refused if the plugin is not installed") {
   const Error error = Installation().error();
   CHECK(error.message() ==
-        "m0 on cpu failed while starting: cannot run a mlp member: libtutti-torch.so is not installed");
+        "m0 on cpu failed while starting: cannot run a member of kind 'mlp' with 'backend: torch': libtutti-torch.so "
+        "is not installed");
   CHECK(contains(error.hint(), "TUTTI_WITH_TORCH"));
 }
 

@@ -55,6 +55,7 @@ Report full_report() {
   member.status.batch_images = 16;
   member.status.batch_images_measured = true;
   member.status.parts = {{"logits", {Dtype::float32, {3}}}, {"boxes", {Dtype::float32, {2, 4}}}};
+  member.status.modes = {{.model = "threads", .backend = "torch 2", .images_per_second = 5}};
   member.status.batch_speeds = {{8, 1000.0}, {16, 1500.0}};
   member.status.pid = 77;
   member.status.same_bits = false;
@@ -122,6 +123,7 @@ TEST_CASE("a full report has its values in place") {
   CHECK(report.at_pointer("/phases/batch_search") == 0.75);
   CHECK(report.at_pointer("/members/0/batch_images") == 16);
   CHECK(report.at_pointer("/members/0/batch_images_measured") == true);
+  CHECK(report.at_pointer("/members/0/modes/0/model") == "threads");
   CHECK(report.at_pointer("/members/0/batch_speeds/1") ==
         json::object{{"batch_images", 16}, {"images_per_second", 1500.0}});
   CHECK(report.at_pointer("/members/0/outputs/0") ==

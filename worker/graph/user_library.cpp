@@ -47,8 +47,7 @@ void* open_user_library(const UserLibrary& library) {
   }
   for (const std::string_view name : library.system_names)
     if (void* const open = ::dlopen(std::string(name).c_str(), RTLD_NOW | RTLD_LOCAL)) return open;
-  throw Error(ErrorKind::failed,
-              fmt::format("a member of kind '{}' needs {}, which was not found", library.kind, library.name), {},
+  throw Error(ErrorKind::failed, fmt::format("it needs {}, which was not found", library.name), {},
               std::string(library.hint));
 }
 

@@ -9,7 +9,6 @@ namespace tutti::worker {
 
 struct UserLibrary {
   std::string_view name;      ///< "ONNX Runtime"
-  std::string_view kind;      ///< of the members that need it: "onnx"
   std::string_view variable;  ///< of the environment: names its file, or a folder that holds it
   std::string_view file;      ///< how the name of its file begins: "libonnxruntime.so"
   /// Where it is in such a folder; the first place that has it counts.
@@ -20,7 +19,7 @@ struct UserLibrary {
 };
 
 /// The open library, as dlopen() returns it; it stays open. Throws Error(failed) if it is not found, or cannot be
-/// opened.
+/// opened; who needs it is known to the caller.
 void* open_user_library(const UserLibrary& library);
 
 /// A function of it. Throws Error(failed) if the library is another one and does not have it.

@@ -31,13 +31,35 @@ Handle environment() {
   return made;
 }
 
-/// A model file, or the bytes of one.
+/// A model file, or the bytes of one and the values that are not in it.
 struct Stored {
   std::string path{};
   std::string_view bytes{};
+  std::span<const External> externals{};
 };
 
-Session load(const Library& library, const Stored& model, std::uint32_t threads) {
+/// The library takes no const memory; it does not write to it, and models do not write to their inputs. The arena is
+/// read-only.
+Value tensor_over(const Library& library, Handle memory, std::span<const std::byte> bytes,
+                  std::span<const std::int64_t> sizes, int type) {
+  return Value(library.make<CreateTensorWithDataAsOrtValue>(memory,
+                                                            static_cast<void*>(const_cast<std::byte*>(bytes.data())),
+                                                            bytes.size(), sizes.data(), sizes.size(), type));
+}
+
+void add_externals(const Library& library, Handle memory, Handle options, std::span<const External> externals) {
+  std::vector<const char*> names;
+  std::vector<Value> values;
+  std::vector<Handle> handles;
+  for (const External& one : externals) {
+    names.push_back(one.name.c_str());
+    values.push_back(tensor_over(library, memory, std::as_bytes(one.values), one.sizes, kFloat));
+    handles.push_back(values.back().get());
+  }
+  library.call<AddExternalInitializers>(options, names.data(), handles.data(), handles.size());
+}
+
+Session load(const Library& library, const Stored& model, Handle memory, std::uint32_t threads) {
   const Owned<ReleaseSessionOptions> options(library.make<CreateSessionOptions>());
   library.call<SetSessionExecutionMode>(options.get(), kSequential);
   library.call<SetSessionGraphOptimizationLevel>(options.get(), kOptimizeAll);
@@ -45,6 +67,7 @@ Session load(const Library& library, const Stored& model, std::uint32_t threads)
   library.call<SetInterOpNumThreads>(options.get(), 1);
   // The cores belong to other members, too.
   library.call<AddSessionConfigEntry>(options.get(), "session.intra_op.allow_spinning", "0");
+  if (!model.externals.empty()) add_externals(library, memory, options.get(), model.externals);
   if (model.path.empty())
     return Session(library.make<CreateSessionFromArray>(environment(), static_cast<const void*>(model.bytes.data()),
                                                         model.bytes.size(), options.get()));
@@ -70,7 +93,7 @@ class OrtSession final : public GraphSession {
  public:
   OrtSession(const Stored& model, std::uint32_t threads)
       : memory_(library_.make<CreateCpuMemoryInfo>(kDeviceAllocator, kDefaultMemory)),
-        session_(load(library_, model, threads)) {
+        session_(load(library_, model, memory_.get(), threads)) {
     std::vector<int> output_types;
     inputs_ = ports(true, input_types_);
     outputs_ = ports(false, output_types);
@@ -84,11 +107,12 @@ class OrtSession final : public GraphSession {
     std::vector<Value> values;
     std::vector<Handle> handles;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      values.push_back(tensor(inputs[i].data, inputs[i].bytes, inputs[i].sizes, input_types_[i]));
+      values.push_back(
+          tensor({static_cast<const std::byte*>(inputs[i].data), inputs[i].bytes}, inputs[i].sizes, input_types_[i]));
       handles.push_back(values.back().get());
     }
     into_ = into != nullptr;
-    made_ = into_ ? tensor(into->values.data(), into->values.size_bytes(), into->sizes, kFloat) : Value();
+    made_ = into_ ? tensor(std::as_bytes(into->values), into->sizes, kFloat) : Value();
     Handle result = made_.get();
     const char* const wanted = outputs_[output].name.c_str();
     library_.call<Run>(session_.get(), nullptr, input_names_.data(), handles.data(), handles.size(), &wanted, 1,
@@ -138,10 +162,8 @@ class OrtSession final : public GraphSession {
     return ports;
   }
 
-  /// The library takes no const memory; models do not write to their inputs, and the arena is read-only.
-  Value tensor(const void* data, std::size_t bytes, std::span<const std::int64_t> sizes, int type) const {
-    return Value(library_.make<CreateTensorWithDataAsOrtValue>(memory_.get(), const_cast<void*>(data), bytes,
-                                                               sizes.data(), sizes.size(), type));
+  Value tensor(std::span<const std::byte> bytes, std::span<const std::int64_t> sizes, int type) const {
+    return tensor_over(library_, memory_.get(), bytes, sizes, type);
   }
 
   const Library& library_ = Library::get();
@@ -161,8 +183,9 @@ std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_
   return std::make_unique<OrtSession>(Stored{.path = path}, threads);
 }
 
-std::unique_ptr<GraphSession> load_session_of(std::string_view onnx, std::uint32_t threads) {
-  return std::make_unique<OrtSession>(Stored{.bytes = onnx}, threads);
+std::unique_ptr<GraphSession> load_session_of(std::string_view onnx, std::span<const External> externals,
+                                              std::uint32_t threads) {
+  return std::make_unique<OrtSession>(Stored{.bytes = onnx, .externals = externals}, threads);
 }
 
 }  // namespace tutti::worker::ort

@@ -9,8 +9,8 @@
 
 namespace tutti::worker::ort {
 
-/// The version of the interface whose table is asked for: that of ONNX Runtime 1.11 and all later ones.
-constexpr std::uint32_t kVersion = 11;
+/// The version of the interface whose table is asked for: that of ONNX Runtime 1.12 and all later ones.
+constexpr std::uint32_t kVersion = 12;
 
 /// What the library keeps to itself.
 using Handle = void*;
@@ -41,6 +41,9 @@ constexpr int kOptimizeAll = 99;
 using SetIntraOpNumThreads = Function<24, Status, Handle, int>;
 using SetInterOpNumThreads = Function<25, Status, Handle, int>;
 using AddSessionConfigEntry = Function<130, Status, Handle, const char*, const char*>;
+/// Values of constants that the model has elsewhere: names, tensors, and how many. Their memory is not used once a
+/// session is made.
+using AddExternalInitializers = Function<210, Status, Handle, const char* const*, const Handle*, std::size_t>;
 using ReleaseSessionOptions = Function<100, void, Handle>;
 
 // A session: a loaded model.

@@ -14,13 +14,13 @@ namespace {
 const UserLibrary& description() {
   static const UserLibrary library{
       .name = "ONNX Runtime",
-      .kind = "onnx",
       .variable = kVariable,
       .file = "libonnxruntime.so",
       .places = {".", "capi", "lib", "onnxruntime/capi"},
       .system_names = {"libonnxruntime.so", "libonnxruntime.so.1"},
-      .hint = "install it with 'pip install onnxruntime', and name it: "
-              "export TUTTI_ONNXRUNTIME=$(python3 -c 'import onnxruntime; print(onnxruntime.__path__[0])')"};
+      .hint =
+          "install it with 'pip install onnxruntime', and name it: "
+          "export TUTTI_ONNXRUNTIME=$(python3 -c 'import onnxruntime; print(onnxruntime.__path__[0])')"};
   return library;
 }
 

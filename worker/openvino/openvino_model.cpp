@@ -13,6 +13,7 @@
 #include "common/lfs_pointer.hpp"
 #include "worker/graph/graph_model.hpp"
 #include "worker/graph/network_graph.hpp"
+#include "worker/openvino/network_ir.hpp"
 #include "worker/openvino/openvino_session.hpp"
 #include "worker/openvino/ov_library.hpp"
 
@@ -51,13 +52,15 @@ void check_streams(const MemberRequest& request, std::uint32_t streams) {
 
 /// A network of Tutti with `backend: openvino`.
 std::unique_ptr<Model> make_network(const MemberRequest& request) {
-  const NetworkGraph network = network_graph(request);
+  NetworkGraph network = network_graph(request);
+  const std::uint64_t parameters = network.values.size();
+  NetworkIr ir = ir_of(std::move(network));
   const std::string kind(kind_name(request.model));
   const ov::Library& library = ov::Library::get();
   auto session = explained(ErrorKind::failed, fmt::format("OpenVINO {} cannot load a {}", library.version(), kind),
                            "install a newer openvino, or use 'backend: torch'",
-                           [&] { return ov::load_session_of(network.onnx, request.threads); });
-  return make_graph_model(request, {.path = kind, .parameters = network.parameters}, std::move(session));
+                           [&] { return ov::load_session_of(ir.xml, std::move(ir.constants), request.threads); });
+  return make_graph_model(request, {.path = kind, .parameters = parameters}, std::move(session));
 }
 
 }  // namespace

@@ -42,9 +42,18 @@ Model read(const Library& library, const std::string& path) {
                             static_cast<const char*>(nullptr)));
 }
 
-Model read_bytes(const Library& library, std::string_view onnx) {
-  return Model(library.make(library.functions().core_read_model_from_memory_buffer, core(library), onnx.data(),
-                            onnx.size(), Handle(nullptr)));
+/// The library takes no const memory; it does not write to it, and models do not write to their inputs. The arena is
+/// read-only.
+Tensor tensor_over(const Library& library, const void* data, std::span<const std::int64_t> sizes, int type) {
+  const Shape shape{static_cast<std::int64_t>(sizes.size()), const_cast<std::int64_t*>(sizes.data())};
+  return Tensor(library.make(library.functions().tensor_create_from_host_ptr, type, shape, const_cast<void*>(data)));
+}
+
+Model read_text(const Library& library, std::string_view xml, const std::vector<float>& constants) {
+  const std::array<std::int64_t, 1> bytes{static_cast<std::int64_t>(constants.size() * sizeof(float))};
+  const Tensor tensor = tensor_over(library, constants.data(), bytes, kU8);
+  return Model(library.make(library.functions().core_read_model_from_memory_buffer, core(library), xml.data(),
+                            xml.size(), tensor.get()));
 }
 
 /// The cores belong to other members, too; and the same bits come out on every processor that has the same kernels,
@@ -67,8 +76,10 @@ Compiled compile(const Library& library, const Model& model, std::uint32_t threa
 
 class OpenVinoSession final : public GraphSession {
  public:
-  OpenVinoSession(const Model& model, std::uint32_t threads, std::uint32_t streams)
-      : compiled_(compile(library_, model, threads, streams)),
+  /// `constants`: memory that the model reads them from.
+  OpenVinoSession(const Model& model, std::uint32_t threads, std::uint32_t streams, std::vector<float> constants = {})
+      : constants_(std::move(constants)),
+        compiled_(compile(library_, model, threads, streams)),
         inputs_(ports(call_.compiled_model_inputs_size, call_.compiled_model_input_by_index, input_types_)),
         outputs_(ports(call_.compiled_model_outputs_size, call_.compiled_model_output_by_index, output_types_)) {
     lanes_.resize(streams);
@@ -83,7 +94,7 @@ class OpenVinoSession final : public GraphSession {
   void start(std::uint32_t lane, std::span<const Fed> inputs, std::size_t output, const Into* into) override {
     Lane& in = lanes_[lane];
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const Tensor tensor = over(inputs[i].data, inputs[i].sizes, input_types_[i]);
+      const Tensor tensor = tensor_over(library_, inputs[i].data, inputs[i].sizes, input_types_[i]);
       library_.check(call_.infer_request_set_input_tensor_by_index(in.request.get(), i, tensor.get()));
     }
     set_output(in, output, into);
@@ -150,18 +161,12 @@ class OpenVinoSession final : public GraphSession {
     return text;
   }
 
-  /// The library takes no const memory; models do not write to their inputs, and the arena is read-only.
-  Tensor over(const void* data, const std::vector<std::int64_t>& sizes, int type) const {
-    const Shape shape{static_cast<std::int64_t>(sizes.size()), const_cast<std::int64_t*>(sizes.data())};
-    return Tensor(library_.make(call_.tensor_create_from_host_ptr, type, shape, const_cast<void*>(data)));
-  }
-
   void set_output(Lane& in, std::size_t output, const Into* into) const {
     in.output = output;
     if (into != nullptr) {
       if (in.own.get() == nullptr)
         in.own = Tensor(library_.make(call_.infer_request_get_output_tensor_by_index, in.request.get(), output));
-      const Tensor tensor = over(into->values.data(), into->sizes, kF32);
+      const Tensor tensor = tensor_over(library_, into->values.data(), into->sizes, kF32);
       library_.check(call_.infer_request_set_output_tensor_by_index(in.request.get(), output, tensor.get()));
     } else if (in.into) {
       library_.check(call_.infer_request_set_output_tensor_by_index(in.request.get(), output, in.own.get()));
@@ -171,6 +176,7 @@ class OpenVinoSession final : public GraphSession {
 
   const Library& library_ = Library::get();
   const Functions& call_ = library_.functions();
+  const std::vector<float> constants_;
   Compiled compiled_;
   std::vector<int> input_types_;
   std::vector<int> output_types_;
@@ -185,8 +191,10 @@ std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_
   return std::make_unique<OpenVinoSession>(read(Library::get(), path), threads, streams);
 }
 
-std::unique_ptr<GraphSession> load_session_of(std::string_view onnx, std::uint32_t threads) {
-  return std::make_unique<OpenVinoSession>(read_bytes(Library::get(), onnx), threads, 1);
+std::unique_ptr<GraphSession> load_session_of(std::string_view xml, std::vector<float> constants,
+                                              std::uint32_t threads) {
+  const Model model = read_text(Library::get(), xml, constants);
+  return std::make_unique<OpenVinoSession>(model, threads, 1, std::move(constants));
 }
 
 }  // namespace tutti::worker::ov

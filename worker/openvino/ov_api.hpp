@@ -57,7 +57,8 @@ struct Functions {
   /// A null device: of the library itself. Then pairs of a key and a value.
   Status (*core_set_property)(Handle core, const char* device, ...);
   Status (*core_read_model)(Handle core, const char* path, const char* weights, Handle* model);
-  /// Of a model in memory, whose constants are in it.
+  /// Of a model in memory. `constants`: a tensor with the bytes of the file of its weights, whose memory the model
+  /// uses.
   Status (*core_read_model_from_memory_buffer)(Handle core, const char* bytes, std::size_t count, Handle constants,
                                                Handle* model);
   void (*model_free)(Handle model);

@@ -16,13 +16,13 @@ namespace {
 const UserLibrary& description() {
   static const UserLibrary library{
       .name = "OpenVINO",
-      .kind = "openvino",
       .variable = kVariable,
       .file = "libopenvino_c.so",
       .places = {".", "libs", "lib", "runtime/lib/intel64", "openvino/libs"},
       .system_names = {"libopenvino_c.so"},
-      .hint = "install it with 'pip install openvino', and name it: "
-              "export TUTTI_OPENVINO=$(python3 -c 'import openvino; print(openvino.__path__[0])')"};
+      .hint =
+          "install it with 'pip install openvino', and name it: "
+          "export TUTTI_OPENVINO=$(python3 -c 'import openvino; print(openvino.__path__[0])')"};
   return library;
 }
 

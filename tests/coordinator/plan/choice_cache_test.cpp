@@ -10,6 +10,7 @@
 #include "config/load.hpp"
 #include "coordinator/plan/choice_cache.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/onnx_message.hpp"
 #include "tests/common/temporary_folder.hpp"
 
 namespace tutti::test {
@@ -21,6 +22,7 @@ KeptChoice some_choice() {
       {{.model = "a", .backend = "x 1", .batch_images = 4, .images_per_second = 10.5, .difference = 0.0},
        {.model = "b", .reason = "it is slower"}},
       {}};
+  choice.modes = {{}, {{.model = "loop", .backend = "x 1", .images_per_second = 3}}};
   choice.batches = {4, 8};
   return choice;
 }
@@ -72,7 +74,7 @@ TEST_CASE("a damaged file is as good as none") {
     CHECK_FALSE(kept_choice(folder.path(), "key"));
   }
   std::ofstream(file) << whole;
-  replace_in(file, "tutti.choice/2", "tutti.choice/9");
+  replace_in(file, "tutti.choice/3", "tutti.choice/9");
   CHECK_FALSE(kept_choice(folder.path(), "key"));
   // The next choice takes its place.
   keep_choice(folder.path(), "key", some_choice());
@@ -200,7 +202,7 @@ TEST_CASE("the key has the variables by which libraries choose their kernels and
 
 TEST_CASE("the key has the files beside an ONNX model that hold its weights") {
   const TemporaryFolder folder;
-  std::ofstream(folder / "m.onnx") << "x";
+  std::ofstream(folder / "m.onnx", std::ios::binary) << onnx_model("any.name");
   const auto key = [&] {
     const auto spec =
         config::load_text("members: [{name: a, model: {kind: auto, files: [" + (folder / "m.onnx").string() +
@@ -214,10 +216,10 @@ TEST_CASE("the key has the files beside an ONNX model that hold its weights") {
   const std::string before = key();
   std::ofstream(folder / "other.data") << "y";
   CHECK(key() == before);
-  std::ofstream(folder / "m.onnx.data") << "y";
+  std::ofstream(folder / "any.name") << "y";
   const std::string with = key();
   CHECK(with != before);
-  std::ofstream(folder / "m.onnx.data") << "z";
+  std::ofstream(folder / "any.name") << "z";
   CHECK(key() != with);
 }
 
@@ -225,7 +227,8 @@ TEST_CASE("weights that cannot be read are an error of the key") {
   const auto error = error_of([] { Question{.weights = "/nowhere/w.safetensors"}.key(); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == "could not read '/nowhere/w.safetensors'");
+  CHECK(error->message() == "a: could not read '/nowhere/w.safetensors'");
+  CHECK(error->hint() == "check that it is a file and that this user may read it");
 }
 
 }  // namespace

@@ -239,6 +239,38 @@ TEST_CASE("the form of a model is found again by its place and kind, wherever it
   CHECK_FALSE(with_noted_forms(other, open("copy")));
 }
 
+TEST_CASE("the mode of a worker is found again by its members") {
+  const auto open = [](const std::string& mode) {
+    return config::load_text(
+        "members: [{name: a, model: {kind: mlp, layers: [3]}}, {name: b, model: {kind: mlp, layers: [3]}}]\n"
+        "workers: [{members: [a, b], mode: " +
+            mode +
+            "}]\nassignment: cpu\n"
+            "input: {dataset: random, count: 5, shape: [1, 4, 4]}\n",
+        "a test");
+  };
+  const auto noted = [](const config::EnsembleSpec& spec) {
+    const auto source = open_source(spec.input);
+    return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec, spec.input), {}), *source);
+  };
+  config::EnsembleSpec run = open("auto");
+  config::take_mode(run.workers[0], 2, "it is slower");
+  const Fingerprint was = noted(run);
+  CHECK(was.at("form of the worker of a, b") == "fused");
+  const auto resumed = with_noted_forms(was, open("auto"));
+  REQUIRE(resumed);
+  CHECK(resumed->workers[0].mode == UnitMode::fused);
+  CHECK(resumed->workers[0].tried.forms[0].reason == "the run was started with another mode");
+  CHECK(differences(was, noted(*resumed)).empty());
+  CHECK(differences(was, noted(open("fused"))).empty());  // written out
+  CHECK_FALSE(differences(was, noted(open("loop"))).empty());
+  Fingerprint other = was;
+  other["form of the worker of a, b"] = "by hand";
+  CHECK_FALSE(with_noted_forms(other, open("auto")));
+  other.erase("form of the worker of a, b");
+  CHECK_FALSE(with_noted_forms(other, open("auto")));
+}
+
 TEST_CASE("files of images count by their size and modification time") {
   const test::TemporaryFolder folder;
   const auto images = folder / "images.npy";

@@ -150,6 +150,22 @@ TEST_CASE("spares count as processes and with their models if they hold them") {
   CHECK(member.needed_bytes() == none.needed_bytes() + process_bytes + 100);
 }
 
+TEST_CASE("a network that another library computes counts as often as it holds the weights") {
+  const auto bound = [](const std::string& backend) -> Bound {
+    const std::string yaml = "members: [{name: a, model: {kind: mlp, layers: [5, 2], backend: " + backend + "}}]\n";
+    const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 2, 2}, {}}, {});
+    for (const Bound& term : plan.bounds)
+      if (term.name.starts_with("model of a: ")) return term;
+    return {};
+  };
+  constexpr std::uint64_t kWeights = 4 * (12 * 5 + 5 + 5 * 2 + 2);
+  CHECK(bound("torch").bytes == 0);  // there is no file
+  CHECK(bound("onnxruntime").name == "model of a: its weights, 2.5 times while ONNX Runtime loads them (estimate)");
+  CHECK(bound("onnxruntime").bytes == kWeights * 5 / 2);
+  CHECK(bound("openvino").name == "model of a: its weights, 2 times in OpenVINO (estimate)");
+  CHECK(bound("openvino").bytes == kWeights * 2);
+}
+
 TEST_CASE("images that a worker makes for its member are a term and bytes in the arena are a quarter") {
   const auto plan_with = [](const std::string& input, Dtype pixels, bool training = false) {
     Options options;

@@ -1,12 +1,7 @@
-#include "worker/graph/onnx_writer.hpp"
-
-#include <bit>
-#include <cstring>
+#include "worker/onnx/onnx_writer.hpp"
 
 namespace tutti::worker {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "values are written as they are in memory");
 
 // Numbers of the fields, by message.
 enum ModelField : std::uint32_t { kIrVersion = 1, kProducer = 2, kGraph = 7, kOpset = 8 };
@@ -14,7 +9,8 @@ enum OpsetField : std::uint32_t { kOpsetVersion = 2 };
 enum GraphField : std::uint32_t { kNode = 1, kGraphName = 2, kInitializer = 5, kInput = 11, kOutput = 12 };
 enum NodeField : std::uint32_t { kNodeInput = 1, kNodeOutput = 2, kOperation = 4, kAttribute = 5 };
 enum AttributeField : std::uint32_t { kAttributeName = 1, kWhole = 3, kWholes = 8, kAttributeType = 20 };
-enum TensorField : std::uint32_t { kDims = 1, kDataType = 2, kTensorName = 8, kRawData = 9 };
+enum TensorField : std::uint32_t { kDims = 1, kDataType = 2, kTensorName = 8, kExternalData = 13, kDataLocation = 14 };
+enum EntryField : std::uint32_t { kKey = 1, kEntryValue = 2 };
 enum ValueField : std::uint32_t { kValueName = 1, kType = 2 };
 enum TypeField : std::uint32_t { kTensorType = 1 };
 enum TensorTypeField : std::uint32_t { kElementType = 1, kShape = 2 };
@@ -22,6 +18,7 @@ enum ShapeField : std::uint32_t { kDim = 1 };
 enum DimField : std::uint32_t { kSize = 1, kFreeName = 2 };
 
 constexpr std::uint64_t kFloat = 1;      // TensorProto.DataType
+constexpr std::uint64_t kExternal = 1;   // TensorProto.DataLocation
 constexpr std::uint64_t kTypeWhole = 2;  // AttributeProto.AttributeType
 constexpr std::uint64_t kTypeWholes = 7;
 constexpr std::uint64_t kIr = 7;  // of ONNX 1.7, which every library that Tutti opens reads
@@ -66,12 +63,16 @@ std::string value_info(std::string_view name, std::span<const std::uint32_t> siz
 
 }  // namespace
 
-void OnnxWriter::constant(std::string_view name, std::span<const std::int64_t> sizes, std::span<const float> values) {
+void OnnxWriter::constant(std::string_view name, std::span<const std::int64_t> sizes) {
   std::string tensor;
   for (const std::int64_t size : sizes) whole(tensor, kDims, static_cast<std::uint64_t>(size));
   whole(tensor, kDataType, kFloat);
   bytes(tensor, kTensorName, name);
-  bytes(tensor, kRawData, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+  std::string entry;  // names a file as a rule; there is none
+  bytes(entry, kKey, "location");
+  bytes(entry, kEntryValue, "weights");
+  bytes(tensor, kExternalData, entry);
+  whole(tensor, kDataLocation, kExternal);
   bytes(constants_, kInitializer, tensor);
 }
 

@@ -18,8 +18,9 @@ class OnnxWriter {
   using Whole = std::pair<std::string_view, std::int64_t>;
   using Wholes = std::pair<std::string_view, std::vector<std::int64_t>>;
 
-  /// A constant. Row-major; copies the values.
-  void constant(std::string_view name, std::span<const std::int64_t> sizes, std::span<const float> values);
+  /// A constant whose values are not in the model: who loads it hands them to the library (ONNX calls them external
+  /// data). So a model may have more weights than the 2 GiB that a file in this format can hold.
+  void constant(std::string_view name, std::span<const std::int64_t> sizes);
   /// An operator of opset 13 with its attributes.
   void node(std::string_view operation, std::span<const std::string> inputs, std::string_view output,
             std::span<const Wholes> lists = {}, std::span<const Whole> numbers = {});
