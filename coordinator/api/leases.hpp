@@ -11,7 +11,6 @@
 #include <tutti/submit.hpp>
 
 #include "common/mutex.hpp"
-#include "common/wire/shared_memory.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/pool/exchange.hpp"

@@ -37,7 +37,7 @@ struct LeasedTensor {
 
 /// A slot of an ensemble's input memory, which Ensemble::lease() gives. Write all samples, then pass it to
 /// Ensemble::submit(): once. One that is destroyed before gives its slot back. Used by one thread at a time; the
-/// ensemble goes on meanwhile, and may end.
+/// ensemble continues meanwhile, and may end.
 ///
 /// The memory stays mapped as long as this object is there, or what memory() gave. But from submit() on it is the
 /// ensemble's: what is written to it then may change this prediction, or later those of others, and cannot be detected.

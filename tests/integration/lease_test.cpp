@@ -171,7 +171,7 @@ TEST_CASE("leases may outlive their ensemble, and nothing waits for them") {
   });
   while (!begins) std::this_thread::yield();
   SUBCASE("that is closed") {
-    ensemble->interrupt();  // a call must have begun when the ensemble is destroyed
+    ensemble->interrupt();  // a call must have started when the ensemble is destroyed
     waiting.join();
     CHECK(waited == "interrupted");
     ensemble.reset();
@@ -317,6 +317,27 @@ batch_images: 3
   std::ranges::copy(ids, lease.tensor("ids").values<std::int64_t>().begin());
   std::ranges::copy(flags, lease.tensor("flag").values<bool>().begin());
   CHECK(ensemble.submit(lease).get().values == ensemble.predict(samples).values);
+}
+
+TEST_CASE("a cascade, views and a quorum answer leased samples like others") {
+  const NothingLeft census;
+  std::string more;
+  SUBCASE("cascade") { more = "cascade: {after: [a], when: {confidence_below: 0.4}, then: [b]}\n"; }
+  SUBCASE("views") { more = "views: [identity, hflip]\n"; }
+  SUBCASE("quorum") { more = "quorum: {members: 2}\n"; }
+  Ensemble ensemble(published(config::load_text("members:\n"
+                                                "  - {name: a, model: {kind: fake, classes: 4}}\n"
+                                                "  - {name: b, model: {kind: fake, classes: 4}}\n"
+                                                "assignment: cpu\ninput: {shape: [2, 3, 3]}\nsegment_images: 8\n" +
+                                                    more,
+                                                "test")),
+                    with_worker());
+  const auto images = random_images(8);
+  Lease lease = written(ensemble, images);
+  const Predictions leased = ensemble.submit(lease).get();
+  const Predictions others = ensemble.submit(view(images)).get();
+  CHECK(leased.values == others.values);
+  CHECK(leased.incomplete == others.incomplete);
 }
 
 TEST_CASE("what is not stored as it is submitted cannot be leased, and the error says why") {
