@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <limits>
 
-#include "common/axis.hpp"
 #include "common/mutex.hpp"
+#include "coordinator/api/collecting.hpp"
 #include "coordinator/api/fitted.hpp"
 #include "coordinator/api/health.hpp"
+#include "coordinator/api/leases.hpp"
 #include "coordinator/api/model_choice.hpp"
 #include "coordinator/api/new_version.hpp"
 #include "coordinator/api/prediction.hpp"
@@ -19,7 +20,6 @@
 #include "coordinator/api/weight_files.hpp"
 #include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/cascade.hpp"
-#include "coordinator/decide/spread.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -29,7 +29,6 @@
 #include "coordinator/pool/pool.hpp"
 #include "images/sources.hpp"
 #include "images/tiles.hpp"
-#include "results/blending.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti {
@@ -53,6 +52,10 @@ std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, cons
   return std::make_unique<TraceRecorder>(file, std::move(names), std::chrono::steady_clock::now());
 }
 
+void check_callback(const SubmitDone& done) {
+  if (!done) throw Error(ErrorKind::usage, "submit() was given an empty callback");
+}
+
 }  // namespace
 
 class Ensemble::Impl {
@@ -74,6 +77,7 @@ class Ensemble::Impl {
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         cascade_(pool_.plan().cascade, pool_.plan().members.size()),
+        leases_(pool_.exchange(), pool_.arena(), pool_.plan().arena, most_of_segment()),
         submissions_(pool_.exchange(), options.most_submissions, coalesce_setting()) {
     if (pool_.plan().batches == Batches::to_measure) {
       {
@@ -121,11 +125,32 @@ class Ensemble::Impl {
   }
 
   void submit(std::unique_ptr<Source> source, SubmitDone done, const SubmitOptions& options) {
-    if (!done) throw Error(ErrorKind::usage, "submit() was given an empty callback");
+    check_callback(done);
     const Call call(*this);
     auto submission = submission_of(std::move(source), options);
     submission->done = std::move(done);
     submissions_.enter(std::move(submission));
+  }
+
+  Lease lease(std::size_t count, SubmitOptions options) {
+    const Call call(*this);
+    refuse_saved(pool_.plan());
+    refuse_lease(pool_.plan());
+    if (submissions_.is_own_thread()) options.when_full = WhenFull::refuse;
+    return leases_.lease(count, pool_.plan().input, options);
+  }
+
+  /// The lease is as it was if this throws.
+  std::future<Predictions> submit(Lease& lease, SubmitDone done, const SubmitOptions& options) {
+    const Call call(*this);
+    auto submission = submission_of(leases_.samples_of(lease), options);
+    submission->leased = leases_.slot_of(lease);
+    submission->done = std::move(done);
+    std::future<Predictions> future;
+    if (!submission->done) future = submission->promise.get_future();
+    submissions_.enter(std::move(submission));
+    Leases::submitted(lease);
+    return future;
   }
 
   /// What a program hands over, as samples: the inputs themselves, or tiles of them. `Given`: Images or Samples.
@@ -143,21 +168,8 @@ class Ensemble::Impl {
     const Call call(*this);
     const MutexLock one_at_a_time(changing_);
     FittedSource fitted = fit(source);
-    if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
-    if (!pool_.plan().one_worker_each())
-      throw Error(ErrorKind::usage, "members that share a worker or have several cannot be trained",
-                  "the ensemble was made for predictions, with the 'workers' of its description",
-                  "make it with Options::training: each member then has a worker of its own");
-    if (!pool_.plan().cascade.empty() || pool_.plan().quorum)
-      throw Error(ErrorKind::usage, "an ensemble with a 'cascade' or a 'quorum' cannot be trained",
-                  "it was made for predictions, in which members are not always asked or waited for",
-                  "make it with Options::training: every member is then asked for everything, and waited for");
     const Learns learns = spec_.checked().members.front().train.learns;
-    if (learns == Learns::weights && !source.labelled())
-      throw Error(
-          ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()),
-          source.label_layout() ? "members are trained on one class per image, and its labels are of another form" : "",
-          "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
+    check_trains(pool_.plan(), learns, source);
     TrainResult result{weight_files(pool_.plan(), folder)};
     trained_ = true;
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
@@ -293,41 +305,24 @@ class Ensemble::Impl {
   Terms terms() const { return {cascade_.rounds_of_members(), pool_.plan().quorum.has_value()}; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
+  /// Images of a segment: with `coalesce`, whole batches.
+  std::uint32_t most_of_segment() const {
+    const std::uint32_t batch = pool_.plan().members.front().request.batch_images;
+    return spec_.checked().coalesce ? pool_.plan().arena.images / batch * batch : pool_.plan().arena.images;
+  }
+
   std::optional<CoalesceSetting> coalesce_setting() const {
     const auto& coalesce = spec_.checked().coalesce;
     if (!coalesce) return std::nullopt;
     const std::uint32_t batch = pool_.plan().members.front().request.batch_images;
-    const std::uint32_t most = pool_.plan().arena.images / batch * batch;
     return CoalesceSetting{std::chrono::microseconds(coalesce->max_delay_us),
-                           {accumulator_, pool_.outputs(), class_axis(), trace_.get(), batch, most},
+                           {accumulator_, pool_.outputs(), class_axis(), trace_.get(), batch, most_of_segment()},
                            all_members(),
                            terms()};
   }
 
-  /// For the predictions of the source's samples, or of the inputs that it cuts them from. Throws Error(usage) if these
-  /// cannot be put together.
   std::unique_ptr<images::CollectingSink> collecting(const Source& source) const {
-    const images::Tiling* const tiling = images::tiling_of(source);
-    if (tiling == nullptr) return std::make_unique<images::MemorySink>(form(source.count()));
-    const config::CombineSpec& combine = spec_.checked().combine;
-    for (const Rank rank : pool_.outputs().ids())
-      images::check_tile_output(pool_.plan().members[rank.value()].request.name, pool_.outputs()[rank],
-                                tiling->tiles().size,
-                                combine.decides() ? size_at(pool_.outputs()[rank], combine.axis) : std::nullopt);
-    return std::make_unique<images::BlendedMemory>(form(source.count()), *tiling);
-  }
-
-  images::ResultForm form(std::uint64_t images) const {
-    images::ResultForm form;
-    form.images = images;
-    const config::CombineSpec& combine = spec_.checked().combine;
-    if (combined()) form.shape = pool_.outputs()[0];
-    if (combine.decides()) form.decided = without_axis(*form.shape, combine.axis);
-    if (combined() && combine.spread) form.spread = spread_shape(combine, *form.shape);
-    if (!combined() || spec_.checked().save_members)
-      for (const Rank rank : pool_.outputs().ids())
-        form.members.push_back({pool_.plan().members[rank.value()].request.name, pool_.outputs()[rank]});
-    return form;
+    return tutti::collecting(source, spec_.checked(), pool_.plan(), pool_.outputs());
   }
 
   const Spec spec_;  // as it was at the start: what a new version may not change is used
@@ -342,6 +337,7 @@ class Ensemble::Impl {
   Pool pool_;  // thread-safe
   const Accumulator accumulator_;
   const Cascade cascade_;
+  const Leases leases_;  // thread-safe
 
   Mutex calls_mutex_;
   Condition calls_changed_;
@@ -372,6 +368,14 @@ std::future<Predictions> Ensemble::submit(const Samples& samples, const SubmitOp
 }
 void Ensemble::submit(const Samples& samples, SubmitDone done, const SubmitOptions& options) {
   impl_->submit(impl_->samples_of(samples), std::move(done), options);
+}
+Lease Ensemble::lease(std::size_t count, const SubmitOptions& options) { return impl_->lease(count, options); }
+std::future<Predictions> Ensemble::submit(Lease& lease, const SubmitOptions& options) {
+  return impl_->submit(lease, {}, options);
+}
+void Ensemble::submit(Lease& lease, SubmitDone done, const SubmitOptions& options) {
+  check_callback(done);
+  static_cast<void>(impl_->submit(lease, std::move(done), options));
 }
 void Ensemble::run(Source& source, Sink& sink, const std::stop_token& stop) { impl_->run(source, sink, stop); }
 TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,

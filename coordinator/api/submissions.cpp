@@ -115,6 +115,11 @@ void Submissions::make_room() {
   next->changed.notify_one();
 }
 
+bool Submissions::is_own_thread() const {
+  const MutexLock lock(mutex_);
+  return std::this_thread::get_id() == thread_.get_id();
+}
+
 std::uint64_t Submissions::wake_ups() const {
   const MutexLock lock(mutex_);
   return wake_ups_;
@@ -167,7 +172,7 @@ void Submissions::take(std::unique_ptr<Submission>& submission) {
   Active& call =
       active_.emplace_back(std::move(submission), ++last_number_, [this] { exchange_.announce_change(driver_); });
   call.at = std::prev(active_.end());
-  if (!coalescing_ || !coalescing_->takes(rows)) return start({&call});
+  if (!coalescing_ || call.submission->leased || !coalescing_->takes(rows)) return start({&call});
   try {
     gathering_.emplace(call.number, &call);
     coalescing_->add(call.number, static_cast<std::uint32_t>(rows), call.priority(), std::chrono::steady_clock::now());
@@ -209,6 +214,7 @@ void Submissions::insert_run(const std::vector<Active*>& calls, bool repeats) {
   added.stream->repeats = repeats;
   const auto lower = std::ranges::find_if(runs_, [&](const Run& run) { return run.priority < added.priority; });
   Run& run = *runs_.insert(lower, std::move(added));
+  if (const auto& leased = calls.front()->submission->leased) run.stream->leased = leased->pass_on();
   for (std::size_t place = 0; place < run.calls.size(); ++place) {
     run.calls[place]->run = &run;
     run.calls[place]->place = place;

@@ -20,6 +20,7 @@
 
 #include "common/mutex.hpp"
 #include "coordinator/api/coalesced.hpp"
+#include "coordinator/api/leases.hpp"
 #include "coordinator/decide/coalescing.hpp"
 #include "coordinator/pool/exchange.hpp"
 
@@ -38,6 +39,7 @@ class Submission {
   SubmitOptions options;
   SubmitDone done;  ///< empty: somebody has the future
   std::promise<Predictions> promise;
+  std::shared_ptr<LeasedSlot> leased;  ///< that has its samples; null: they are read
 };
 
 /// How submissions share segments.
@@ -65,6 +67,8 @@ class Submissions {
   /// Takes no further submissions, and ends every add() that waits. The exchange has failed before, so that those that
   /// are there are settled.
   void close();
+  /// Whether this thread is the one that drives them: it must not wait for another submission.
+  bool is_own_thread() const;
   /// How often an add() that waited for room was woken up.
   std::uint64_t wake_ups() const;
   /// How many wait for room now.

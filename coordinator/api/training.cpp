@@ -13,6 +13,23 @@
 
 namespace tutti {
 
+void check_trains(const Plan& plan, Learns learns, const Source& source) {
+  if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
+  if (!plan.one_worker_each())
+    throw Error(ErrorKind::usage, "members that share a worker or have several cannot be trained",
+                "the ensemble was made for predictions, with the 'workers' of its description",
+                "make it with Options::training: each member then has a worker of its own");
+  if (!plan.cascade.empty() || plan.quorum)
+    throw Error(ErrorKind::usage, "an ensemble with a 'cascade' or a 'quorum' cannot be trained",
+                "it was made for predictions, in which members are not always asked or waited for",
+                "make it with Options::training: every member is then asked for everything, and waited for");
+  if (learns == Learns::weights && !source.labelled())
+    throw Error(
+        ErrorKind::usage, fmt::format("{} has no labels to train on", source.name()),
+        source.label_layout() ? "members are trained on one class per image, and its labels are of another form" : "",
+        "give 'train.input' labels ('labels' for npy, 'classes' for random), or use a data set that has them");
+}
+
 Epoch::Epoch(Source& source, Learns learns, std::uint64_t seed, std::uint32_t number, std::uint32_t classes,
              ByRank<bool> asked, bool final_for_some)
     : source_(source),

@@ -10,9 +10,13 @@
 #include <tutti/status.hpp>
 
 #include "common/values.hpp"
+#include "coordinator/plan/plan.hpp"
 #include "coordinator/pool/exchange.hpp"
 
 namespace tutti {
+
+/// Throws Error(usage) if the members of this plan cannot be trained, or not on this source.
+void check_trains(const Plan& plan, Learns learns, const Source& source);
 
 /// One epoch of all members. The source outlives it.
 class Epoch final : public Work {

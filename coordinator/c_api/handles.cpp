@@ -36,9 +36,11 @@ KindText text_of(Kind kind) {
     case Kind::text:
       return {"tutti_text", "what tutti_ensemble_status() or tutti_ensemble_health() gave"};
     case Kind::stop:
+      return {"tutti_stop", "what tutti_stop_create() gave"};
+    case Kind::lease:
       break;
   }
-  return {"tutti_stop", "what tutti_stop_create() gave"};
+  return {"tutti_lease", "what tutti_lease_create() gave"};
 }
 
 class Table {
@@ -83,7 +85,7 @@ class Table {
     const std::uintptr_t number = (handle & ~kMark) >> kKindBits;
     const auto kind = static_cast<unsigned>(kind_of(handle));
     const bool ours = (handle & kMark) != 0 && number >= kFirst && number < next_ &&
-                      kind >= static_cast<unsigned>(Kind::error) && kind <= static_cast<unsigned>(Kind::stop);
+                      kind >= static_cast<unsigned>(Kind::error) && kind <= static_cast<unsigned>(Kind::lease);
     if (!ours) return fmt::format("a pointer that is not from this library instead of a {}", type);
     if (kind_of(handle) != wanted) return fmt::format("a {} instead of a {}", text_of(kind_of(handle)).type, type);
     return fmt::format("a {} that was freed already", type);

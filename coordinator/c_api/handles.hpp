@@ -11,7 +11,7 @@
 namespace tutti::c_api {
 
 /// What a handle stands for: its lowest bits.
-enum class Kind : std::uint8_t { error = 1, spec, ensemble, predictions, text, stop };
+enum class Kind : std::uint8_t { error = 1, spec, ensemble, predictions, text, stop, lease };
 
 /// The number of a new handle, which holds `object` until take_handle(). Thread-safe, like all functions here.
 std::uintptr_t add_handle(Kind kind, std::shared_ptr<void> object);

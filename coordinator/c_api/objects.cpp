@@ -57,6 +57,19 @@ void HeldEnsemble::close() {
   ensemble_.reset();
 }
 
+HeldLease::Use::Use(std::shared_ptr<HeldLease> held) : held_(std::move(held)) {
+  const MutexLock lock(held_->mutex_);
+  if (held_->used_)
+    throw Error(ErrorKind::usage, "the lease is used by another thread at the same time", {},
+                "write and submit a lease on one thread");
+  held_->used_ = true;
+}
+
+HeldLease::Use::~Use() {
+  const MutexLock lock(held_->mutex_);
+  held_->used_ = false;
+}
+
 InCallback::InCallback(const HeldEnsemble& ensemble, Of of)
     : ensemble_(&ensemble), of_(of), outer_(std::exchange(current_callback, this)) {}
 

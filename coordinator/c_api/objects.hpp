@@ -4,6 +4,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include <tutti/ensemble.hpp>
 
@@ -50,6 +51,30 @@ class HeldEnsemble {
   std::optional<Ensemble> ensemble_;  ///< emptied by close(), when there is no use and no later one
 };
 
+/// A lease that several threads may have the handle of. Thread-safe.
+class HeldLease {
+ public:
+  explicit HeldLease(Lease lease) : lease_(std::move(lease)) {}
+
+  /// A call on the lease, at most one at a time. Throws Error(usage) while there is another.
+  class Use {
+   public:
+    explicit Use(std::shared_ptr<HeldLease> held);
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    ~Use();
+    Lease& lease() const { return held_->lease_; }
+
+   private:
+    const std::shared_ptr<HeldLease> held_;
+  };
+
+ private:
+  Mutex mutex_;
+  bool used_ TUTTI_GUARDED_BY(mutex_) = false;
+  Lease lease_;  ///< of the Use that there is
+};
+
 /// What runs on this thread: a callback of an ensemble, in which some functions would wait for themselves.
 class InCallback {
  public:
@@ -94,6 +119,11 @@ template <>
 struct Held<tutti_text> {
   using Object = std::string;
   static constexpr Kind kind = Kind::text;
+};
+template <>
+struct Held<tutti_lease> {
+  using Object = HeldLease;
+  static constexpr Kind kind = Kind::lease;
 };
 template <>
 struct Held<tutti_stop> {

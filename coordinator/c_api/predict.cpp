@@ -130,8 +130,8 @@ void predict(tutti_ensemble* ensemble, const View& view, tutti_predictions** pre
 }
 
 template <class View>
-void submit(tutti_ensemble* ensemble, const View& view, const tutti_submit_options* options, tutti_on_done done,
-            void* user, const char* function) {
+void submit(tutti_ensemble* ensemble, View&& view, const tutti_submit_options* options, tutti_on_done done, void* user,
+            const char* function) {
   if (done == nullptr) throw Error(ErrorKind::usage, fmt::format("{}() was given NULL for 'done'", function));
   const HeldEnsemble::Use use(object_of(ensemble, function));
   // The ensemble calls back before it is destroyed, so the reference holds.
@@ -142,6 +142,17 @@ void submit(tutti_ensemble* ensemble, const View& view, const tutti_submit_optio
         call_back(done, user, std::move(future));
       },
       options_of(options, function));
+}
+
+tutti_leased_tensor tensor_of(const Lease& lease, std::size_t index, const char* function) {
+  const std::vector<LeasedTensor>& all = lease.tensors();
+  if (index >= all.size())
+    throw Error(ErrorKind::usage, fmt::format("{}() was asked for tensor {} of {}", function, index, all.size()), {},
+                "tensors are counted from 0; tutti_lease_tensor_count() says how many there are");
+  const auto& [layout, bytes] = all[index];
+  const Dims& dims = layout.layout.dims;
+  return {layout.name.c_str(), static_cast<tutti_dtype>(layout.layout.dtype), bytes.data(), bytes.size(), dims.data(),
+          dims.size()};
 }
 
 }  // namespace
@@ -193,6 +204,42 @@ tutti_code tutti_submit_tensors(tutti_ensemble* ensemble, const tutti_tensor* te
   return guarded(error, __func__, [&](const char* function) {
     submit(ensemble, view_of(tensors, tensor_count, samples, function), options, done, user, function);
   });
+}
+
+tutti_code tutti_submit_lease(tutti_ensemble* ensemble, tutti_lease* lease, const tutti_submit_options* options,
+                              tutti_on_done done, void* user, tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    const HeldLease::Use use(object_of(lease, function));
+    submit(ensemble, use.lease(), options, done, user, function);
+  });
+}
+
+tutti_code tutti_lease_create(tutti_ensemble* ensemble, uint64_t count, const tutti_submit_options* options,
+                              tutti_lease** lease, tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    *given(lease, function, "lease") = nullptr;
+    const HeldEnsemble::Use use(object_of(ensemble, function));
+    give(lease, std::make_shared<HeldLease>(use->lease(count, options_of(options, function))));
+  });
+}
+
+tutti_code tutti_lease_tensor_count(const tutti_lease* lease, size_t* count, tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    const HeldLease::Use use(object_of(lease, function));
+    *given(count, function, "count") = use.lease().tensors().size();
+  });
+}
+
+tutti_code tutti_lease_tensor(const tutti_lease* lease, size_t index, tutti_leased_tensor* tensor,
+                              tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    const HeldLease::Use use(object_of(lease, function));
+    *given(tensor, function, "tensor") = tensor_of(use.lease(), index, function);
+  });
+}
+
+tutti_code tutti_lease_free(tutti_lease* lease, tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) { take_object(lease, function); });
 }
 
 tutti_code tutti_stop_create(tutti_stop** stop, tutti_error** error) {

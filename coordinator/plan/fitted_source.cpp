@@ -89,7 +89,8 @@ FittedSource::FittedSource(Source& source, const InputForm& form) : source_(sour
   if (planes.empty()) {
     check_fits(source, form);
     if (decoding != nullptr) decoding->choose_planes(std::vector<Resize>(1));  // another ensemble may have chosen
-    if (form.tensors.size() > 1) made_ = std::make_unique<Ordered>(source, form.tensors);
+    if (form.tensors.size() > 1 && source.tensors() != form.tensors)
+      made_ = std::make_unique<Ordered>(source, form.tensors);
     return;
   }
   if (encoded != nullptr) {

@@ -99,10 +99,11 @@ Exchange::Step Exchange::step(const std::shared_ptr<Stream>& stream, Driver& dri
       if (in_flight) return Step::waiting;
       throw *draining_;
     }
-    const auto slot = take_slot(driver);
+    const auto leased = take_leased(*stream);
+    const auto slot = leased ? leased : take_slot(driver);
     if (!slot) return Step::waiting;
     lock.unlock();
-    fill(stream, *slot);
+    fill(stream, *slot, leased ? 0 : layout_.sample_bytes());
     return Step::progressed;
   } catch (...) {
     cancel(*stream);
@@ -119,24 +120,6 @@ std::optional<FinishedSegment> Exchange::next_finished(Stream& stream) {
   progress.finished.erase(next);
   ++progress.delivered;
   return finished;
-}
-
-std::optional<SlotId> Exchange::take_slot(Driver& driver) {
-  Driver::State& state = of(driver);
-  if (!state.offered && free_slots_.size() <= offers_) {
-    state.wants_slot = true;
-    if (state.ticket == 0) state.ticket = ++last_ticket_;
-    return std::nullopt;
-  }
-  if (state.offered) --offers_;
-  state.offered = false;
-  state.wants_slot = false;
-  state.ticket = 0;
-  const SlotId slot = free_slots_.back();
-  free_slots_.pop_back();
-  TUTTI_CHECK(holds_[slot] == 0, "a free slot has no hold");
-  holds_[slot] = 1;
-  return slot;
 }
 
 void Exchange::do_judge(Stream& stream, SegmentId segment, const FinishedSegment& answered) {
@@ -166,7 +149,7 @@ void Exchange::deliver(Stream& stream, const FinishedSegment& finished) {
   kill_point("coordinator.segment_delivered");
 }
 
-void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot) {
+void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot, std::uint64_t copied_per_sample) {
   std::uint32_t images = 0;
   try {
     images = fill_slot(stream->work, slot);
@@ -179,7 +162,7 @@ void Exchange::fill(const std::shared_ptr<Stream>& stream, SlotId slot) {
   std::uint64_t index = 0;
   {
     const MutexLock lock(mutex_);
-    input_bytes_copied_ += images * layout_.sample_bytes();
+    input_bytes_copied_ += images * copied_per_sample;
     index = of(*stream).filled++;
   }
   submit_({stream, index, slot, images, stream->work.last()});
@@ -194,11 +177,15 @@ std::uint32_t Exchange::fill_slot(Work& work, SlotId slot) {
   return images;
 }
 
-void Exchange::drive(const std::shared_ptr<Stream>& stream) {
-  // It would wait for slots that only the surrounding call can free.
+/// It would wait for slots that only the surrounding call can free.
+void Exchange::refuse_inside() const {
   if (t_inside == this)
     throw Error(ErrorKind::usage, "an ensemble cannot be called from inside its own source or sink", {},
                 "collect the results and call it after run() has returned, or use a second ensemble");
+}
+
+void Exchange::drive(const std::shared_ptr<Stream>& stream) {
+  refuse_inside();
   Driver driver(*this);
   for (;;) {
     const std::uint64_t seen = changes(driver);
@@ -214,110 +201,13 @@ void Exchange::cancel(Stream& stream) {
   const bool in_flight = progress.delivered < progress.filled && !progress.cancelled;
   progress.cancelled = true;
   progress.driver = nullptr;
+  if (const auto slot = take_leased(stream)) let_go(*slot);
   if (in_flight && drop_) drop_(&stream);
   for (const auto& [index, finished] : progress.finished) let_go(finished.segment.slot);
   progress.finished.clear();
   for (const auto& [segment, answered] : progress.to_judge) go_on_(segment, std::nullopt);
   progress.to_judge.clear();
   check_slots();
-}
-
-std::uint64_t Exchange::changes(const Driver& driver) const {
-  const MutexLock lock(mutex_);
-  return of(driver).changes;
-}
-
-void Exchange::wait_change(Driver& driver, std::uint64_t seen,
-                           std::optional<std::chrono::steady_clock::time_point> until) {
-  MutexLock lock(mutex_);
-  Driver::State& state = of(driver);
-  TUTTI_CHECK(seen <= state.changes, "the number is of this driver");
-  pass_on(driver);  // it had its turn
-  if (state.wants_slot) {
-    wanting_.emplace(state.ticket, &driver);
-    offer_slots();
-  } else {
-    state.ticket = 0;  // it has lost its place among those that want one
-  }
-  bool in_time = true;
-  while (state.changes == seen && in_time) {
-    if (!until)
-      driver.changed_.wait(lock);
-    else
-      in_time = driver.changed_.wait_until(lock, *until);
-    ++wake_ups_;
-  }
-  wanting_.erase(state.ticket);
-  state.wants_slot = false;
-}
-
-void Exchange::pause(Driver& driver) {
-  const MutexLock lock(mutex_);
-  pass_on(driver);
-}
-
-void Exchange::announce_change(Driver& driver) {
-  const MutexLock lock(mutex_);
-  wake(&driver);
-}
-
-std::uint64_t Exchange::wake_ups() const {
-  const MutexLock lock(mutex_);
-  return wake_ups_;
-}
-
-std::size_t Exchange::wanting() const {
-  const MutexLock lock(mutex_);
-  return wanting_.size();
-}
-
-/// Null: nobody waits for it.
-void Exchange::wake(Driver* driver) {
-  if (driver == nullptr) return;
-  ++of(*driver).changes;
-  driver->changed_.notify_one();
-}
-
-void Exchange::wake_all() {
-  for (Driver* const driver : drivers_) wake(driver);
-}
-
-/// Each free slot is kept for one driver that waits for it, until that has had its turn. So a driver that is awake all
-/// the time does not take every slot before the others.
-void Exchange::offer_slots() {
-  while (free_slots_.size() > offers_ && !wanting_.empty()) {
-    Driver* const first = wanting_.extract(wanting_.begin()).mapped();
-    of(*first).offered = true;
-    ++offers_;
-    wake(first);
-  }
-}
-
-/// The driver does not take the slot that is kept for it, if one is. It does not lose its place among those that want
-/// one.
-void Exchange::pass_on(Driver& driver) {
-  if (!of(driver).offered) return;
-  of(driver).offered = false;
-  --offers_;
-  offer_slots();
-}
-
-void Exchange::let_go(SlotId slot) {
-  TUTTI_CHECK(holds_[slot] > 0);
-  if (--holds_[slot] > 0) return;
-  free_slots_.push_back(slot);
-  offer_slots();
-}
-
-void Exchange::hold(SlotId slot) {
-  const MutexLock lock(mutex_);
-  TUTTI_CHECK(holds_[slot] > 0);
-  ++holds_[slot];
-}
-
-void Exchange::release(SlotId slot) {
-  const MutexLock lock(mutex_);
-  let_go(slot);
 }
 
 void Exchange::judge(Stream& stream, SegmentId segment, FinishedSegment answered) {
@@ -384,14 +274,6 @@ std::uint64_t Exchange::input_bytes_copied() const {
 void Exchange::check_invariants() const {
   const MutexLock lock(mutex_);
   check_slots();
-}
-
-void Exchange::check_slots() const {
-  BySlot<std::uint32_t> free(layout_.slots);
-  for (const SlotId slot : free_slots_) ++free[slot];
-  for (const SlotId slot : holds_.ids())
-    TUTTI_CHECK(free[slot] + (holds_[slot] > 0 ? 1 : 0) == 1, "a slot is free, once, or held");
-  TUTTI_CHECK(offers_ <= free_slots_.size(), "a slot that is kept for a driver is free");
 }
 
 }  // namespace tutti

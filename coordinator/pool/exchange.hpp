@@ -70,6 +70,7 @@ class Driver {
     bool wants_slot = false;   ///< its last steps found none
     std::uint64_t ticket = 0;  ///< since when it wants one, by number; 0: it does not
     bool offered = false;      ///< a free slot is kept for it
+    bool leases = false;       ///< it wants one to lease
   };
   Exchange& exchange_;
   Condition changed_;
@@ -106,6 +107,9 @@ class Stream {
   const Terms terms;
   /// It repeats what was in flight, so it is filled even while the exchange drains. Set before the first step.
   bool repeats = false;
+  /// A leased slot that holds its only segment already; it goes back if the stream is cancelled before it is filled.
+  /// Set before the first step, and then the exchange's.
+  std::optional<SlotId> leased{};
 
  private:
   friend class Exchange;
@@ -155,6 +159,12 @@ class Exchange {
   void drive(const std::shared_ptr<Stream>& stream);
   /// Gives up what is in flight: its results are dropped when they come.
   void cancel(Stream& stream);
+  /// A free slot for samples that are written from outside, until it goes to a stream (Stream::leased) or back by
+  /// end_lease(). Nothing: none can be leased now, and wait_change() returns when one is kept for the driver, which
+  /// must not drive streams. All slots but one can be leased at a time, so that other drivers go on. Throws the
+  /// failure.
+  std::optional<SlotId> lease(Driver& driver);
+  void end_lease(SlotId slot);
   /// A number that changes when something happened to a stream of this driver, or when there is a slot for it;
   /// wait_change() returns once it differs from `seen`, and at `until`.
   std::uint64_t changes(const Driver& driver) const;
@@ -208,9 +218,12 @@ class Exchange {
   void pass_on(Driver& driver) TUTTI_REQUIRES(mutex_);
   std::optional<FinishedSegment> next_finished(Stream& stream) TUTTI_REQUIRES(mutex_);
   std::optional<SlotId> take_slot(Driver& driver) TUTTI_REQUIRES(mutex_);
+  bool may_take(const Driver& driver) const TUTTI_REQUIRES(mutex_);
+  std::optional<SlotId> take_leased(Stream& stream) TUTTI_REQUIRES(mutex_);
+  void refuse_inside() const;
   void do_judge(Stream& stream, SegmentId segment, const FinishedSegment& answered) TUTTI_EXCLUDES(mutex_);
   void deliver(Stream& stream, const FinishedSegment& finished) TUTTI_EXCLUDES(mutex_);
-  void fill(const std::shared_ptr<Stream>& stream, SlotId slot) TUTTI_EXCLUDES(mutex_);
+  void fill(const std::shared_ptr<Stream>& stream, SlotId slot, std::uint64_t copied_per_sample) TUTTI_EXCLUDES(mutex_);
   std::uint32_t fill_slot(Work& work, SlotId slot) TUTTI_EXCLUDES(mutex_);
 
   // Constant after construction.
@@ -226,6 +239,7 @@ class Exchange {
   std::map<std::uint64_t, Driver*> wanting_ TUTTI_GUARDED_BY(mutex_);  ///< that wait for a slot, by ticket
   std::uint64_t last_ticket_ TUTTI_GUARDED_BY(mutex_) = 0;
   std::size_t offers_ TUTTI_GUARDED_BY(mutex_) = 0;  ///< free slots that are kept for drivers
+  std::size_t leases_ TUTTI_GUARDED_BY(mutex_) = 0;  ///< slots that are leased, or kept for drivers that lease
   std::uint64_t wake_ups_ TUTTI_GUARDED_BY(mutex_) = 0;
   std::vector<SlotId> free_slots_ TUTTI_GUARDED_BY(mutex_);
   BySlot<std::uint32_t> holds_ TUTTI_GUARDED_BY(mutex_);

@@ -16,9 +16,7 @@
 
 namespace tutti {
 
-Error start_given_up() {
-  return Error(ErrorKind::interrupted, "the ensemble was given up while it started");
-}
+Error start_given_up() { return Error(ErrorKind::interrupted, "the ensemble was given up while it started"); }
 
 Pool::Pool(Plan plan, const std::filesystem::path& worker_program, std::string debug_member, TraceRecorder* trace,
            Events* events, const std::stop_token& stopped)
@@ -82,10 +80,10 @@ SupervisorSetting Pool::supervisor_setting() const {
 void Pool::make_arena() {
   arena_file_.allocate(plan_.arena.bytes(), "the arena");
   arena_file_.seal_size();
-  arena_ = Mapping(arena_file_, Access::read_write, "the arena");
+  arena_ = std::make_shared<Mapping>(arena_file_, Access::read_write, "the arena");
   // From here on only this mapping can write: a worker that tries gets an error and cannot change the images of others.
   arena_file_.seal_future_write();
-  arena_.exclude_from_core_dumps();
+  arena_->exclude_from_core_dumps();
   kill_point("coordinator.arena_made");
   const auto submit_on_loop = [this](FilledSegment filled) {
     kill_point("coordinator.segment_filled");
@@ -106,7 +104,7 @@ void Pool::make_arena() {
       drop(stream);
     });
   };
-  exchange_ = std::make_unique<Exchange>(arena_.data(), plan_.arena, submit_on_loop, trace_, go_on_loop, drop_on_loop);
+  exchange_ = std::make_unique<Exchange>(arena_->data(), plan_.arena, submit_on_loop, trace_, go_on_loop, drop_on_loop);
 }
 
 // The fork server first, if there is to be one.

@@ -51,6 +51,8 @@ class Pool final : private WorkerListener {
 
   Exchange& exchange() noexcept { return *exchange_; }
   const Exchange& exchange() const noexcept { return *exchange_; }
+  /// Mapped as long as anyone has it.
+  std::shared_ptr<const Mapping> arena() const noexcept { return arena_; }
   const Plan& plan() const noexcept { return plan_; }
   /// Values per image of each member.
   const ByRank<Dims>& outputs() const noexcept { return outputs_; }
@@ -67,11 +69,11 @@ class Pool final : private WorkerListener {
   /// Ends the trials: these sizes apply to all current and future workers. The trials are not counted.
   void settle_batches(ByRank<BatchChoice> choices, double seconds);
 
-  /// Loads a new version of the member in processes of its own, while the others go on predicting; when it is ready, the
-  /// old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and batches;
-  /// `python` is the interpreter of a unit of Python members, else empty. Not on the loop's thread; one at a time, in a
-  /// pool that does not train. Throws Error if the new version cannot be started or has other outputs, or if a stop is
-  /// requested before it takes over; the old one then stays.
+  /// Loads a new version of the member in processes of its own, while the others go on predicting; when it is ready,
+  /// the old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and
+  /// batches; `python` is the interpreter of a unit of Python members, else empty. Not on the loop's thread; one at a
+  /// time, in a pool that does not train. Throws Error if the new version cannot be started or has other outputs, or if
+  /// a stop is requested before it takes over; the old one then stays.
   void replace(Rank rank, MemberRequest next, std::string python, std::stop_token stop);
 
   /// Ends everything that is running, and every later call, with this error.
@@ -182,7 +184,7 @@ class Pool final : private WorkerListener {
   Events* const events_;
   const Clock::time_point begin_ = Clock::now();
   MemoryFile arena_file_;
-  Mapping arena_;
+  std::shared_ptr<Mapping> arena_;
   // Written by the loop until all are ready; the constructor waits for that.
   ByRank<Dims> outputs_;
   ByRank<std::vector<NamedLayout>> parts_;  // of outputs_, where several outputs are joined
@@ -199,7 +201,8 @@ class Pool final : private WorkerListener {
   boost::asio::steady_timer tick_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // never runs while the pool is idle
   std::optional<Clock::time_point> tick_at_ TUTTI_GUARDED_BY(on_loop);
   boost::asio::steady_timer stop_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
-  boost::asio::steady_timer succession_timer_ TUTTI_GUARDED_BY(on_loop){loop_};  // of its loading, and of its taking over
+  boost::asio::steady_timer succession_timer_ TUTTI_GUARDED_BY(on_loop){
+      loop_};  // of its loading, and of its taking over
   boost::asio::steady_timer drain_timer_ TUTTI_GUARDED_BY(on_loop){loop_};
   ForkServer fork_server_ TUTTI_GUARDED_BY(on_loop){loop_};
   Roster roster_ TUTTI_GUARDED_BY(on_loop);

@@ -20,6 +20,7 @@
 #include <tutti/encoded.hpp>
 #include <tutti/error.hpp>
 #include <tutti/images.hpp>
+#include <tutti/lease.hpp>
 #include <tutti/predictions.hpp>
 #include <tutti/samples.hpp>
 #include <tutti/spec.hpp>
@@ -103,6 +104,19 @@ class TUTTI_API Ensemble {
   std::future<Predictions> submit(const Samples& samples, const SubmitOptions& options = {});
   /// The same with a callback.
   void submit(const Samples& samples, SubmitDone done, const SubmitOptions& options = {});
+  /// Memory for `count` samples, into which the caller writes them, and which is then submitted: what submit() would
+  /// copy is already where the workers read it. `count` is at least 1 and at most `segment_images` (with `coalesce`,
+  /// the largest whole number of batches in it). All `slots` but one can be leased at a time. If there is none, it
+  /// waits, or throws QueueFull, as `options` say: of these, the deadline, the stop and `when_full` count. Throws
+  /// Error(usage) if samples are not stored as they are submitted: with `tiles`, and for pictures that members resize;
+  /// and in a source or a sink of this ensemble. A train() of the same ensemble may have to wait until leases end.
+  Lease lease(std::size_t count, const SubmitOptions& options = {});
+  /// Predicts the samples of a lease of this ensemble: the bytes are those of submit() with the same samples. If it
+  /// throws, such as QueueFull, the lease is as it was and can be submitted again. With `coalesce`, it does not share
+  /// batches with other calls.
+  std::future<Predictions> submit(Lease& lease, const SubmitOptions& options = {});
+  /// The same with a callback.
+  void submit(Lease& lease, SubmitDone done, const SubmitOptions& options = {});
   /// Streams `source` through the ensemble into `sink`, segment by segment, both called on this thread. The arena
   /// bounds the memory, however large the source is. An exception of source or sink ends the run and leaves this call.
   /// The run is given up when a stop is requested: Error(interrupted).

@@ -50,7 +50,7 @@
 /** Raised, and the minor number set to 0, if programs have to be compiled again. */
 #define TUTTI_ABI_MAJOR 1
 /** Raised if something was added: programs that were compiled before still run. */
-#define TUTTI_ABI_MINOR 0
+#define TUTTI_ABI_MINOR 1
 /** The interface that this header describes, for the functions that take `abi`. */
 #define TUTTI_ABI (UINT32_C(65536) * TUTTI_ABI_MAJOR + TUTTI_ABI_MINOR)
 
@@ -90,6 +90,8 @@ typedef struct tutti_predictions tutti_predictions;
 typedef struct tutti_text tutti_text;
 /** With which any number of submissions are given up. */
 typedef struct tutti_stop tutti_stop;
+/** Memory of an ensemble, for samples that are then submitted. */
+typedef struct tutti_lease tutti_lease;
 
 /* --- Version ----------------------------------------------------------------------------------------------------- */
 
@@ -179,9 +181,9 @@ TUTTI_C_API tutti_code tutti_ensemble_interrupt(tutti_ensemble* ensemble, tutti_
 /** Stops the intake: running calls finish what is in flight and then are TUTTI_INTERRUPTED, after `drain_deadline_s` at
  * the latest. Returns at once. */
 TUTTI_C_API tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_error** error);
-/** Gives the member that is called `name` the model of `next` while predictions go on, and returns when the new version has
- * taken over, between two segments. `next` is the description of the ensemble with another `model` of this member, or
- * what belongs to it. On failure the old version stays: TUTTI_USAGE if `next` differs in more or the new version
+/** Gives the member that is called `name` the model of `next` while predictions go on, and returns when the new version
+ * has taken over, between two segments. `next` is the description of the ensemble with another `model` of this member,
+ * or what belongs to it. On failure the old version stays: TUTTI_USAGE if `next` differs in more or the new version
  * outputs another shape, TUTTI_FAILED if it cannot be started. */
 TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* name, const tutti_spec* next,
                                                      tutti_error** error);
@@ -325,6 +327,39 @@ TUTTI_C_API tutti_code tutti_submit_encoded(tutti_ensemble* ensemble, const tutt
 TUTTI_C_API tutti_code tutti_submit_tensors(tutti_ensemble* ensemble, const tutti_tensor* tensors, size_t tensor_count,
                                             uint64_t samples, const tutti_submit_options* options, tutti_on_done done,
                                             void* user, tutti_error** error);
+
+/* --- Leases ------------------------------------------------------------------------------------------------------ */
+
+/** One tensor of the samples of a lease: samples x dims. */
+typedef struct tutti_leased_tensor {
+  const char* name;     /**< as the `inputs` of the description call it; "image" of images */
+  tutti_dtype dtype;    /**< of its values */
+  void* data;           /**< to write to: one sample after another */
+  size_t size;          /**< bytes of all samples */
+  const uint32_t* dims; /**< the sizes of one sample */
+  size_t rank;          /**< how many sizes: 0 for a number */
+} tutti_leased_tensor;
+
+/** Leases memory of the ensemble for `count` samples, 1 to `segment_images`: what is written there is not copied. All
+ * `slots` but one can be leased at a time; if there is none, waits, or is TUTTI_QUEUE_FULL, as `options` say. Of these,
+ * timeout, stop and refuse_when_full count; they may be NULL. TUTTI_USAGE if the samples of the ensemble are not stored
+ * as they are submitted: with `tiles`, and for pictures that members resize. */
+TUTTI_C_API tutti_code tutti_lease_create(tutti_ensemble* ensemble, uint64_t count, const tutti_submit_options* options,
+                                          tutti_lease** lease, tutti_error** error);
+/** How many tensors a sample has: 1 as a rule. */
+TUTTI_C_API tutti_code tutti_lease_tensor_count(const tutti_lease* lease, size_t* count, tutti_error** error);
+/** Where to write one of them. It holds whatever was there before. The memory stays mapped until the lease is freed,
+ * also if the ensemble is freed before. TUTTI_USAGE once it was submitted: what is written then may change this
+ * prediction, or those of others. */
+TUTTI_C_API tutti_code tutti_lease_tensor(const tutti_lease* lease, size_t index, tutti_leased_tensor* tensor,
+                                          tutti_error** error);
+/** Predicts the samples of a lease without waiting: once. `options` may be NULL. On failure, such as TUTTI_QUEUE_FULL,
+ * `done` is not called, and the lease is as it was. */
+TUTTI_C_API tutti_code tutti_submit_lease(tutti_ensemble* ensemble, tutti_lease* lease,
+                                          const tutti_submit_options* options, tutti_on_done done, void* user,
+                                          tutti_error** error);
+/** Frees a lease; one that was not submitted gives its memory back. */
+TUTTI_C_API tutti_code tutti_lease_free(tutti_lease* lease, tutti_error** error);
 
 #ifdef __cplusplus
 }

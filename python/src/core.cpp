@@ -18,6 +18,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "python/src/errors.hpp"
+#include "python/src/leased.hpp"
 #include "python/src/results.hpp"
 #include "python/src/runner.hpp"
 #include "python/src/waiting.hpp"
@@ -77,6 +78,13 @@ int priority_of(nb::handle priority) {
   return whole;
 }
 
+std::size_t count_of(nb::handle count) {
+  std::size_t whole = 0;
+  if (!nb::try_cast(count, whole))
+    refuse("the number of samples", "a whole number, at least 1", count, "pass a number such as 8");
+  return whole;
+}
+
 void bind_runner(nb::module_& module) {
   nb::class_<Evaluated>(module, "Evaluated", "What an evaluation found.")
       .def_ro("table", &Evaluated::table, "As `tutti evaluate` prints it.")
@@ -101,6 +109,21 @@ void bind_runner(nb::module_& module) {
             return runner.submit(std::move(self), samples, std::move(future), seconds, priority_of(priority));
           },
           nb::arg("samples").none(), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority").none())
+      .def(
+          "lease",
+          [](Runner& runner, nb::handle count, nb::handle timeout) {
+            return runner.lease(count_of(count), timeout_of(timeout));
+          },
+          nb::arg("count").none(), nb::arg("timeout").none())
+      .def(
+          "submit_lease",
+          [](nb::object self, const std::shared_ptr<Leased>& leased, nb::object future, nb::handle timeout,
+             nb::handle priority) {
+            Runner& runner = nb::cast<Runner&>(self);
+            const std::optional<double> seconds = timeout_of(timeout);
+            return runner.submit_lease(std::move(self), leased, std::move(future), seconds, priority_of(priority));
+          },
+          nb::arg("leased"), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority").none())
       .def("evaluate", &Runner::evaluate, nb::arg("samples").none(), nb::arg("labels").none(), nb::arg("rules"),
            nb::arg("ignore_index").none())
       .def("replace_member", &Runner::replace_member, nb::arg("name"), nb::arg("next"))
@@ -141,6 +164,7 @@ NB_MODULE(_core, module) {
   bind_predictions(module);
   bind_status(module);
   bind_parts(module);
+  bind_leased(module);
   bind_runner(module);
   module.def("begin_end", &begin_end, "The interpreter ends: calls raise Interrupted from now on.");
   module.def(

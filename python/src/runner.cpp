@@ -217,21 +217,58 @@ Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
 std::shared_ptr<Pending> Runner::submit(nb::object self, nb::handle samples, nb::object future,
                                         std::optional<double> timeout, int priority) {
   static_cast<void>(ensemble());
-  auto pending =  // runs Python, which may close the ensemble
+  const auto pending =  // runs Python, which may close the ensemble
       std::make_shared<Pending>(std::move(self), *this, std::move(future), std::make_unique<Given>(samples, inputs_));
+  return begin(pending, timeout, priority,
+               [&](Ensemble& ensemble, const SubmitDone& done, const SubmitOptions& options) {
+                 std::visit([&](const auto& view) { ensemble.submit(view, done, options); }, pending->view());
+               });
+}
+
+std::shared_ptr<Pending> Runner::submit_lease(nb::object self, const std::shared_ptr<Leased>& leased, nb::object future,
+                                              std::optional<double> timeout, int priority) {
+  static_cast<void>(ensemble());
+  const auto pending = std::make_shared<Pending>(std::move(self), *this, std::move(future), nullptr);
+  return begin(pending, timeout, priority,
+               [&](Ensemble& ensemble, const SubmitDone& done, const SubmitOptions& options) {
+                 ensemble.submit(leased->lease(), done, options);
+               });
+}
+
+/// `submit` passes what is submitted to the ensemble.
+template <class Submit>
+std::shared_ptr<Pending> Runner::begin(const std::shared_ptr<Pending>& pending, std::optional<double> timeout,
+                                       int priority, Submit submit) {
   SubmitOptions options = options_of(timeout, pending->stop_token());
   options.priority = priority;
   start_settler();
   try {
-    const Held& ensemble = this->ensemble();
-    const auto done = [pending](std::future<Predictions> ready) { pending->finish(std::move(ready)); };
-    std::visit([&](const auto& view) { ensemble->submit(view, done, options); }, pending->view());
+    submit(
+        *ensemble(), [pending](std::future<Predictions> ready) { pending->finish(std::move(ready)); }, options);
   } catch (...) {
     pending->forget();
     throw;
   }
   ++unsettled_;
   return pending;
+}
+
+/// Without a thread of its own if there is a slot now.
+std::shared_ptr<Leased> Runner::lease(std::size_t count, std::optional<double> timeout) {
+  const std::stop_source stop;
+  SubmitOptions options = options_of(timeout, stop.get_token());
+  options.when_full = WhenFull::refuse;
+  try {
+    return std::make_shared<Leased>(ensemble()->lease(count, options));
+  } catch (const QueueFull&) {
+    if (is_telling()) throw;
+  }
+  options.when_full = WhenFull::wait;
+  auto work = [held = ensemble(), count, options]() mutable {
+    const Held own = std::move(held);
+    return std::make_unique<Lease>(own->lease(count, options));
+  };
+  return std::make_shared<Leased>(std::move(*unless_closed([&] { return run_stoppable(stop, std::move(work)); })));
 }
 
 void Runner::settled() {

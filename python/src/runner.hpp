@@ -14,6 +14,7 @@
 
 #include <tutti/evaluate.hpp>
 
+#include "python/src/leased.hpp"
 #include "python/src/pending.hpp"
 
 namespace tutti::python {
@@ -34,6 +35,11 @@ class Runner {
   /// Does not wait. `self` is the Python object of this.
   std::shared_ptr<Pending> submit(nanobind::object self, nanobind::handle samples, nanobind::object future,
                                   std::optional<double> timeout, int priority);
+  /// Leases memory for samples (Ensemble::lease). Waits until there is a slot, but in a callback of a future.
+  std::shared_ptr<Leased> lease(std::size_t count, std::optional<double> timeout);
+  /// As submit(), for a lease of this ensemble.
+  std::shared_ptr<Pending> submit_lease(nanobind::object self, const std::shared_ptr<Leased>& leased,
+                                        nanobind::object future, std::optional<double> timeout, int priority);
   /// Ends what is running with Error(interrupted), and stops the workers; they are gone when this returns, also if
   /// another thread closes it meanwhile, but in a callback of a future. In a process that was forked, only forgets
   /// them.
@@ -61,6 +67,9 @@ class Runner {
   /// Throws if it is closed, of another process, or too late.
   const Held& ensemble();
   Held holding(std::unique_ptr<Ensemble> ensemble);
+  template <class Submit>
+  std::shared_ptr<Pending> begin(const std::shared_ptr<Pending>& pending, std::optional<double> timeout, int priority,
+                                 Submit submit);
   template <class Call>
   auto unless_closed(Call call) -> decltype(call());
   bool is_forked() const;

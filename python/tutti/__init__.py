@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._errors import Error, FailedError, Interrupted, UsageError
     from ._executor import Executor
     from ._future import Future
+    from ._lease import Lease
     from ._modules import Exported
     from ._report import Report, Score
 
@@ -27,7 +28,7 @@ _HOMES = {
     "Status": "._core", "MemberStatus": "._core", "FaultCounts": "._core", "Health": "._core",
     "Exported": "._modules", "Error": "._errors", "UsageError": "._errors", "FailedError": "._errors",
     "Interrupted": "._errors", "Executor": "._executor", "Report": "._report",
-    "Score": "._report",
+    "Score": "._report", "Lease": "._lease",
 }
 
 __all__ = [*_HOMES]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._core import Health, Predictions, Status
     from ._description import Description, DeviceMap, Files
     from ._future import Future
+    from ._lease import Lease
     from ._modules import Exported
     from ._report import Report
 
@@ -288,6 +289,35 @@ class Ensemble:
         future = _new_future()
         future._pending = self._runner.submit(samples, future, timeout, priority)
         return future
+
+    def lease(self, count: int, *, timeout: float | None = None) -> Lease:
+        """Memory for some samples, which are written straight to where the workers read them: nothing is copied.
+
+        Parameters
+        ----------
+        count : int
+            How many samples: at least 1, at most `segment_images` (with `coalesce`, the whole batches in it).
+        timeout : float, optional
+            Seconds after which waiting ends. All `slots` but one can be leased at a time; it waits for one, but in a
+            callback of a future, where that is a FailedError.
+
+        Raises
+        ------
+        UsageError
+            If there can be no such lease: with `tiles`, and for pictures that members resize.
+        Interrupted
+            If the time is over, or the ensemble was closed meanwhile.
+
+        Examples
+        --------
+        >>> lease = ensemble.lease(8)
+        >>> with lease as rows:                 # float32, (8, 3, 32, 32)
+        ...     read_into(rows)
+        >>> future = lease.submit()
+        """
+        from ._lease import Lease
+
+        return Lease(self._runner, self._runner.lease(count, timeout))
 
     async def predict_async(self, samples: Any, *, timeout: float | None = None, priority: int = 0) -> Predictions:
         """`submit` for coroutines. Cancelling the task gives the prediction up."""

@@ -1,4 +1,5 @@
 // Submissions through the C API: what comes back, what is given up or refused, and what a callback may do.
+#include <algorithm>
 #include <fstream>
 #include <future>
 #include <iterator>
@@ -188,6 +189,84 @@ TEST_CASE("tensors are submitted and their names and sizes may go before the cal
   }
   CHECK(taken(waiting.wait().predictions).size() == 6);
   freed(ensemble);
+}
+
+/// A lease of `count` images, and where they go.
+struct Leased {
+  Leased(tutti_ensemble* ensemble, std::uint64_t count) {
+    succeeds([&](tutti_error** e) { return tutti_lease_create(ensemble, count, nullptr, &lease, e); });
+    succeeds([&](tutti_error** e) { return tutti_lease_tensor(lease, 0, &tensor, e); });
+  }
+  tutti_lease* lease = nullptr;
+  tutti_leased_tensor tensor{};
+};
+
+TEST_CASE("samples that are written into a lease are predicted like others") {
+  tutti_ensemble* ensemble = started();
+  const std::vector<float> pixels = random_images(3);
+  const tutti_images images = images_of(pixels);
+  tutti_predictions* expected = nullptr;
+  succeeds([&](tutti_error** e) { return tutti_predict_images(ensemble, &images, &expected, e); });
+  Leased leased(ensemble, 3);
+  std::size_t count = 0;
+  succeeds([&](tutti_error** e) { return tutti_lease_tensor_count(leased.lease, &count, e); });
+  CHECK(count == 1);
+  CHECK(leased.tensor.name == std::string("image"));
+  CHECK(leased.tensor.dtype == TUTTI_FLOAT32);
+  CHECK(std::vector(leased.tensor.dims, leased.tensor.dims + leased.tensor.rank) ==
+        std::vector<std::uint32_t>{2, 3, 3});
+  REQUIRE(leased.tensor.size == pixels.size() * sizeof(float));
+  std::copy(pixels.begin(), pixels.end(), static_cast<float*>(leased.tensor.data));
+  Waiting waiting;
+  succeeds(
+      [&](tutti_error** e) { return tutti_submit_lease(ensemble, leased.lease, nullptr, Waiting::done, &waiting, e); });
+  CHECK(taken(waiting.wait().predictions) == taken(expected));
+  Waiting never;
+  is_misuse(
+      [&](tutti_error** e) { return tutti_submit_lease(ensemble, leased.lease, nullptr, Waiting::done, &never, e); },
+      "the lease was submitted already");
+  is_misuse([&](tutti_error** e) { return tutti_lease_tensor(leased.lease, 0, &leased.tensor, e); },
+            "the lease was submitted already");
+  succeeds([&](tutti_error** e) { return tutti_lease_free(leased.lease, e); });
+  is_misuse([&](tutti_error** e) { return tutti_lease_free(leased.lease, e); },
+            "tutti_lease_free() was given a tutti_lease that was freed already");
+  freed(ensemble);
+}
+
+TEST_CASE("leases that are wrong, too many, or used after their ensemble are refused and nothing waits for them") {
+  tutti_ensemble* ensemble = started("slots: 3\n" + std::string(kYaml));
+  Leased first(ensemble, 8);
+  Leased second(ensemble, 1);
+  tutti_lease* lease = nullptr;
+  tutti_submit_options refuse = TUTTI_SUBMIT_OPTIONS_INIT;
+  refuse.refuse_when_full = 1;
+  CHECK(said([&](tutti_error** e) { return tutti_lease_create(ensemble, 1, &refuse, &lease, e); }).code ==
+        TUTTI_QUEUE_FULL);
+  CHECK(lease == nullptr);
+  is_misuse([&](tutti_error** e) { return tutti_lease_create(ensemble, 9, nullptr, &lease, e); },
+            "a lease of 9 samples does not fit into a slot");
+  is_misuse([&](tutti_error** e) { return tutti_lease_create(ensemble, 1, nullptr, nullptr, e); },
+            "tutti_lease_create() was given NULL for 'lease'");
+  is_misuse([&](tutti_error** e) { return tutti_lease_create(nullptr, 1, nullptr, &lease, e); },
+            "tutti_lease_create() was given NULL instead of a tutti_ensemble");
+  is_misuse([&](tutti_error** e) { return tutti_lease_tensor(first.lease, 1, &first.tensor, e); },
+            "tutti_lease_tensor() was asked for tensor 1 of 1");
+  is_misuse([&](tutti_error** e) { return tutti_lease_tensor(first.lease, 0, nullptr, e); },
+            "tutti_lease_tensor() was given NULL for 'tensor'");
+  is_misuse([&](tutti_error** e) { return tutti_lease_tensor_count(first.lease, nullptr, e); },
+            "tutti_lease_tensor_count() was given NULL for 'count'");
+  is_misuse([&](tutti_error** e) { return tutti_submit_lease(ensemble, first.lease, nullptr, nullptr, nullptr, e); },
+            "tutti_submit_lease() was given NULL for 'done'");
+  is_misuse([&](tutti_error** e) { return tutti_lease_free(reinterpret_cast<tutti_lease*>(ensemble), e); },
+            "tutti_lease_free() was given a tutti_ensemble instead of a tutti_lease");
+  freed(ensemble);
+  *static_cast<float*>(first.tensor.data) = 1;  // it is there
+  Waiting never;
+  is_misuse(
+      [&](tutti_error** e) { return tutti_submit_lease(ensemble, first.lease, nullptr, Waiting::done, &never, e); },
+      "tutti_submit_lease() was given a tutti_ensemble that was freed already");
+  for (tutti_lease* const left : {first.lease, second.lease})
+    succeeds([&](tutti_error** e) { return tutti_lease_free(left, e); });
 }
 
 }  // namespace
