@@ -167,6 +167,8 @@ void CommandTree::add_options() {
         ->add_option("--trace", line.trace,
                      "write a timeline of workers and coordinator, for ui.perfetto.dev or chrome://tracing")
         ->type_name("FILE");
+  plan->get_option("--save")->description(
+      "write the description that named models stand for, or with --measure the one with the forms that were chosen");
   CLI::Option* const measure = plan->add_flag(
       "--measure", line.measure, "also start every member once, predict some images, and measure the memory");
   plan->add_flag("--dot", line.dot, "print who computes what as a graph for Graphviz instead: ... | dot -Tsvg")

@@ -16,6 +16,7 @@
 #include "common/folder_obstacle.hpp"
 #include "common/tensor_text.hpp"
 #include "common/unsigned_nan.hpp"
+#include "config/effective.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
@@ -26,6 +27,7 @@
 #include "program/evaluate/hosting.hpp"
 #include "program/measured_memory.hpp"
 #include "program/plan_text.hpp"
+#include "program/quick_start.hpp"
 #include "program/reporting.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
@@ -122,11 +124,26 @@ InputForm look_at_images(const config::EnsembleSpec& spec, const std::vector<Err
   }
 }
 
-/// Starts every member once, in the form that is chosen for it.
-void measure(const config::EnsembleSpec& spec, Options options, Interruption& interruption) {
+/// The description with the forms that were chosen. What was measured may have other members and other keys: those that
+/// follow from the images, or from the tasks.
+std::string with_forms(config::EnsembleSpec described, const config::EnsembleSpec& chosen) {
+  for (config::MemberSpec& member : described.members) {
+    const auto same = std::ranges::find(chosen.members, member.name, &config::MemberSpec::name);
+    if (!member.model.candidates.empty() && same != chosen.members.end()) member.model = same->model;
+  }
+  for (config::UnitSpec& unit : described.workers) {
+    const auto same = std::ranges::find(chosen.workers, unit.members, &config::UnitSpec::members);
+    if (!unit.modes.empty() && same != chosen.workers.end()) unit = *same;
+  }
+  return config::to_yaml(described);
+}
+
+/// Starts every member once, in the form that is chosen for it. Returns the description with these forms.
+config::EnsembleSpec measure(const config::EnsembleSpec& spec, Options options, Interruption& interruption) {
   const Spec chosen = choose_models(Spec(std::make_shared<const config::EnsembleSpec>(spec)), options);
   const MeasuredMemory memory = measure_memory(chosen.checked(), options, interruption);
   say(stdout, chosen_text(chosen.checked()) + measured_text(memory));
+  return chosen.checked();
 }
 
 }  // namespace
@@ -153,7 +170,9 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
 }
 
 void plan(const CommandLine& line, Interruption& interruption) {
-  config::EnsembleSpec spec = load(line);
+  if (line.measure && !line.save.empty()) check_save(line.save);
+  const config::EnsembleSpec described = load(line);
+  config::EnsembleSpec spec = described;
   // With tasks and without images to run on, only an evaluation is possible: plan that.
   if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory)
     spec = without_saved(host_models(spec, {})).hosted;
@@ -177,7 +196,11 @@ void plan(const CommandLine& line, Interruption& interruption) {
                             missing.size() == 1 ? "a file is" : fmt::format("{} files are", missing.size())),
                 missing.front().message(), missing.front().hint());
   check_memory(made);
-  if (line.measure) measure(with_segment(spec, input, false), options, interruption);
+  if (!line.measure) return;
+  const config::EnsembleSpec chosen = measure(with_segment(spec, input, false), options, interruption);
+  if (line.save.empty()) return;
+  save_description(with_forms(described, chosen), line.save);
+  say(stdout, fmt::format("\nwritten, with these forms: {}\n", line.save.string()));
 }
 
 void validate(const CommandLine& line) {

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "common/bytes_text.hpp"
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "config/candidates.hpp"
+#include "config/effective.hpp"
 #include "coordinator/decide/batch_search.hpp"
 #include "coordinator/decide/candidates.hpp"
 
@@ -148,6 +150,19 @@ std::string input_text(const MemberInput& input) {
   return fmt::format("{{{}}}", fmt::join(parts, ", "));
 }
 
+std::string members_text(const config::EnsembleSpec& spec, const config::UnitSpec& unit) {
+  std::vector<std::string> names;
+  for (const std::size_t rank : unit.members) names.push_back(spec.members[rank].name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string indented(const std::string& lines) {
+  std::string text;
+  std::istringstream rest(lines);
+  for (std::string line; std::getline(rest, line);) text += fmt::format("  {}\n", line);
+  return text;
+}
+
 }  // namespace
 
 std::string choices_text(const config::EnsembleSpec& spec) {
@@ -159,6 +174,14 @@ std::string choices_text(const config::EnsembleSpec& spec) {
       text += fmt::format("note: {}: the fastest of {} is chosen at the start; this is the plan for the first\n",
                           member.name, fmt::join(names, ", "));
   }
+  for (const config::UnitSpec& unit : spec.workers) {
+    if (unit.modes.empty()) continue;
+    std::vector<std::string_view> modes;
+    for (const UnitMode mode : unit.modes) modes.push_back(to_name(mode));
+    text += fmt::format(
+        "note: the worker of {}: the fastest of {} is chosen at the start; this is the plan for the first\n",
+        members_text(spec, unit), fmt::join(modes, ", "));
+  }
   return text;
 }
 
@@ -166,7 +189,11 @@ std::string chosen_text(const config::EnsembleSpec& spec) {
   std::string text;
   for (const config::MemberSpec& member : spec.members)
     if (const std::vector<ModelForm>& tried = member.model.tried.forms; !tried.empty())
-      text += fmt::format("{}: {}\n", member.name, choice_text(tried));
+      text += fmt::format("{}: {}\n{}", member.name, choice_text(tried), indented(config::to_yaml(member.model)));
+  for (const config::UnitSpec& unit : spec.workers)
+    if (!unit.tried.forms.empty())
+      text += fmt::format("the worker of {}: {}\n  mode: {}\n", members_text(spec, unit), choice_text(unit.tried.forms),
+                          to_name(unit.mode));
   return text.empty() ? text : "\nchosen\n" + text;
 }
 

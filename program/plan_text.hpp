@@ -14,7 +14,7 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
 
 /// Between which forms of a member a choice is left; empty if there is none.
 std::string choices_text(const config::EnsembleSpec& spec);
-/// What was chosen, by which figures; empty if nothing was.
+/// What was chosen, by which figures, and how a file says so; empty if nothing was.
 std::string chosen_text(const config::EnsembleSpec& spec);
 
 /// Who computes what, and in which order, as a drawing of a few lines; empty if each member has a worker of its own and

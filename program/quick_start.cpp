@@ -145,8 +145,10 @@ void refuse_existing(const fs::path& file, const std::string& hint) {
     throw Error(ErrorKind::usage, fmt::format("{} exists already", file.string()), {}, hint);
 }
 
+void check_save(const fs::path& file) { refuse_existing(file, "remove it first, or name another file with --save"); }
+
 void save_description(const std::string& yaml, const fs::path& file) {
-  refuse_existing(file, "remove it first, or name another file with --save");
+  check_save(file);
   AtomicFile out(file);
   out.write(yaml);
   out.commit();
@@ -158,7 +160,7 @@ void refuse_options_of_models(const CommandLine& line) {
   const std::array<std::pair<const char*, bool>, 4> options{{{"--images", !line.images.empty()},
                                                              {"--preprocess", !line.preprocess.empty()},
                                                              {"--rule", !line.rule.empty()},
-                                                             {"--save", !line.save.empty()}}};
+                                                             {"--save", !line.save.empty() && !line.measure}}};
   for (const auto& [name, given] : options)
     if (given)
       throw Error(ErrorKind::usage, fmt::format("{} is for models that the command line names", name),

@@ -39,10 +39,14 @@ std::string description_of_models(CommandLine& line);
 /// Throws Error(usage) if the file exists; `hint` says what to do then.
 void refuse_existing(const std::filesystem::path& file, const std::string& hint);
 
+/// Throws Error(usage) if save_description() would, because the file exists.
+void check_save(const std::filesystem::path& file);
+
 /// Writes it to a file that does not exist yet. Throws Error(usage) if it does, or Error(failed).
 void save_description(const std::string& yaml, const std::filesystem::path& file);
 
-/// Throws Error(usage) if an option for models is given although the command line names a description.
+/// Throws Error(usage) if an option for models is given although the command line names a description. With --measure,
+/// --save is not one.
 void refuse_options_of_models(const CommandLine& line);
 
 }  // namespace tutti::program

@@ -89,10 +89,10 @@ config::EnsembleSpec load(const CommandLine& line) {
   CommandLine rest = line;
   const std::string yaml = description_of_models(rest);
   config::EnsembleSpec spec = config::load_text(yaml, "the description of these models", {rest.overrides, rest.assign});
-  if (!line.save.empty()) save_description(yaml, line.save);
+  const bool saved = !line.save.empty() && !line.measure;  // else `plan` writes it when it has measured
+  if (saved) save_description(yaml, line.save);
   log::info("these models stand for a description{}:\n{}",
-            line.save.empty() ? ", which --save FILE.yaml writes" : fmt::format(", now in {}", line.save.string()),
-            yaml);
+            saved ? fmt::format(", now in {}", line.save.string()) : ", which --save FILE.yaml writes", yaml);
   return spec;
 }
 

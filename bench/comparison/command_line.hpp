@@ -29,6 +29,7 @@ struct CommandLine {
   bool interference = false;
   bool sweep = false;
   std::chrono::seconds sweep_time{180};
+  bool cache = true;  ///< choices of forms are looked up and kept
   bool quiet = false;
   std::string text;  ///< all of it, for the rows
 };

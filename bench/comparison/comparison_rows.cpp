@@ -22,6 +22,7 @@ std::string note_of(const ComparisonResult& result, const Entry& entry, std::uin
   const double seconds = statistics(entry.seconds).median;
   std::string note = to_text(entry.contender, entry.setting, cuda);
   if (entry.own_batch) note += fmt::format(", batch {}", entry.setting.batch_images);
+  if (!entry.backend.empty() && !entry.backend.starts_with("torch ")) note += ", by " + entry.backend;
   note += fmt::format("; {:.0f} images/s", static_cast<double>(images) / seconds);
   if (const auto one = median_of(result, Contender::sequential_one))
     note += fmt::format("; {:.2f}x sequential one-thread", *one / seconds);

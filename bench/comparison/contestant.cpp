@@ -60,7 +60,7 @@ class PoolContestant final : public Contestant {
  public:
   PoolContestant(const Field& field, Contender contender, const Setting& setting, const ImageSet& images)
       : ensemble_(Spec(std::make_shared<config::EnsembleSpec>(sharing(field, contender, setting))),
-                  {.worker = field.worker, .debug_member = {}}),
+                  pool_options(field)),
         source_(images::make_memory(images.view())) {}
 
   double pass() override {
@@ -198,6 +198,12 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
   return field;
 }
 
+Options pool_options(const Field& field) {
+  Options options{.worker = field.worker, .debug_member = {}};
+  options.cache = field.cache;
+  return options;
+}
+
 ImageSet read_images(const config::EnsembleSpec& spec, const config::InputSpec& input) {
   const std::unique_ptr<Source> source = open_source(spec, input);
   return ImageSet::read(*source, form_of(*source, spec, input).tensors.front().layout.dtype);
@@ -247,8 +253,9 @@ SingleProcess::Launch single_launch(const Field& field, const Setting& setting) 
 }
 
 void trace_pool(const Field& field, const ImageSet& images, const std::filesystem::path& file) {
-  Ensemble ensemble(Spec(std::make_shared<config::EnsembleSpec>(field.spec)),
-                    {.worker = field.worker, .debug_member = {}, .trace = file});
+  Options options = pool_options(field);
+  options.trace = file;
+  Ensemble ensemble(Spec(std::make_shared<config::EnsembleSpec>(field.spec)), options);
   KeptAnswer dropped;
   ensemble.run(*images::make_memory(images.view()), dropped);
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <tutti/ensemble.hpp>
+
 #include "bench/comparison/departure.hpp"
 #include "bench/comparison/image_set.hpp"
 #include "bench/comparison/single_process.hpp"
@@ -28,8 +30,12 @@ struct Field {
   std::vector<int> cores = {};     ///< all that the members may use
   std::uint32_t usable_cores = 1;  ///< how many can be busy at once: a cgroup may allow less
   bool cuda = false;
+  bool cache = true;  ///< pools look up the choices of forms, and keep them
   Departure& departure;
 };
+/// Those of a pool that is measured.
+Options pool_options(const Field& field);
+
 /// The images of `input`, read as the members of `spec` prepare them: raw if the workers do that.
 ImageSet read_images(const config::EnsembleSpec& spec, const config::InputSpec& input);
 

@@ -52,8 +52,7 @@ struct Speed {
 class Group {
  public:
   Group(const Field& field, const ImageSet& images, config::EnsembleSpec spec)
-      : ensemble_(Spec(std::make_shared<config::EnsembleSpec>(std::move(spec))),
-                  {.worker = field.worker, .debug_member = {}}),
+      : ensemble_(Spec(std::make_shared<config::EnsembleSpec>(std::move(spec))), pool_options(field)),
         source_(images::make_memory(images.view())),
         images_(images.count()) {}
 

@@ -64,6 +64,13 @@ config::EnsembleSpec asking_all(config::EnsembleSpec spec) {
   return spec;
 }
 
+Field field_of(const config::EnsembleSpec& spec, const std::filesystem::path& worker, const CommandLine& line,
+               Departure& departure) {
+  Field field = make_field(spec, worker, line.single, departure);
+  field.cache = line.cache;
+  return field;
+}
+
 /// Everything that one call of the program does.
 class Bench {
  public:
@@ -71,7 +78,7 @@ class Bench {
       : line_(line),
         spec_(asking_all(config::load_file(line.file, {line.overrides, line.assign}))),
         worker_(find_worker(line.worker)),
-        field_(make_field(spec_, worker_, line.single, departure)),
+        field_(field_of(spec_, worker_, line, departure)),
         images_(read_images(spec_, spec_.input)) {
     if (!line.page.empty()) report_program_ = find_report_program();
     if (!line.page.empty() && line.json_lines.empty()) folder_.emplace(departure);

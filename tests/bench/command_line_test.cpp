@@ -31,6 +31,8 @@ TEST_CASE("options that are not given have their default") {
   CHECK(line->batches.empty());
   CHECK(line->sweep_time == std::chrono::seconds(180));
   CHECK_FALSE(line->training);
+  CHECK(line->cache);
+  CHECK_FALSE(parse({"e.yaml", "--no-cache"})->cache);
 }
 
 TEST_CASE("overrides and options may be in any order and are kept for the rows") {

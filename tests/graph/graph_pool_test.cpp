@@ -127,6 +127,38 @@ batch_images: 8
   CHECK(contains(only.program.err(), "openvino " + file("unknown_operator") + ": "));
 }
 
+TEST_CASE("a plan that measures prints the form that was chosen as a file says it, and saves the description with it") {
+  const Workplace place(fmt::format(R"(
+members: [{{name: a, model: {{kind: auto, files: [{}, {}]}}}}]
+assignment: cpu
+combine: {{rule: mean, over: logits}}
+input: {{dataset: random, count: 40, shape: [3, 2, 2], classes: 3}}
+batch_images: 8
+)",
+                                    file("dense"), file("unknown_operator")));
+  const Finished plan(place, {"plan", "e.yaml", "--measure", "--no-cache", "--save", "chosen.yaml"});
+  if (plan.code == 2 && contains(plan.program.err(), "a: no form of the model can be started")) {
+    std::puts("SKIPPED: no library for ONNX models was found");
+    return;
+  }
+  CAPTURE(plan.program.err());
+  REQUIRE(plan.code == 0);
+  CHECK(contains(plan.out(), "\n  model:\n    kind: "));
+  CHECK(contains(plan.out(), "\n    path: " + file("dense") + "\n"));
+  CHECK(contains(plan.out(), "\nwritten, with these forms: chosen.yaml\n"));
+  const std::string chosen = place.read("chosen.yaml");
+  CHECK(contains(chosen, "path: " + file("dense")));
+  CHECK_FALSE(contains(chosen, "files:"));
+  CHECK_FALSE(contains(chosen, "unknown_operator"));
+  CHECK(Finished(place, {"run", "chosen.yaml", "output=chosen"}).code == 0);
+  const json::value report = parse_json(place.read("chosen/report.json"), "the report");
+  CHECK(report.at("members").at(0).at("forms").as_array().empty());
+  const Finished again(place, {"plan", "e.yaml", "--measure", "--save", "chosen.yaml"});
+  CHECK(again.code == 2);
+  CHECK(contains(again.program.err(), "chosen.yaml exists already"));
+  CHECK_FALSE(contains(again.out(), "member"));  // before anything was started
+}
+
 TEST_CASE("a network of Tutti without the library says so with its backend") {
   const Workplace place(fmt::format(R"(
 members: [{{name: a, model: {{kind: mlp, layers: [3], backend: {}}}}}]

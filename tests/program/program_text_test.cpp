@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "config/candidates.hpp"
 #include "program/measured_memory.hpp"
 #include "program/plan_text.hpp"
 #include "program/progress.hpp"
@@ -248,6 +249,29 @@ TEST_CASE("a plan is printed with machine and members and every sum") {
         "      1.0 kB  arena\n", "       500 B  channel\n", "      1.5 kB  in all, at least\n",
         "\nwhen a worker dies\nwhile a worker is replaced, the others continue\n", "note: cnn-0 runs on the CPU\n"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+}
+
+TEST_CASE("choices that are left and choices that were made are printed with what a file says") {
+  config::EnsembleSpec spec;
+  for (const char* const name : {"a", "b"}) {
+    config::MemberSpec member;
+    member.name = name;
+    member.model.kind = MlpModel{{3}};
+    spec.members.push_back(std::move(member));
+  }
+  CHECK(choices_text(spec).empty());
+  CHECK(chosen_text(spec).empty());
+  spec.members[1].model.candidates = {MlpModel{{3}}, MlpModel{{3}, ComputedBy::openvino}};
+  spec.workers = {{.members = {0, 1}, .modes = {UnitMode::loop, UnitMode::threads}}};
+  CHECK(choices_text(spec) ==
+        "note: b: the fastest of mlp by torch, mlp by openvino is chosen at the start; this is the plan for the first\n"
+        "note: the worker of a, b: the fastest of loop, threads is chosen at the start; this is the plan for the "
+        "first\n");
+  config::take_candidate(spec.members[1].model, 1, "it is slower");
+  config::take_mode(spec.workers[0], 1, "it is slower");
+  CHECK(chosen_text(spec) ==
+        "\nchosen\nb: mlp by openvino (nothing was measured)\n  model:\n    kind: mlp\n    layers: [3]\n"
+        "    backend: openvino\nthe worker of a, b: threads (nothing was measured)\n  mode: threads\n");
 }
 
 TEST_CASE("a plan names what its sum leaves out") {

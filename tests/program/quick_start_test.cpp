@@ -114,6 +114,13 @@ TEST_CASE("options for models are refused beside a description") {
   CHECK_FALSE(program::names_models(line));
   CHECK(error_of([&] { program::refuse_options_of_models(line); })->message() ==
         "--images is for models that the command line names");
+  CommandLine saved;
+  saved.file = "ensemble.yaml";
+  saved.save = "chosen.yaml";
+  CHECK(error_of([&] { program::refuse_options_of_models(saved); })->message() ==
+        "--save is for models that the command line names");
+  saved.measure = true;
+  CHECK_FALSE(error_of([&] { program::refuse_options_of_models(saved); }));
   line.file = "x.txt";
   CHECK(error_of([&] { program::refuse_options_of_models(line); })->detail() ==
         "'x.txt' is not the file of a model: they are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel");
