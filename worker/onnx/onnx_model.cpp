@@ -46,7 +46,8 @@ std::unique_ptr<Model> make_onnx_model(const MemberRequest& request) {
     throw Error(ErrorKind::usage, "members of kind 'onnx' run on the CPU only", {}, "assign the member to cpu");
   const auto& model = std::get<OnnxFileModel>(request.model);
   check_model_file(model.path);
-  for (const std::filesystem::path& file : model.more_files()) refuse_lfs_pointer(file);
+  for (const std::filesystem::path& file : Description<OnnxFileModel>::more_files(model))
+    refuse_lfs_pointer(file);
   const ort::Library& library = ort::Library::get();
   auto session = explained(ErrorKind::usage, fmt::format("ONNX Runtime {} cannot load '{}'", library.version(), model.path),
                            "if an operator or an opset is not known, install a newer onnxruntime; if a file is missing, it "
