@@ -23,6 +23,7 @@
 #include "config/reader.hpp"
 #include "config/saved.hpp"
 #include "config/shorthand.hpp"
+#include "config/stages.hpp"
 #include "config/tasks.hpp"
 #include "config/views.hpp"
 #include "config/workers.hpp"
@@ -222,6 +223,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (const Tree* units = top.find("workers"); units != nullptr) workers = read_workers(*units, members, violations);
   if (!members.empty())
     read_assignment(assignment, overrides.devices, devices_of(workers, members.size()), members, violations);
+  place_stages(members);
   check_devices(workers, members, violations);
   for (ReadUnit& worker : workers) spec.workers.push_back(std::move(worker.spec));
   if (const Tree* cascade = top.find("cascade"); cascade != nullptr) {
@@ -257,8 +259,10 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   for (TaskSpec& task : spec.tasks)
     if (task.classes.empty() && task.head.empty()) task.classes = spec.classes;
   read_merging(top, members, spec, violations);
+  check_stages(spec, members, violations);
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
+  if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for_stages(spec.members));
   return spec;
 }
 
@@ -276,9 +280,14 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   if (violations.count() > before) violations.raise(name);  // members may be missing
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
-  for (MemberSpec& member : spec.members)
-    if (auto* python = std::get_if<PythonModel>(&member.model.kind); python != nullptr && python->folder.empty())
+  const auto look_beside = [&](ModelSpec& model) {
+    if (auto* python = std::get_if<PythonModel>(&model.kind); python != nullptr && python->folder.empty())
       python->folder = folder.empty() ? "." : folder.string();
+  };
+  for (MemberSpec& member : spec.members) {
+    look_beside(member.model);
+    for (StageSpec& stage : member.before) look_beside(stage.model);
+  }
   spec.effective_yaml = to_yaml(spec);
   return spec;
 }

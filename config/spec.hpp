@@ -176,9 +176,28 @@ struct TakesSpec {
   friend bool operator==(const TakesSpec&, const TakesSpec&) = default;
 };
 
+/// An entry of `workers`: members that share a worker.
+struct UnitSpec {
+  std::vector<std::size_t> members;  ///< ranks, in order; at least one
+  UnitMode mode = UnitMode::loop;
+  std::uint32_t replicas = 1;     ///< workers that host the unit
+  std::vector<Device> devices{};  ///< by replica; empty: that of the members
+  bool same_bits = true;          ///< the replicas are on devices of one kind
+  friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
+};
+
+/// A part of a member that runs in workers of its own, and whose outputs the next one computes on.
+struct StageSpec {
+  ModelSpec model;
+  Device device = AutoDevice{};
+  UnitSpec workers{};  ///< how many, and where; no members
+  Place place{};       ///< of its model
+  friend bool operator==(const StageSpec&, const StageSpec&) = default;
+};
+
 struct MemberSpec {
   std::string name;
-  ModelSpec model;
+  ModelSpec model;  ///< with `stages`, that of the last
   double weight = 1.0;
   OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
   Written output_is_written{};             ///< false: it is the default of a kind that may output anything
@@ -190,22 +209,14 @@ struct MemberSpec {
   bool copy_input = false;                 ///< give the model a private copy of each batch
   std::uint64_t max_memory = 0;            ///< bytes that its worker may hold; 0: any number
   std::uint64_t seed = 0;                  ///< default: the ensemble's seed + rank
-  Device device;
+  Device device;                           ///< with `stages`, that of the last
   TrainSpec train;
+  std::vector<StageSpec> before{};  ///< the stages before the last, first one first; empty: the member has none
+  UnitSpec last{};                  ///< with `stages`, the workers of the last one
   friend bool operator==(const MemberSpec&, const MemberSpec&) = default;
 };
 
 // ---- the whole -----------------------------------------------------------------------------------------------------
-
-/// An entry of `workers`: members that share a worker.
-struct UnitSpec {
-  std::vector<std::size_t> members;  ///< ranks, in order; at least one
-  UnitMode mode = UnitMode::loop;
-  std::uint32_t replicas = 1;     ///< workers that host the unit
-  std::vector<Device> devices{};  ///< by replica; empty: that of the members
-  bool same_bits = true;          ///< the replicas are on devices of one kind
-  friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
-};
 
 /// What makes a sample doubtful for the members that predicted it: the largest of its combined values, how far that is
 /// from the second largest, or the entropy of all of them (natural logarithm).

@@ -47,10 +47,19 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, cons
   return plan;
 }
 
-std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, const std::filesystem::path& file) {
+std::unique_ptr<TraceRecorder> make_trace(const Plan& plan, const std::filesystem::path& file) {
   std::vector<std::string> names;
-  for (const config::MemberSpec& member : spec.members) names.push_back(member.name);
+  for (const MemberPlan& member : plan.members) names.push_back(member.request.name);
   return std::make_unique<TraceRecorder>(file, std::move(names), std::chrono::steady_clock::now());
+}
+
+/// When each row of a segment is asked: the stages of a member in its round.
+ByRank<Round> rounds_of_stages(const Plan& plan, const Cascade& cascade) {
+  ByRank<Round> rounds = cascade.rounds_of_members();
+  if (rounds.empty()) return rounds;
+  const Chains chains = plan.chains();
+  while (rounds.size() < plan.members.size()) rounds.push_back(rounds[chains.chain_of(Rank(rounds.size())).back()]);
+  return rounds;
 }
 
 }  // namespace
@@ -69,11 +78,11 @@ class Ensemble::Impl {
       : spec_(spec),
         worker_(worker),
         described_(spec),
-        trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
+        trace_(options.trace.empty() ? nullptr : make_trace(plan, options.trace)),
         events_(options.on_event),
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
-        cascade_(pool_.plan().cascade, pool_.plan().members.size()),
+        cascade_(pool_.plan().cascade, pool_.plan().combined()),
         submissions_(pool_.exchange(), options.most_submissions, coalesce_setting()) {
     if (pool_.plan().batches == Batches::to_measure) {
       {
@@ -290,7 +299,7 @@ class Ensemble::Impl {
   }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  Terms terms() const { return {cascade_.rounds_of_members(), pool_.plan().quorum.has_value()}; }
+  Terms terms() const { return {rounds_of_stages(pool_.plan(), cascade_), pool_.plan().quorum.has_value()}; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
   std::optional<CoalesceSetting> coalesce_setting() const {
@@ -311,8 +320,7 @@ class Ensemble::Impl {
     if (tiling == nullptr) return std::make_unique<images::MemorySink>(form(source.count()));
     const config::CombineSpec& combine = spec_.checked().combine;
     for (const Rank rank : pool_.outputs().ids())
-      images::check_tile_output(pool_.plan().members[rank.value()].request.name, pool_.outputs()[rank],
-                                tiling->tiles().size,
+      images::check_tile_output(spec_.checked().members[rank.value()].name, pool_.outputs()[rank], tiling->tiles().size,
                                 combine.decides() ? size_at(pool_.outputs()[rank], combine.axis) : std::nullopt);
     return std::make_unique<images::BlendedMemory>(form(source.count()), *tiling);
   }
@@ -326,7 +334,7 @@ class Ensemble::Impl {
     if (combined() && combine.spread) form.spread = spread_shape(combine, *form.shape);
     if (!combined() || spec_.checked().save_members)
       for (const Rank rank : pool_.outputs().ids())
-        form.members.push_back({pool_.plan().members[rank.value()].request.name, pool_.outputs()[rank]});
+        form.members.push_back({spec_.checked().members[rank.value()].name, pool_.outputs()[rank]});
     return form;
   }
 

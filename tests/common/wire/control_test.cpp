@@ -143,6 +143,19 @@ TEST_CASE("the start arrives as it was sent") {
   CHECK(start.allow_nan);
 }
 
+TEST_CASE("what a stage is told of another arrives as it was sent") {
+  const Feed feed = round_trip(Feed{7, {12, 4}, Seat(1)});
+  CHECK(feed.number == 7);
+  CHECK(feed.widths == std::vector<std::uint32_t>{12, 4});
+  CHECK(feed.seat == Seat(1));
+  CHECK(round_trip(Forget{7}).number == 7);
+  MemberRequest member = full_request();
+  member.fed_by = "cnn-0/0";
+  CHECK(round_trip(Load{member}).member.fed_by == "cnn-0/0");
+  CHECK(contains(reason(encode(Feed{0, {4}, {}})), "0 is not the number of a feed"));
+  CHECK(contains(reason(encode(Feed{1, {4}, Seat(1)})), "a feed is of a seat that its channel does not have"));
+}
+
 TEST_CASE("the short messages arrive as they were sent") {
   round_trip(BeginTraining{});
   round_trip(Stop{});
