@@ -294,7 +294,7 @@ class Ensemble::Impl {
   std::optional<ClassAxis> class_axis() const {
     if (!combined()) return std::nullopt;
     const config::CombineSpec& combine = spec_.checked().combine;
-    const Dims& output = pool_.outputs()[0];
+    const Dims output = pool_.outputs()[0];
     return combine.decides() ? ClassAxis::of(output, combine.axis) : ClassAxis::of_row(elements_of(output));
   }
 

@@ -185,6 +185,7 @@ TEST_CASE("an ensemble continues without a member one of whose stages keeps dyin
   auto spec = spec_with_stages();
   spec.failure.on_worker_failure = OnWorkerFailure::degrade;
   spec.failure.restart_limit = 1;
+  spec.failure.poison_limit.reset();
   first_fake(spec).faults = {{FaultKind::kill, FaultPhase::predict, 0}};
   std::vector<Event> events;
   Mutex mutex;
@@ -218,7 +219,7 @@ TEST_CASE("a stage that cannot take what the one before it outputs is named with
   const auto error = start_error(spec);
   REQUIRE(error);
   CHECK(contains(error->what(), "m0/1 on cpu"));
-  CHECK(contains(error->what(), "it takes what m0/0 outputs, float32 of 12"));
+  CHECK(contains(error->what(), "it takes what m0/0 outputs, 12 of float32"));
 }
 
 TEST_CASE("members with stages are not trained and not replaced") {

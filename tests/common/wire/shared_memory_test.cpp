@@ -64,7 +64,7 @@ TEST_CASE("the outputs in a channel are read by a descriptor that cannot change 
   REQUIRE(mapping != MAP_FAILED);
   CHECK(::mprotect(mapping, layout.bytes(), PROT_READ | PROT_WRITE) != 0);
   ::munmap(mapping, layout.bytes());
-  const auto error = error_of([&] { const ChannelOutputs other(reader, {2, 8, {4}}, Seat(0)); });
+  const auto error = error_of([&] { const ChannelOutputs other(reader, {2, 8000, {4}}, Seat(0)); });
   REQUIRE(error);
   CHECK(error->message() == "a worker's channel does not have the size that it was given");
 }
