@@ -65,9 +65,7 @@ void train_members(Session& session, bool quiet) {
 void check_training(const config::EnsembleSpec& spec) {
   std::vector<std::string> untrained;
   for (const config::MemberSpec& member : spec.members)
-    if (!member.before.empty())
-      untrained.push_back(fmt::format("{} ('stages')", member.name));
-    else if (!facts_of(member.model.kind).trainable)
+    if (!facts_of(member.model.kind).trainable)
       untrained.push_back(fmt::format("{} ({})", member.name, kind_name(member.model.kind)));
   if (!untrained.empty())
     throw Error(ErrorKind::usage, fmt::format("{} cannot be trained", counted(untrained.size(), "member")),

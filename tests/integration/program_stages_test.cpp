@@ -56,7 +56,7 @@ TEST_CASE("a run with stages has the results of its members and a report that na
   CHECK(stages.at(1).at("output") == json::array{4});
   CHECK(members.at(1).at("stages") == json::array{});
   CHECK(contains(place.read("t.json"), "a/0"));
-  const Finished combined(place, {"combine", "here", "rule=max"});
+  const Finished combined(place, {"combine", "here", "combine.rule=max"});
   CAPTURE(combined.err());
   CHECK(combined.code == 0);
 }
@@ -65,7 +65,7 @@ TEST_CASE("stages are not trained and not compared and a stage that does not fit
   const Workplace place(kChain);
   const Finished training(place, {"train", "e.yaml"});
   CHECK(training.code == 2);
-  CHECK(contains(training.err(), "a ('stages')"));
+  CHECK(contains(training.err(), "a has 'stages', and is not trained"));
   const Finished missing(place, {"run", "e.yaml", "members.0.stages.1.model={kind: torchscript, path: no.pt}"});
   CHECK(missing.code == 2);
   CHECK(contains(missing.err(), "a/1: there is no readable file 'no.pt'"));
