@@ -32,6 +32,8 @@ inline constexpr std::array kWorkerKillPoints{
     std::string_view("worker.completion_pushed"),
     std::string_view("worker.bell_rung"),
     std::string_view("worker.parked"),
+    std::string_view("worker.feed_received"),
+    std::string_view("worker.feed_mapped"),
     std::string_view("worker.begin_training_received"),
     std::string_view("worker.restore_received"),
     std::string_view("worker.restored"),
@@ -42,17 +44,17 @@ inline constexpr std::array kWorkerKillPoints{
 
 /// Every step of the coordinator's, in the order of a run.
 inline constexpr std::array kCoordinatorKillPoints{
-    std::string_view("coordinator.arena_made"),        std::string_view("coordinator.worker_spawned"),
-    std::string_view("coordinator.load_sent"),         std::string_view("coordinator.channel_made"),
-    std::string_view("coordinator.start_sent"),        std::string_view("coordinator.all_ready"),
-    std::string_view("coordinator.command_sent"),      std::string_view("coordinator.command_answered"),
-    std::string_view("coordinator.segment_filled"),    std::string_view("coordinator.segment_opened"),
-    std::string_view("coordinator.task_pushed"),       std::string_view("coordinator.completion_accepted"),
-    std::string_view("coordinator.segment_judged"),    std::string_view("coordinator.segment_done"),
-    std::string_view("coordinator.death_seen"),        std::string_view("coordinator.journal_written"),
-    std::string_view("coordinator.segment_delivered"), std::string_view("coordinator.results_begun"),
-    std::string_view("coordinator.results_in_place"),  std::string_view("coordinator.report_written"),
-    std::string_view("coordinator.journal_removed"),
+    std::string_view("coordinator.arena_made"),          std::string_view("coordinator.worker_spawned"),
+    std::string_view("coordinator.load_sent"),           std::string_view("coordinator.channel_made"),
+    std::string_view("coordinator.start_sent"),          std::string_view("coordinator.all_ready"),
+    std::string_view("coordinator.command_sent"),        std::string_view("coordinator.command_answered"),
+    std::string_view("coordinator.segment_filled"),      std::string_view("coordinator.segment_opened"),
+    std::string_view("coordinator.feed_sent"),           std::string_view("coordinator.task_pushed"),
+    std::string_view("coordinator.completion_accepted"), std::string_view("coordinator.segment_judged"),
+    std::string_view("coordinator.segment_done"),        std::string_view("coordinator.death_seen"),
+    std::string_view("coordinator.journal_written"),     std::string_view("coordinator.segment_delivered"),
+    std::string_view("coordinator.results_begun"),       std::string_view("coordinator.results_in_place"),
+    std::string_view("coordinator.report_written"),      std::string_view("coordinator.journal_removed"),
 };
 
 #ifdef TUTTI_KILL_POINTS

@@ -91,6 +91,8 @@ class Assigner {
         members_[rank].spec.device = *of_workers_[rank];
       } else if (given_[rank])
         members_[rank].spec.device = *given_[rank];
+      else if (!members_[rank].stage_devices.empty())
+        members_[rank].spec.device = AutoDevice{};  // its stages may say theirs
       else if (!name.empty())
         violations_.add(tree->position, fmt::format("{1} has no device for member '{0}'; add {0}: cpu, another "
                                                     "device, or null for the first usable one",

@@ -14,6 +14,7 @@
 #include "config/input.hpp"
 #include "config/input_labels.hpp"
 #include "config/rules.hpp"
+#include "config/stages.hpp"
 #include "config/view_checks.hpp"
 
 namespace tutti::config {
@@ -216,7 +217,9 @@ void check_images(const std::vector<ReadMember>& members, const InputSpec& input
   if (resizes_pictures(input)) check_planes(members, input, position, violations);
   if (input.tiles) check_tiled(members, violations);
   if (!training) check_masks(members, input, violations);
-  for (const ReadMember& member : members) {
+  for (const ReadMember& whole : members) {
+    ReadMember member = whole;
+    member.spec = first_stage(whole.spec);  // it sees the images
     const KindFacts facts = facts_of(member.spec.model.kind);
     if (!member.sound || is_saved(facts) || !takes_what_there_is(member, input, violations)) continue;
     if (!training && !takes_viewed_images(member, input, violations)) continue;
@@ -226,7 +229,7 @@ void check_images(const std::vector<ReadMember>& members, const InputSpec& input
     else if (seen && *seen != facts.images.value_or(*seen))
       violations.add(position, fmt::format("member '{}' is a {}, which takes images of {}, not {}", member.spec.name,
                                            facts.name, facts.images->text(), seen->text()));
-    const std::uint32_t width = has_classes(member.spec.output) ? known_width(member.spec) : 0;
+    const std::uint32_t width = has_classes(whole.spec.output) ? known_width(whole.spec) : 0;
     if (width != 0 && width < classes)
       violations.add(position, fmt::format("member '{}' outputs {}, but the images have {}", member.spec.name,
                                            counted(width, "class"), classes));

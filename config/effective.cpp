@@ -113,10 +113,49 @@ Tree tree_of(const std::vector<View>& views) {
   return list;
 }
 
+Tree tree_of(const Device& device) {
+  return std::holds_alternative<AutoDevice>(device) ? Tree::null() : Tree::text(to_text(device));
+}
+
+/// Its replicas, unless it has one worker; and whether they may be on devices of several kinds.
+void set_replicas(Tree& map, const UnitSpec& unit) {
+  if (unit.devices.empty()) {
+    if (unit.replicas > 1) map.set("replicas", number(unit.replicas));
+    return;
+  }
+  Tree on = Tree::map();
+  for (auto device = unit.devices.begin(); device != unit.devices.end();) {
+    const auto end = std::find_if(device, unit.devices.end(), [&](const Device& other) { return other != *device; });
+    on.set(to_text(*device), number(static_cast<std::uint64_t>(end - device)));
+    device = end;
+  }
+  map.set("replicas", std::move(on));
+  if (!unit.same_bits) map.set("same_bits", boolean(false));
+}
+
+Tree stage_tree(const ModelSpec& model, const Device& device, const UnitSpec& workers) {
+  Tree map = Tree::map();
+  map.set("model", tree_of(model));
+  if (workers.devices.empty()) map.set("device", tree_of(device));
+  set_replicas(map, workers);
+  return map;
+}
+
+Tree tree_of_stages(const MemberSpec& member) {
+  Tree list = Tree::list();
+  for (const StageSpec& stage : member.before)
+    list.items.push_back(stage_tree(stage.model, stage.device, stage.workers));
+  list.items.push_back(stage_tree(member.model, member.device, member.last));
+  return list;
+}
+
 Tree tree_of(const MemberSpec& member) {
   Tree map = Tree::map();
   map.set("name", Tree::text(member.name));
-  map.set("model", tree_of(member.model));
+  if (member.before.empty())
+    map.set("model", tree_of(member.model));
+  else
+    map.set("stages", tree_of_stages(member));
   map.set("weight", number(member.weight));
   if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
   if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
@@ -125,7 +164,7 @@ Tree tree_of(const MemberSpec& member) {
   map.set("copy_input", boolean(member.copy_input));
   if (member.max_memory != 0) map.set("max_memory", Tree::text(fmt::format("{} B", member.max_memory)));
   map.set("seed", number(member.seed));
-  map.set("train", tree_of(member.train));
+  if (member.before.empty()) map.set("train", tree_of(member.train));
   return map;
 }
 
@@ -148,18 +187,7 @@ Tree tree_of(const UnitSpec& unit, const std::vector<MemberSpec>& members) {
   for (const std::size_t rank : unit.members) names.items.push_back(Tree::text(members[rank].name));
   map.set("members", std::move(names));
   map.set("mode", unit.modes.empty() ? name_of(unit.mode) : Tree::plain(std::string(kAutoKind)));
-  if (unit.devices.empty()) {
-    if (unit.replicas > 1) map.set("replicas", number(unit.replicas));
-    return map;
-  }
-  Tree on = Tree::map();
-  for (auto device = unit.devices.begin(); device != unit.devices.end();) {
-    const auto end = std::find_if(device, unit.devices.end(), [&](const Device& other) { return other != *device; });
-    on.set(to_text(*device), number(static_cast<std::uint64_t>(end - device)));
-    device = end;
-  }
-  map.set("replicas", std::move(on));
-  if (!unit.same_bits) map.set("same_bits", boolean(false));
+  set_replicas(map, unit);
   return map;
 }
 
@@ -254,7 +282,7 @@ Tree to_tree(const EnsembleSpec& spec) {
   Tree assignment = Tree::map();
   for (const MemberSpec& member : spec.members) {
     members.items.push_back(tree_of(member));
-    assignment.set(member.name, device_tree(member.device));
+    if (member.before.empty()) assignment.set(member.name, device_tree(member.device));  // of stages, they say it
   }
   map.set("members", std::move(members));
   map.set("assignment", std::move(assignment));

@@ -23,6 +23,7 @@
 #include "config/reader.hpp"
 #include "config/saved.hpp"
 #include "config/shorthand.hpp"
+#include "config/stages.hpp"
 #include "config/tasks.hpp"
 #include "config/views.hpp"
 #include "config/workers.hpp"
@@ -224,6 +225,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (const Tree* units = top.find("workers"); units != nullptr) workers = read_workers(*units, members, violations);
   if (!members.empty())
     read_assignment(assignment, overrides.devices, devices_of(workers, members.size()), members, violations);
+  place_stages(members);
   check_devices(workers, members, violations);
   for (ReadUnit& worker : workers) spec.workers.push_back(std::move(worker.spec));
   if (const Tree* cascade = top.find("cascade"); cascade != nullptr) {
@@ -259,15 +261,22 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   for (TaskSpec& task : spec.tasks)
     if (task.classes.empty() && task.head.empty()) task.classes = spec.classes;
   read_merging(top, members, spec, violations);
+  check_stages(spec, members, violations);
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
+  if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for_stages(spec.members));
   return spec;
 }
 
 void complete(EnsembleSpec& spec, const std::filesystem::path& folder) {
-  for (MemberSpec& member : spec.members)
-    if (auto* python = std::get_if<PythonModel>(&member.model.kind); python != nullptr && python->folder.empty())
+  const auto look_beside = [&](ModelSpec& model) {
+    if (auto* python = std::get_if<PythonModel>(&model.kind); python != nullptr && python->folder.empty())
       python->folder = folder.empty() ? "." : folder.string();
+  };
+  for (MemberSpec& member : spec.members) {
+    look_beside(member.model);
+    for (StageSpec& stage : member.before) look_beside(stage.model);
+  }
   spec.effective_yaml = to_yaml(spec);
 }
 

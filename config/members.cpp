@@ -10,6 +10,7 @@
 #include "config/model.hpp"
 #include "config/processor.hpp"
 #include "config/reader.hpp"
+#include "config/stages.hpp"
 #include "config/takes.hpp"
 
 namespace tutti::config {
@@ -80,7 +81,9 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults&
   Fields fields(tree, what, violations);
   read_name(fields, rank, member, violations);
   const std::size_t before_model = violations.count();
-  if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
+  if (const Tree* stages = fields.find("stages"); stages != nullptr)
+    read_stages(*stages, fields, read, violations);
+  else if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
     member.model = read_model(*model, violations);
   if (const Tree* model = tree.find("model"); model != nullptr)
     if (const Tree* entries = model->find("output"); entries != nullptr) read.entries = entries->position;
@@ -172,7 +175,8 @@ std::vector<ReadMember> read_members(const Tree& list, const MemberDefaults& def
 
 void take_inputs_of_folders(std::vector<ReadMember>& members, Violations& violations) {
   for (ReadMember& member : members) {
-    const std::string* const folder = folder_of(member.spec.model.kind);
+    const MemberSpec first = first_stage(member.spec);
+    const std::string* const folder = folder_of(first.model.kind);
     if (member.sound && !member.spec.input && folder != nullptr) take_input_of_folder(*folder, member, violations);
   }
 }

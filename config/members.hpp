@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct ReadMember {
   bool sound = false;                   ///< nothing is wrong with it so far, so further checks make sense
   std::vector<SourcePosition> takes{};  ///< of each name in its `takes`
   SourcePosition entries{};             ///< of the `output` in its `model`, if it has one
+  /// By stage, what it says itself; none without stages.
+  std::vector<std::optional<Device>> stage_devices{};
 };
 
 /// The longest name of a member: names become file names.

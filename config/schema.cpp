@@ -45,6 +45,8 @@ std::vector<std::string> samples() {
   for (const std::string& kind : kinds_where([](const KindFacts&) { return true; }))
     all.push_back(fmt::format("members: [{{name: a, model: {{kind: {}}}}}]\n", kind));
   all.emplace_back("members: [{name: a, model: {kind: auto, files: [a.pt]}}]\n");
+  all.emplace_back(
+      "members: [{name: a, stages: [{model: {kind: fake}}, {model: {kind: fake}, replicas: {cpu: 1}}]}]\n");
   for (const std::string& rule : names_of_all<CombineRule>()) all.push_back(one + "combine: {rule: " + rule + "}\n");
   for (const std::string& dataset : names_of_all<Dataset>())
     for (const char* more : {"limit: 1, preprocess: {}, resize: 8, crop: 8", "limit: 1, labels: x", "tiles: {size: 8}",
@@ -80,6 +82,7 @@ constexpr std::array kDefinitions{Definition{"the configuration", "description"}
                                   Definition{"task ", "task"},
                                   Definition{"'merge'", "merge", "method"},
                                   Definition{"'model'", "model", "kind"},
+                                  Definition{"a stage", "stage"},
                                   Definition{"a fault", "fault"},
                                   Definition{"a view", "view"},
                                   Definition{"tensor ", "tensor"}};

@@ -31,6 +31,10 @@ constexpr std::string_view kClassNames =
     R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": ["string", "number", "boolean"]}, "minItems": 1}]})";
 constexpr std::string_view kInput = R"({"$ref": "#/definitions/input"})";
 constexpr std::string_view kModel = R"({"$ref": "#/definitions/model"})";
+constexpr std::string_view kReplicas =
+    R"({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 64},
+                  {"type": "object", "minProperties": 1, "additionalProperties":
+                     {"type": "integer", "minimum": 1, "maximum": 64}}]})";
 constexpr std::string_view kViews =
     R"({"type": "array", "items": {"anyOf": [{"$ref": "#/definitions/view_word"}, {"$ref": "#/definitions/view"}]}})";
 
@@ -95,10 +99,7 @@ constexpr std::array kKeys{
 
     SchemaKey{"worker", "members", "names or ranks of the members that share the worker", kNames},
     SchemaKey{"worker", "device", "where the worker runs", kDevice},
-    SchemaKey{"worker", "replicas", "how many workers host these members; or a map of devices and numbers",
-              R"({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 64},
-                            {"type": "object", "minProperties": 1, "additionalProperties":
-                               {"type": "integer", "minimum": 1, "maximum": 64}}]})"},
+    SchemaKey{"worker", "replicas", "how many workers host these members; or a map of devices and numbers", kReplicas},
     SchemaKey{"worker", "same_bits", "off allows replicas on different kinds of devices"},
     SchemaKey{"worker", "mode", "how the worker runs its members; auto measures the fastest"},
 
@@ -130,6 +131,8 @@ constexpr std::array kKeys{
     SchemaKey{"member", "name", "letters, digits, '_', '.' and '-'"},
     SchemaKey{"member", "glob", "a pattern: a member for each file that it matches", R"({"type": "string"})"},
     SchemaKey{"member", "model", "the model: its kind, and the keys of this kind", kModel},
+    SchemaKey{"member", "stages", "a chain of models, each of which computes on what the one before it outputs",
+              R"({"type": "array", "minItems": 2, "maxItems": 16, "items": {"$ref": "#/definitions/stage"}})"},
     SchemaKey{"member", "weight", "weight of the member in the rules weighted and vote"},
     SchemaKey{"member", "output", "what the numbers of the model mean"},
     SchemaKey{"member", "takes", "which tensors of a sample the model takes",
@@ -143,6 +146,11 @@ constexpr std::array kKeys{
     SchemaKey{"member", "seed", "seed of its first weights and its resample"},
     SchemaKey{"member", "train", "keys that differ from the common 'train'",
               R"({"$ref": "#/definitions/member_train"})"},
+
+    SchemaKey{"stage", "model", "the model: its kind, and the keys of this kind", kModel},
+    SchemaKey{"stage", "device", "where the stage runs; by default where 'assignment' puts the member", kDevice},
+    SchemaKey{"stage", "replicas", "how many workers host this stage; or a map of devices and numbers", kReplicas},
+    SchemaKey{"stage", "same_bits", "off allows replicas on different kinds of devices"},
 
     SchemaKey{"model", "kind", "the kind of the model"},
     SchemaKey{"model", "classes", "width of the last layer"},

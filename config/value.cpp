@@ -24,8 +24,12 @@ class Writable {
   Writable(const EnsembleSpec& value, Violations& violations) : value_(value), violations_(violations) {}
 
   void check() {
-    for (std::size_t m = 0; m < value_.members.size(); ++m)
-      check_model(value_.members[m].model, fmt::format("members[{}].model", m));
+    for (std::size_t m = 0; m < value_.members.size(); ++m) {
+      const MemberSpec& member = value_.members[m];
+      check_model(member.model, fmt::format("members[{}].model", m));
+      for (std::size_t s = 0; s < member.before.size(); ++s)
+        check_model(member.before[s].model, fmt::format("members[{}].before[{}].model", m, s));
+    }
     if (value_.base) check_model(*value_.base, "base");
     for (std::size_t u = 0; u < value_.workers.size(); ++u)
       check_ranks(value_.workers[u].members, fmt::format("workers[{}].members", u));
@@ -102,6 +106,20 @@ void name_fields(Tree& tree, const std::string& key) {
   }
 }
 
+/// The stages of a member are in two places of the value: those before the last, and the member itself.
+void name_stages(Tree& stages, const std::string& member) {
+  for (std::size_t s = 0; s < stages.items.size(); ++s) {
+    const bool last = s + 1 == stages.items.size();
+    const std::string stage = last ? member : fmt::format("{}.before[{}]", member, s);
+    for (Tree::Entry& entry : stages.items[s].entries) {
+      const bool of_workers = entry.key == "replicas" || entry.key == "same_bits";
+      const std::string of = !of_workers ? stage : last ? member + ".last" : stage + ".workers";
+      name_fields(entry.value, fmt::format("{}.{}", of, entry.key));
+      entry.key_position = entry.value.position;
+    }
+  }
+}
+
 /// If not, it is as by default in YAML.
 bool names_train_input(const EnsembleSpec& value) { return value.train_input != InputSpec(); }
 
@@ -109,6 +127,9 @@ Tree named_tree(const EnsembleSpec& value) {
   Tree tree = to_tree(value);
   name_fields(tree, "");
   tree.position = at("the description");
+  for (std::size_t m = 0; m < value.members.size(); ++m)
+    if (Tree* stages = tree.find("members")->items[m].find("stages"); stages != nullptr)
+      name_stages(*stages, fmt::format("members[{}]", m));
   if (!names_train_input(value)) tree.find("train")->remove("input");
   // By rank, whatever the members are called.
   Tree devices = Tree::list();
@@ -161,6 +182,12 @@ class Kept {
 
   void check_member(const std::string& field, const MemberSpec& given, const MemberSpec& read) {
     same_model(field + ".model", given.model, read.model);
+    for (std::size_t s = 0; s < given.before.size(); ++s) {
+      const std::string stage = fmt::format("{}.before[{}]", field, s);
+      same_model(stage + ".model", given.before[s].model, read.before[s].model);
+      same(stage + ".workers", given.before[s].workers, read.before[s].workers);
+    }
+    same(field + ".last", given.last, read.last);
     const KindFacts facts = facts_of(read.model.kind);
     if (facts.output && given.output != MemberSpec().output) same(field + ".output", given.output, read.output);
     same(field + ".takes", given.takes, read.takes);

@@ -200,7 +200,8 @@ void check_same_bits(const Fields& fields, const UnitSpec& unit, Violations& vio
                                         to_text(unit.devices.front()), to_text(device)));
 }
 
-/// `replicas: 3`, or `replicas: {cpu:0: 1, cpu:1: 2}`.
+}  // namespace
+
 void read_replicas(Fields& fields, UnitSpec& unit, Violations& violations) {
   const Tree* tree = fields.find("replicas");
   if (tree == nullptr || tree->kind != Tree::Kind::map) {
@@ -219,6 +220,8 @@ void read_replicas(Fields& fields, UnitSpec& unit, Violations& violations) {
                                                counted(unit.replicas, "worker"), kMaxReplicas));
   check_same_bits(fields, unit, violations);
 }
+
+namespace {
 
 ReadUnit read_unit(const Tree& tree, const std::vector<ReadMember>& members, Violations& violations) {
   ReadUnit unit{{}, {}, tree.position};

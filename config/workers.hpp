@@ -29,6 +29,12 @@ std::vector<ReadUnit> read_workers(const Tree& tree, const std::vector<ReadMembe
 /// What `mode` may be.
 std::vector<std::string> mode_words();
 
+class Fields;
+
+/// Reads `replicas` and `same_bits`: `replicas: 3`, or `replicas: {cpu:0: 1, cpu:1: 2}`, with which `device` is a
+/// violation.
+void read_replicas(Fields& fields, UnitSpec& unit, Violations& violations);
+
 /// How many slots keep the replicas of every unit busy: each computes one segment while another waits for it, one is
 /// filled, and one is combined.
 std::uint32_t slots_for(const std::vector<UnitSpec>& units);

@@ -40,8 +40,9 @@ std::vector<Unit> units_of(const Plan& plan) {
 
 /// The step of the cascade that asks the member; null if it is asked for everything.
 const config::CascadeStep* step_of(const Plan& plan, Rank rank) {
+  const Rank member = plan.chains().chain_of(rank).back();
   for (const config::CascadeStep& step : plan.cascade)
-    if (std::ranges::find(step.then, rank.value()) != step.then.end()) return &step;
+    if (std::ranges::find(step.then, member.value()) != step.then.end()) return &step;
   return nullptr;
 }
 
@@ -58,20 +59,38 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
+std::string box_text(const Plan& plan, const Unit& unit) {
+  std::vector<std::string> names;
+  for (const Rank rank : unit.members)
+    names.push_back(plan.request_of(rank).name + (step_of(plan, rank) != nullptr ? " (if in doubt)" : ""));
+  return fmt::format("{}: {}",
+                     unit.devices.size() == 1
+                         ? "a worker on " + unit.devices.front()
+                         : fmt::format("{} on {}", counted(unit.devices.size(), "worker"), unit.devices_text()),
+                     fmt::join(names, ", "));
+}
+
+/// The unit with the stages before it.
+std::string chain_text(const Plan& plan, const Unit& last, const std::vector<Unit>& units) {
+  std::vector<std::string> boxes;
+  for (const Rank stage : plan.chains().chain_of(last.members.front())) {
+    const auto unit = std::ranges::find_if(units, [&](const Unit& one) { return one.members.front() == stage; });
+    boxes.push_back(box_text(plan, *unit));
+  }
+  return fmt::format("{}", fmt::join(boxes, " --> "));
+}
+
 }  // namespace
 
 std::string graph_text(const Plan& plan) {
-  if (plan.one_worker_each() && plan.cascade.empty()) return {};
+  const bool stages = std::ranges::any_of(plan.members, &MemberPlan::feeds);
+  if (plan.one_worker_each() && plan.cascade.empty() && !stages) return {};
   std::vector<std::string> boxes;
-  for (const Unit& unit : units_of(plan)) {
-    std::vector<std::string> names;
-    for (const Rank rank : unit.members)
-      names.push_back(plan.request_of(rank).name + (step_of(plan, rank) != nullptr ? " (if in doubt)" : ""));
-    boxes.push_back(fmt::format(
-        "{}: {}",
-        unit.devices.size() == 1 ? "a worker on " + unit.devices.front()
-                                 : fmt::format("{} on {}", counted(unit.devices.size(), "worker"), unit.devices_text()),
-        fmt::join(names, ", ")));
+  const std::vector<Unit> units = units_of(plan);
+  for (const Unit& unit : units) {
+    const MemberPlan& first = plan.members[unit.members.front().value()];
+    if (first.feeds) continue;
+    boxes.push_back(first.fed_by ? chain_text(plan, unit, units) : box_text(plan, unit));
   }
   std::size_t longest = 0;
   for (const std::string& box : boxes) longest = std::max(longest, box.size());
@@ -97,13 +116,18 @@ std::string graph_dot(const Plan& plan, const std::string& source) {
     text += "  }\n";
   }
   for (const Rank rank : IdRange<Rank>(plan.members.size())) {
-    if (step_of(plan, rank) == nullptr) text += fmt::format("  input -> m{};\n", rank.value());
-    text += fmt::format("  m{} -> combine;\n", rank.value());
+    const MemberPlan& member = plan.members[rank.value()];
+    if (member.fed_by)
+      text += fmt::format("  m{} -> m{};\n", member.fed_by->value(), rank.value());
+    else if (step_of(plan, rank) == nullptr)
+      text += fmt::format("  input -> m{};\n", rank.value());
+    if (!member.feeds) text += fmt::format("  m{} -> combine;\n", rank.value());
   }
   for (std::size_t s = 0; s < plan.cascade.size(); ++s) {
     text += fmt::format("  step{} [shape=diamond, label=\"{}\"];\n", s, when_text(plan.cascade[s]));
     for (const std::size_t rank : plan.cascade[s].after) text += fmt::format("  m{} -> step{};\n", rank, s);
-    for (const std::size_t rank : plan.cascade[s].then) text += fmt::format("  step{} -> m{};\n", s, rank);
+    for (const std::size_t rank : plan.cascade[s].then)
+      text += fmt::format("  step{} -> m{};\n", s, plan.chains().chain_of(Rank(rank)).front().value());
   }
   return text + "}\n";
 }

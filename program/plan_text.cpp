@@ -108,11 +108,17 @@ std::string units_text(const Plan& plan) {
   return text.empty() ? text : "\n" + text;
 }
 
+/// With stages, as the description calls it.
+std::string member_name(const Plan& plan, Rank rank) {
+  const std::string& whole = plan.members[rank.value()].stage_of;
+  return whole.empty() ? plan.request_of(rank).name : whole;
+}
+
 /// Who is asked only for some samples.
 std::string cascade_lines(const Plan& plan) {
   const auto names = [&](const std::vector<std::size_t>& ranks) {
     std::vector<std::string> list;
-    for (const std::size_t rank : ranks) list.push_back(plan.members[rank].request.name);
+    for (const std::size_t rank : ranks) list.push_back(member_name(plan, Rank(rank)));
     return fmt::format("{}", fmt::join(list, ", "));
   };
   std::string text;
@@ -128,7 +134,7 @@ std::string quorum_line(const Plan& plan) {
   if (!plan.quorum) return {};
   const std::uint32_t least = plan.quorum->members.value_or(1);
   return fmt::format("\na segment is done when {} of {} answered{}; the result depends on time\n", least,
-                     counted(plan.members.size(), "member") + (least == 1 ? " has" : " have"),
+                     counted(plan.combined(), "member") + (least == 1 ? " has" : " have"),
                      plan.quorum->deadline ? fmt::format(", but not before {} s", *plan.quorum->deadline) : "");
 }
 
@@ -209,7 +215,7 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
   if (plan.batches == Batches::to_measure) text += batches_line(plan);
   text += fmt::format("\n{:<16}  {:<12}  {:<24}  {:<10}  {:>7}  {}\n", "member", "model", "device", "cores", "threads",
                       "assigned as");
-  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
+  for (const Rank rank : plan.in_order()) {
     const MemberPlan& member = plan.members[rank.value()];
     const WorkerPlan& worker = plan.host_of(rank);
     text +=

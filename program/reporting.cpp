@@ -165,9 +165,13 @@ std::vector<std::string> cells_of(const std::vector<FigureColumn>& columns,
 
 /// Where a member ran: with replicas, on each of their devices.
 std::string devices_text(const MemberStatus& member) {
-  std::vector<std::string> devices{member.device};
-  for (const ReplicaStatus& replica : member.replicas)
-    if (std::ranges::count(devices, replica.device) == 0) devices.push_back(replica.device);
+  std::vector<std::string> devices;
+  const auto add = [&](const std::string& device) {
+    if (std::ranges::count(devices, device) == 0) devices.push_back(device);
+  };
+  for (const MemberStatus& stage : member.stages) add(stage.device);
+  add(member.device);
+  for (const ReplicaStatus& replica : member.replicas) add(replica.device);
   return fmt::format("{}", fmt::join(devices, ", "));
 }
 

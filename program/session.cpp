@@ -14,6 +14,7 @@
 #include "config/candidates.hpp"
 #include "config/input.hpp"
 #include "config/load.hpp"
+#include "config/stages.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
@@ -40,22 +41,22 @@ bool readable(const std::filesystem::path& file) { return ::access(file.c_str(),
 
 std::vector<Error> missing_files(const config::EnsembleSpec& spec, bool training) {
   std::vector<Error> missing;
-  for (const config::MemberSpec& member : spec.members) {
-    using Row = std::tuple<std::filesystem::path, std::string, std::string>;
-    const bool trained = facts_of(member.model.kind).trainable;
-    std::vector<Row> rows{
-        {training ? "" : member.model.weights, "weights", trained ? "train them first: tutti train" : ""},
-        {training ? member.train.init : "", "train.init", ""}};
-    const std::vector<std::string> candidates = config::files_of_candidates(member.model);
-    for (const std::string& file : candidates) rows.emplace_back(file, "model.files", "");
+  const auto look = [&](const std::string& name, const std::filesystem::path& file, const std::string& what,
+                        const std::string& hint) {
+    if (!file.empty() && !readable(file))
+      missing.emplace_back(ErrorKind::usage, fmt::format("{}: there is no readable file '{}'", name, file.string()),
+                           fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
+  };
+  for (const config::NamedModel& named : config::models_of(spec.members)) {
+    const bool trained = facts_of(named.model.kind).trainable;
+    if (!training) look(named.name, named.model.weights, "weights", trained ? "train them first: tutti train" : "");
+    const std::vector<std::string> candidates = config::files_of_candidates(named.model);
+    for (const std::string& file : candidates) look(named.name, file, "model.files", "");
     if (candidates.empty())
-      for (const NamedPath& named : paths_of(member.model.kind)) rows.emplace_back(named.path, named.key, "");
-    for (const auto& [file, what, hint] : rows)
-      if (!file.empty() && !readable(file))
-        missing.emplace_back(ErrorKind::usage,
-                             fmt::format("{}: there is no readable file '{}'", member.name, file.string()),
-                             fmt::format("named by its '{}'; relative paths start at the current folder", what), hint);
+      for (const NamedPath& one : paths_of(named.model.kind)) look(named.name, one.path, one.key, "");
   }
+  for (const config::MemberSpec& member : spec.members)
+    if (training) look(member.name, member.train.init, "train.init", "");
   return missing;
 }
 

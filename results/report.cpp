@@ -58,6 +58,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"modes", list(status.modes, form_json)},
           {"replicas", list(status.replicas, replica_json)},
           {"same_bits", status.same_bits},
+          {"stages", stages_json(status)},
           {"worker", status.worker},
           {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
           {"parameters", status.parameters},

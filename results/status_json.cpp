@@ -40,10 +40,13 @@ json::value status_of_member(const MemberStatus& member) {
           {"segments_handed_out", member.segments_handed_out},
           {"segments_answered", member.segments_answered},
           {"images", member.images},
-          {"pss_bytes", as_json::or_null(member.pss_bytes)}};
+          {"pss_bytes", as_json::or_null(member.pss_bytes)},
+          {"stages", stages_json(member)}};
 }
 
 }  // namespace
+
+json::array stages_json(const MemberStatus& member) { return as_json::list(member.stages, status_of_member); }
 
 json::value speed_json(const BatchSpeed& speed) {
   return {{"batch_images", speed.batch_images}, {"images_per_second", as_json::number(speed.images_per_second)}};

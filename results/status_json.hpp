@@ -14,6 +14,8 @@ json::value form_json(const ModelForm& form);
 json::value replica_json(const ReplicaStatus& replica);
 /// Where each output is in the row of several.
 json::array outputs_json(const std::vector<NamedLayout>& parts);
+/// The stages of a member, each as status_json() has a member.
+json::array stages_json(const MemberStatus& member);
 json::value faults_json(const FaultCounts& faults);
 
 /// Numbers that are not finite are null; so is what is not known.

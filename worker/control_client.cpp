@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <string>
 
+#include "common/wire/descriptor_passing.hpp"
+
 namespace tutti::worker {
 
 void ControlClient::send(const control::Message& message) noexcept {
@@ -18,13 +20,11 @@ void ControlClient::send(const control::Message& message) noexcept {
 }
 
 std::optional<control::Message> ControlClient::receive() {
-  std::string text(control::kMaxBytes + 1, '\0');
-  ssize_t length = 0;
-  do {
-    length = ::recv(socket_.get(), text.data(), text.size(), 0);
-  } while (length < 0 && errno == EINTR);
-  if (length <= 0) return std::nullopt;
-  return control::decode(std::string_view(text).substr(0, static_cast<std::size_t>(length)));
+  auto received = receive_with_descriptors(socket_.get(), control::kMaxBytes + 1, 1);
+  descriptor_ = UniqueFd();
+  if (!received) return std::nullopt;
+  if (!received->descriptors.empty()) descriptor_ = std::move(received->descriptors.front());
+  return control::decode(received->text);
 }
 
 }  // namespace tutti::worker

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "common/unique_fd.hpp"
 #include "common/wire/control.hpp"
@@ -19,11 +20,14 @@ class ControlClient {
   /// The next message; nothing if the coordinator closed its end or died. Throws Error(failed) if it is
   /// malformed.
   std::optional<control::Message> receive();
+  /// The descriptor that came with the last message; none if it had none, or if it was taken before.
+  UniqueFd take_descriptor() noexcept { return std::exchange(descriptor_, UniqueFd()); }
 
   int fd() const noexcept { return socket_.get(); }
 
  private:
   UniqueFd socket_;
+  UniqueFd descriptor_;
 };
 
 }  // namespace tutti::worker

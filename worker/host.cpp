@@ -17,6 +17,7 @@
 #include "common/build_id.hpp"
 #include "common/clock.hpp"
 #include "common/kill_point.hpp"
+#include "common/tensor_text.hpp"
 #include "common/wire/spawn_contract.hpp"
 #include "worker/backend_loader.hpp"
 #include "worker/control_client.hpp"
@@ -102,10 +103,13 @@ class Member {
       else
         make_ready();
     } catch (const std::exception& error) {
-      if (alone_) throw;
+      if (alone_ && request_.fed_by.empty()) throw;
       const control::Failure failure = failure_of(error);
       throw Error(failure.usage ? ErrorKind::usage : ErrorKind::failed,
-                  fmt::format("{}: {}", request_.name, failure.text), {}, failure.hint);
+                  alone_ ? fmt::format("{}; it takes what {} outputs, {}", failure.text, request_.fed_by,
+                                       layout_text(request_.seen()))
+                         : fmt::format("{}: {}", request_.name, failure.text),
+                  {}, failure.hint);
     }
     return ready;
   }

@@ -83,7 +83,8 @@ CompletionRecord HostedMember::perform(const TaskRecord& task) {
 }
 
 void HostedMember::predict(const TaskRecord& task, CompletionRecord& completion) {
-  samples_.begin(task);
+  TUTTI_CHECK((task.feed != 0) == !parts_.request.fed_by.empty(), "a stage is fed, and nobody else is");
+  samples_.begin(task, task.feed == 0 ? nullptr : &parts_.feeds->at(task.feed));
   const std::span<float> answers = parts_.channel.output(task.slot, task.images, parts_.seat);
   const std::uint32_t width = parts_.channel.layout().width(parts_.seat);
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);

@@ -11,6 +11,7 @@
 #include "common/wire/channel.hpp"
 #include "common/wire/control.hpp"
 #include "common/wire/spawn_contract.hpp"
+#include "worker/feeds.hpp"
 #include "worker/model.hpp"
 #include "worker/task_samples.hpp"
 
@@ -32,6 +33,7 @@ struct MemberParts {
   Channel& channel;
   Seat seat{};
   std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< inherited files, written alternately
+  const Feeds* feeds = nullptr;  ///< of a stage that computes on what another has answered
 };
 
 /// Used by one thread: the one that computes for the member.

@@ -10,7 +10,7 @@ namespace tutti::worker {
 TaskSamples::TaskSamples(const MemberRequest& request, const ArenaLayout& layout, const std::byte* arena)
     : request_(request), layout_(layout), arena_(arena), preprocess_(request), gathered_(request.takes.size()) {}
 
-void TaskSamples::begin(const TaskRecord& task) {
+void TaskSamples::begin(const TaskRecord& task, const ChannelOutputs* fed) {
   TUTTI_CHECK(task.slot.value() < layout_.slots);
   TUTTI_CHECK(task.images <= layout_.images);
   const bool all = task.round == Round{};
@@ -20,6 +20,14 @@ void TaskSamples::begin(const TaskRecord& task) {
   arrays_.clear();
   // Of a later round the last place says how many samples of the slot matter.
   const std::uint32_t count = all ? task.images : chosen_.back() + 1;
+  fed_ = fed != nullptr;
+  if (fed_) {
+    TUTTI_CHECK(fed->width() == request_.seen().elements(), "a stage takes what the one before it outputs");
+    arrays_ = {slot_view(arena_, layout_, task.slot, count)};  // for the numbers
+    arrays_.front().dtype = Dtype::float32;
+    arrays_.front().bytes = std::as_bytes(fed->output(task.slot, task.images));
+    return;
+  }
   for (const TakenTensor& taken : request_.takes)
     arrays_.push_back(slot_view(arena_, layout_, task.slot, count, taken.array));
 }
@@ -28,9 +36,16 @@ std::uint64_t TaskSamples::first_number() const {
   return arrays_.front().numbers.empty() ? 0 : arrays_.front().numbers.front();
 }
 
+/// Of samples of the task.
+std::span<const std::uint64_t> TaskSamples::numbers_of(std::uint32_t first, std::uint32_t count) {
+  if (chosen_.empty()) return arrays_.front().numbers.subspan(first, count);
+  numbers_.clear();
+  for (const std::uint32_t place : chosen_.subspan(first, count)) numbers_.push_back(arrays_.front().numbers[place]);
+  return numbers_;
+}
+
 Samples TaskSamples::batch(std::uint32_t first, std::uint32_t count) {
-  if (chosen_.empty())
-    return preprocess_.samples(arrays_, first, count).numbered(arrays_.front().numbers.subspan(first, count));
+  if (chosen_.empty() || fed_) return preprocess_.samples(arrays_, first, count).numbered(numbers_of(first, count));
   const std::span<const std::uint32_t> places = chosen_.subspan(first, count);
   std::vector<SlotView<const std::byte>> arrays;
   for (std::size_t t = 0; t < arrays_.size(); ++t) {
@@ -42,9 +57,7 @@ Samples TaskSamples::batch(std::uint32_t first, std::uint32_t count) {
       std::memcpy(to + i * bytes, from.bytes.data() + places[i] * bytes, bytes);
     arrays.push_back({from.dtype, {to, std::size_t{count} * bytes}, {}, {}});
   }
-  numbers_.clear();
-  for (const std::uint32_t place : places) numbers_.push_back(arrays_.front().numbers[place]);
-  return preprocess_.samples(arrays, 0, count).numbered(numbers_);
+  return preprocess_.samples(arrays, 0, count).numbered(numbers_of(first, count));
 }
 
 }  // namespace tutti::worker

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/wire/arena.hpp"
+#include "common/wire/channel.hpp"
 #include "common/wire/control.hpp"
 #include "common/wire/member_request.hpp"
 #include "common/wire/records.hpp"
@@ -20,8 +21,8 @@ class TaskSamples {
   /// Throws Error(usage) if the member's `input` does not fit the arena.
   TaskSamples(const MemberRequest& request, const ArenaLayout& layout, const std::byte* arena);
 
-  /// What follows is about this task.
-  void begin(const TaskRecord& task);
+  /// What follows is about this task. `fed`: the samples are what these outputs hold for it; null: those of the arena.
+  void begin(const TaskRecord& task, const ChannelOutputs* fed = nullptr);
   /// Samples `first` to `first + count - 1` of the task, with their numbers. Valid until the next call.
   Samples batch(std::uint32_t first, std::uint32_t count);
   /// The number of the segment's first sample in its source.
@@ -33,12 +34,15 @@ class TaskSamples {
   std::uint32_t place_of(std::uint32_t sample) const { return chosen_.empty() ? sample : chosen_[sample]; }
 
  private:
+  std::span<const std::uint64_t> numbers_of(std::uint32_t first, std::uint32_t count);
+
   const MemberRequest& request_;
   const ArenaLayout& layout_;
   const std::byte* const arena_;
   Preprocess preprocess_;
   std::vector<SlotView<const std::byte>> arrays_;  // of the segment's slot
   std::span<const std::uint32_t> chosen_;          // empty: all
+  bool fed_ = false;                               // by another stage, which has put the chosen ones together
   std::vector<AlignedFloats> gathered_;            // by array
   std::vector<std::uint64_t> numbers_;             // of what is gathered
 };

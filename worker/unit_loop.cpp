@@ -37,6 +37,7 @@ control::Done done_or_why_not(Command command) {
 
 UnitLoop::UnitLoop(LoopParts parts)
     : parts_(std::move(parts)),
+      feeds_(parts_.start.arena.slots, parts_.start.arena.images),
       tasks_(parts_.channel.tasks()),
       memory_(bound_of(parts_.members)),
       completions_(parts_.channel.completions()) {
@@ -48,8 +49,9 @@ UnitLoop::UnitLoop(LoopParts parts)
   }
   for (std::size_t seat = 0; seat < parts_.members.size(); ++seat) {
     const UnitMember& member = parts_.members[seat];
-    members_.push_back(std::make_unique<HostedMember>(MemberParts{
-        member.model, member.request, parts_.start, parts_.arena, parts_.channel, Seat(seat), parts_.checkpoints}));
+    members_.push_back(
+        std::make_unique<HostedMember>(MemberParts{member.model, member.request, parts_.start, parts_.arena,
+                                                   parts_.channel, Seat(seat), parts_.checkpoints, &feeds_}));
   }
 }
 
@@ -62,7 +64,7 @@ void UnitLoop::run() {
   for (TaskRecord task;;) {
     switch (tasks_.pop(task)) {
       case RingStatus::ok:
-        perform(task);
+        if (!perform(task)) return;
         if (together_.empty()) memory_.check();
         break;
       case RingStatus::closed:
@@ -83,7 +85,7 @@ bool UnitLoop::sleep() {
   const RingStatus status = tasks_.pop(task);
   if (status != RingStatus::would_block) {
     tasks_.unpark();
-    if (status == RingStatus::ok) perform(task);
+    if (status == RingStatus::ok && !perform(task)) return false;
     if (together_.empty()) memory_.check();
     return true;  // closed and corrupt are permanent: the loop sees them at its next pop
   }
@@ -108,6 +110,16 @@ bool UnitLoop::obey(const control::Message& message) {
     kill_point("worker.stop_received");
     return false;
   }
+  if (const auto* feed = std::get_if<control::Feed>(&message)) {
+    kill_point("worker.feed_received");
+    feeds_.add(*feed, parts_.control.take_descriptor());
+    kill_point("worker.feed_mapped");
+    return true;
+  }
+  if (const auto* old = std::get_if<control::Forget>(&message)) {
+    feeds_.forget(old->number);
+    return true;
+  }
   control::Done answer;
   if (std::holds_alternative<control::BeginTraining>(message)) {
     kill_point("worker.begin_training_received");
@@ -127,18 +139,33 @@ bool UnitLoop::obey(const control::Message& message) {
   return true;
 }
 
-void UnitLoop::perform(const TaskRecord& task) {
+/// The message was sent before the task that needs it, but the loop reads messages only when its ring is empty.
+bool UnitLoop::await_feed(std::uint32_t number) {
+  while (number != 0 && !feeds_.has(number)) {
+    const auto message = parts_.control.receive();
+    if (!message || !obey(*message)) return false;
+  }
+  return true;
+}
+
+bool UnitLoop::perform(const TaskRecord& task) {
   if (fused_) {
     together_.push_back(task);
-    if (task.more > 0) return;
+    if (task.more > 0) return true;
     for (const CompletionRecord& completion : fused_->perform(together_)) answer(completion);
     together_.clear();
-    return;
+    return true;
   }
+  if (!await_feed(task.feed)) return false;
   TUTTI_CHECK(task.seat.value() < members_.size());
   HostedMember& member = *members_[task.seat.value()];
   MemberThread* const thread = parts_.members[task.seat.value()].thread;
-  if (thread == nullptr) return answer(member.perform(task));
+  if (thread == nullptr) {
+    answer(member.perform(task));
+    return true;
+  }
+  // Its own thread may map and forget nothing: stages have workers of their own.
+  TUTTI_CHECK(task.feed == 0, "a stage computes on the thread of the loop");
   const std::string& name = parts_.members[task.seat.value()].request.name;
   thread->give([this, &member, &name, task] {
     if (failed_) return;
@@ -152,6 +179,7 @@ void UnitLoop::perform(const TaskRecord& task) {
       parts_.control.send(failure);
     }
   });
+  return true;
 }
 
 void UnitLoop::answer(const CompletionRecord& completion) {

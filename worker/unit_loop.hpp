@@ -11,6 +11,7 @@
 #include "common/mutex.hpp"
 #include "common/wire/doorbell.hpp"
 #include "worker/control_client.hpp"
+#include "worker/feeds.hpp"
 #include "worker/fused_members.hpp"
 #include "worker/hosted_member.hpp"
 #include "worker/member_thread.hpp"
@@ -56,11 +57,13 @@ class UnitLoop {
  private:
   bool sleep();  ///< false: leave
   bool obey(const control::Message& message);
-  void perform(const TaskRecord& task);
+  bool perform(const TaskRecord& task);  ///< false: leave
+  bool await_feed(std::uint32_t number);
   void answer(const CompletionRecord& completion) TUTTI_EXCLUDES(publishing_);
   HostedMember& only_member();
 
   const LoopParts parts_;
+  Feeds feeds_;
   std::vector<std::unique_ptr<HostedMember>> members_;  // by seat; none if they are fused
   std::optional<FusedMembers> fused_;
   std::vector<TaskRecord> together_;  // for fused members, of one segment: more will come

@@ -178,6 +178,11 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
           fmt::format("'{}' has saved predictions, and 'tutti bench' compares how fast models run", member.name), {},
           "leave the member out to compare");
   for (const config::MemberSpec& member : spec.members)
+    if (!member.before.empty())
+      throw Error(ErrorKind::usage,
+                  fmt::format("'{}' has 'stages', which the other strategies do not have", member.name), {},
+                  "leave the member out to compare; 'tutti run' and its report say how fast it is");
+  for (const config::MemberSpec& member : spec.members)
     if (!member.views.empty())
       throw Error(ErrorKind::usage,
                   fmt::format("'{}' has 'views', which the other strategies do not have", member.name), {},

@@ -55,6 +55,10 @@ class ChannelLayout {
   std::uint64_t output_slot_bytes() const { return offsets_.back(); }
   /// Where the member's part of a slot begins.
   std::uint64_t part_offset(Seat seat) const { return offsets_.at(seat.value()); }
+  /// Where its part of this slot begins in the channel.
+  std::uint64_t output_offset(SlotId slot, Seat seat) const {
+    return outputs_offset() + slot.value() * output_slot_bytes() + part_offset(seat);
+  }
   std::uint64_t bytes() const { return aligned(outputs_offset() + slots_ * output_slot_bytes(), kPageBytes); }
 
  private:
@@ -64,6 +68,12 @@ class ChannelLayout {
   std::vector<std::uint64_t> offsets_;  // by seat, and the end
 };
 
+/// `file`, if it has as many bytes as its layout. Throws Error(failed): a peer had it before it was sealed.
+inline const MemoryFile& channel_of_size(const MemoryFile& file, std::uint64_t bytes) {
+  if (file.size() == bytes) return file;
+  throw Error(ErrorKind::failed, "a worker's channel does not have the size that it was given");
+}
+
 /// The mapped channel, from either side.
 class Channel {
  public:
@@ -71,7 +81,7 @@ class Channel {
   /// was sealed.
   Channel(const MemoryFile& file, ChannelLayout layout)
       : layout_(std::move(layout)),
-        mapping_(of_size(file, layout_.bytes()), Access::read_write, "a worker's channel") {}
+        mapping_(channel_of_size(file, layout_.bytes()), Access::read_write, "a worker's channel") {}
 
   RingPlace<TaskRecord> tasks() const {
     return RingPlace<TaskRecord>::at(mapping_.data() + layout_.tasks_offset(), layout_.ring_capacity());
@@ -85,19 +95,45 @@ class Channel {
     TUTTI_CHECK(slot.value() < layout_.slots());
     TUTTI_CHECK(count <= layout_.images());
     TUTTI_CHECK(seat.value() < layout_.seats());
-    std::byte* base = mapping_.data() + layout_.outputs_offset() + slot.value() * layout_.output_slot_bytes() +
-                      layout_.part_offset(seat);
+    std::byte* base = mapping_.data() + layout_.output_offset(slot, seat);
     return {reinterpret_cast<float*>(base), std::size_t{count} * layout_.width(seat)};
   }
   const ChannelLayout& layout() const noexcept { return layout_; }
 
+  /// The descriptor that readers of its outputs get, as long as the channel is there; -1: nobody else reads it.
+  int reader_fd() const noexcept { return reader_.get(); }
+  void let_read(UniqueFd reader) { reader_ = std::move(reader); }
+
  private:
-  static const MemoryFile& of_size(const MemoryFile& file, std::uint64_t bytes) {
-    if (file.size() == bytes) return file;
-    throw Error(ErrorKind::failed, "a worker's channel does not have the size that it was given");
+  ChannelLayout layout_;
+  Mapping mapping_;
+  UniqueFd reader_;
+};
+
+/// The outputs in the channel of another worker. They can only be read.
+class ChannelOutputs {
+ public:
+  /// As Channel().
+  ChannelOutputs(const MemoryFile& file, ChannelLayout layout, Seat seat)
+      : layout_(std::move(layout)),
+        seat_(seat),
+        mapping_(channel_of_size(file, layout_.bytes()), Access::read_only, "the channel of another worker") {
+    TUTTI_CHECK(seat.value() < layout_.seats());
+    mapping_.exclude_from_core_dumps();  // they are not what this worker wrote
   }
 
+  /// The answers for `count` samples in `slot`, row-major; all within the layout.
+  std::span<const float> output(SlotId slot, std::uint32_t count) const {
+    TUTTI_CHECK(slot.value() < layout_.slots());
+    TUTTI_CHECK(count <= layout_.images());
+    const std::byte* const begin = mapping_.data() + layout_.output_offset(slot, seat_);
+    return {reinterpret_cast<const float*>(begin), std::size_t{count} * layout_.width(seat_)};
+  }
+  std::uint32_t width() const { return layout_.width(seat_); }
+
+ private:
   ChannelLayout layout_;
+  Seat seat_;
   Mapping mapping_;
 };
 

@@ -103,6 +103,7 @@ json::object to_json(const MemberRequest& member) {
           {"saved", to_json(member.saved)},
           {"seed", member.seed},
           {"takes", to_json(member.takes)},
+          {"fed_by", member.fed_by},
           {"views", to_json(member.views)},
           {"batch_images", member.batch_images},
           {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
@@ -153,6 +154,10 @@ struct Encoder {
             {"later_rounds", m.arena.later_rounds},
             {"allow_nan", m.allow_nan}};
   }
+  json::object operator()(const Feed& m) const {
+    return {{"type", "feed"}, {"number", m.number}, {"widths", to_json(m.widths)}, {"seat", m.seat.value()}};
+  }
+  json::object operator()(const Forget& m) const { return {{"type", "forget"}, {"number", m.number}}; }
   json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
   json::object operator()(const Restore& m) const { return {{"type", "restore"}, {"file", m.file}}; }
   json::object operator()(const Save& m) const { return {{"type", "save"}, {"path", m.path}}; }

@@ -8,6 +8,7 @@
 //     ready {output, ...}      ->                      after loading and warm-up; one of both for each member
 //                              <-  start {channel, arena}
 //                              <-  begin_training | restore {file} | save {path} | stop
+//                              <-  feed {number, ...}, forget {number}    only to a stage; not answered
 //     done {problem}           ->                      the answer to begin_training, restore and save
 //     failure {text}           ->                      at any time; the worker then leaves
 #pragma once
@@ -58,6 +59,17 @@ struct Start {
   ArenaLayout arena;
   bool allow_nan = false;
 };
+/// A channel of another worker, whose outputs of one member are read for tasks with this number; its descriptor, which
+/// can only be read, comes with the message. Slots and images are those of `start`.
+struct Feed {
+  std::uint32_t number = 0;           ///< at least 1
+  std::vector<std::uint32_t> widths;  ///< of that channel
+  Seat seat{};                        ///< whose outputs
+};
+/// No further task has this number: the memory need not be kept.
+struct Forget {
+  std::uint32_t number = 0;
+};
 struct BeginTraining {};
 /// Go on from a checkpoint that an earlier generation wrote.
 struct Restore {
@@ -81,7 +93,8 @@ struct Failure {
 /// An Error as its message and detail on one line, and its hint.
 Failure failure_of(const Error& error);
 
-using Message = std::variant<Hello, Preload, Load, Ready, Start, BeginTraining, Restore, Save, Stop, Done, Failure>;
+using Message =
+    std::variant<Hello, Preload, Load, Ready, Start, Feed, Forget, BeginTraining, Restore, Save, Stop, Done, Failure>;
 
 /// One line of JSON, at most kMaxBytes: a Failure's text is cut to fit, anything else that is longer throws
 /// Error(usage) naming the message.

@@ -174,6 +174,7 @@ MemberRequest read_member(const json::value& value) {
   for (const json::value& taken : fields.array("takes")) member.takes.push_back(read_taken(taken));
   if (member.takes.empty() || member.takes.size() > kMaxTaken)
     refuse(fmt::format("a member takes {} tensors, from 1 to {} are possible", member.takes.size(), kMaxTaken));
+  member.fed_by = fields.get<std::string>("fed_by");
   for (const json::value& view : fields.array("views")) member.views.push_back(read_view(view));
   member.batch_images = fields.get<std::uint32_t>("batch_images");
   member.warm_up_batches = fields.list<std::uint32_t>("warm_up_batches");
@@ -216,6 +217,14 @@ Start read_start(const Fields& fields) {
   return start;
 }
 
+Feed read_feed(const Fields& fields) {
+  Feed feed{fields.get<std::uint32_t>("number"), fields.list<std::uint32_t>("widths"),
+            Seat(fields.get<std::uint32_t>("seat"))};
+  if (feed.number == 0) refuse("0 is not the number of a feed");
+  if (feed.seat.value() >= feed.widths.size()) refuse("a feed is of a seat that its channel does not have");
+  return feed;
+}
+
 }  // namespace
 
 Message decode(std::string_view text) {
@@ -229,6 +238,8 @@ Message decode(std::string_view text) {
     return Load{read_member(fields.at("member")), fields.get<bool>("more"), fields.get<UnitMode>("mode")};
   if (type == "ready") return read_ready(fields);
   if (type == "start") return read_start(fields);
+  if (type == "feed") return read_feed(fields);
+  if (type == "forget") return Forget{fields.get<std::uint32_t>("number")};
   if (type == "begin_training") return BeginTraining{};
   if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};
   if (type == "save") return Save{fields.get<std::string>("path")};

@@ -42,6 +42,7 @@ struct MemberRequest {
   std::optional<SavedRows> saved{};
   std::uint64_t seed = 0;
   std::vector<TakenTensor> takes;               ///< at least one
+  std::string fed_by{};                         ///< the stage on whose outputs it computes; empty: on the samples
   std::vector<View> views;                      ///< of images, whose predictions are averaged; none: the images only
   std::uint32_t batch_images = 1;               ///< the batch of prediction
   std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start

@@ -28,6 +28,10 @@ struct TaskRecord {
   Seat seat{};  ///< which member of the worker's unit
   /// The tasks that follow are those of other members of the unit, for the same segment: so many of them.
   std::uint32_t more = 0;
+  /// predict: of a stage that computes on what another worker has answered, the number of the `feed` message that said
+  /// where that is; 0: on the samples.
+  std::uint32_t feed = 0;
+  std::uint32_t reserved = 0;
 };
 
 enum class CompletionStatus : std::uint32_t {
@@ -56,7 +60,7 @@ struct CompletionRecord {
   std::uint64_t written_nanoseconds = 0;   ///< after the check for NaN and the checkpoint, just before the push
 };
 
-static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 48);
+static_assert(std::is_trivially_copyable_v<TaskRecord> && sizeof(TaskRecord) == 56);
 static_assert(std::is_trivially_copyable_v<CompletionRecord> && sizeof(CompletionRecord) == 104);
 
 }  // namespace tutti

@@ -78,6 +78,16 @@ void MemoryFile::seal_future_write() {
     fail("could not seal shared memory against writing", errno, "Linux 5.1 or newer is needed");
 }
 
+// Opened again, because a duplicate would have the rights of the original.
+UniqueFd MemoryFile::for_reader() const {
+  UniqueFd reader(::open(fmt::format("/proc/self/fd/{}", fd_.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!reader) {
+    const int error = errno;
+    fail("could not open shared memory for reading", error, refusal_hint(error));
+  }
+  return reader;
+}
+
 std::size_t MemoryFile::size() const {
   struct stat status {};
   if (::fstat(fd_.get(), &status) != 0) fail("could not read the size of shared memory", errno);

@@ -30,6 +30,10 @@ class MemoryFile {
   /// seals last.
   void seal_future_write();
 
+  /// Another descriptor of it, which can neither be written to nor mapped writable: to pass on to a reader. Throws
+  /// Error(failed).
+  UniqueFd for_reader() const;
+
   std::size_t size() const;
   int fd() const noexcept { return fd_.get(); }
 

@@ -28,7 +28,7 @@ struct CallRows {
 /// What all runs of a pool have in common. Plain values and references that outlive them.
 struct RunSetting {
   const Accumulator& accumulator;
-  const ByRank<Dims>& outputs;
+  ByRank<Dims> outputs;
   std::optional<ClassAxis> combined;
   TraceRecorder* trace = nullptr;
   std::uint32_t batch_images = 1;  ///< of every member

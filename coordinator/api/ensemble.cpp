@@ -46,9 +46,9 @@ Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, cons
   return plan;
 }
 
-std::unique_ptr<TraceRecorder> make_trace(const config::EnsembleSpec& spec, const std::filesystem::path& file) {
+std::unique_ptr<TraceRecorder> make_trace(const Plan& plan, const std::filesystem::path& file) {
   std::vector<std::string> names;
-  for (const config::MemberSpec& member : spec.members) names.push_back(member.name);
+  for (const MemberPlan& member : plan.members) names.push_back(member.request.name);
   return std::make_unique<TraceRecorder>(file, std::move(names), std::chrono::steady_clock::now());
 }
 
@@ -72,11 +72,11 @@ class Ensemble::Impl {
       : spec_(spec),
         worker_(worker),
         described_(spec),
-        trace_(options.trace.empty() ? nullptr : make_trace(spec.checked(), options.trace)),
+        trace_(options.trace.empty() ? nullptr : make_trace(plan, options.trace)),
         events_(options.on_event),
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
-        cascade_(pool_.plan().cascade, pool_.plan().members.size()),
+        cascade_(pool_.plan().cascade, pool_.plan().combined()),
         leases_(pool_.exchange(), pool_.arena(), pool_.plan().arena, most_of_segment()),
         submissions_(pool_.exchange(), options.most_submissions, coalesce_setting()) {
     if (pool_.plan().batches == Batches::to_measure) {
@@ -297,12 +297,12 @@ class Ensemble::Impl {
   std::optional<ClassAxis> class_axis() const {
     if (!combined()) return std::nullopt;
     const config::CombineSpec& combine = spec_.checked().combine;
-    const Dims& output = pool_.outputs()[0];
+    const Dims output = pool_.outputs()[0];
     return combine.decides() ? ClassAxis::of(output, combine.axis) : ClassAxis::of_row(elements_of(output));
   }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  Terms terms() const { return {cascade_.rounds_of_members(), pool_.plan().quorum.has_value()}; }
+  Terms terms() const { return {pool_.plan().chains().rounds_of_rows(cascade_.rounds_of_members()), pool_.plan().quorum.has_value()}; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
   /// Images of a segment: with `coalesce`, whole batches.
@@ -322,7 +322,7 @@ class Ensemble::Impl {
   }
 
   std::unique_ptr<images::CollectingSink> collecting(const Source& source) const {
-    return tutti::collecting(source, spec_.checked(), pool_.plan(), pool_.outputs());
+    return tutti::collecting(source, spec_.checked(), pool_.outputs());
   }
 
   const Spec spec_;  // as it was at the start: what a new version may not change is used

@@ -6,6 +6,17 @@
 
 namespace tutti {
 
+namespace {
+
+/// The member, or the stages of it that do not run.
+void add_replaced(const MemberStatus& member, std::vector<std::string>& problems) {
+  if (member.stages.empty()) problems.push_back(fmt::format("{} is being replaced", member.name));
+  for (const MemberStatus& stage : member.stages)
+    if (stage.state != WorkerState::running) add_replaced(stage, problems);
+}
+
+}  // namespace
+
 Health health_of(const Status& status, const std::optional<config::QuorumSpec>& quorum, bool draining) {
   if (status.state != PoolState::ready) return {false, {fmt::format("the ensemble is {}", to_text(status.state))}};
   if (draining) return {false, {"the ensemble is draining"}};
@@ -19,7 +30,7 @@ Health health_of(const Status& status, const std::optional<config::QuorumSpec>& 
     if (absent)
       health.problems.push_back(fmt::format("{} is left out: {}", member.name, member.absent_reason));
     else if (member.state != WorkerState::running)
-      health.problems.push_back(fmt::format("{} is being replaced", member.name));
+      add_replaced(member, health.problems);
   }
   if (quorum) waited_for = std::min<std::size_t>(waited_for, quorum->members.value_or(1));
   health.ready = running >= waited_for;

@@ -61,6 +61,8 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
 
 void check_new_version(const Plan& running, const Plan& next, Rank rank) {
   const auto& old = running.request_of(rank);
+  if (const std::string& member = running.members[rank.value()].stage_of; !member.empty())
+    refuse(fmt::format("{} has 'stages', and cannot be replaced", member), {}, "make a new Ensemble");
   if (running.training)
     refuse("a member cannot be replaced in an ensemble that was made to train", {},
            "make the ensemble without Options::training");

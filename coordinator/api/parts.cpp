@@ -16,6 +16,7 @@
 #include "common/counted.hpp"
 #include "config/effective.hpp"
 #include "config/spec.hpp"
+#include "config/stages.hpp"
 #include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/class_axis.hpp"
 #include "coordinator/decide/spread.hpp"
@@ -122,11 +123,11 @@ std::vector<MemberPredictions> in_rank_order(const config::EnsembleSpec& spec, s
 
 /// A worker would say so, too, but only where it starts.
 void check_files(const config::EnsembleSpec& spec) {
-  for (const config::MemberSpec& member : spec.members)
-    for (const NamedPath& named : paths_of(member.model.kind)) {
+  for (const config::NamedModel& one : config::models_of(spec.members))
+    for (const NamedPath& named : paths_of(one.model.kind)) {
       std::error_code unreadable;
       if (std::filesystem::exists(named.path, unreadable)) continue;
-      throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", member.name, named.path),
+      throw Error(ErrorKind::usage, fmt::format("{}: could not read '{}'", one.name, named.path),
                   fmt::format("the current folder is {}", std::filesystem::current_path(unreadable).string()),
                   "copy the file there, or name one that is there");
     }

@@ -60,7 +60,7 @@ std::optional<NextRound> Prediction::judge(const FinishedSegment& answered) {
     const Round round(r);
     const config::CascadeStep& step = cascade_.step_to(round);
     std::vector<std::uint32_t> samples = answers_.asked_in(cascade_.needed_for(round));
-    std::vector<bool> present(segment.rows.size());
+    std::vector<bool> present(widths_.size());
     for (const std::size_t rank : step.after) present[rank] = segment.rows[Rank(rank)].present;
     if (!samples.empty() && std::ranges::find(present, true) != present.end()) {
       combine_some(present, samples, some_);
@@ -81,7 +81,7 @@ std::optional<NextRound> Prediction::judge(const FinishedSegment& answered) {
 void Prediction::deliver(const FinishedSegment& finished) {
   const auto begin = trace_ != nullptr ? std::chrono::steady_clock::now() : TraceRecorder::Time{};
   const std::uint32_t images = finished.segment.images;
-  TUTTI_CHECK(finished.segment.rows.size() == widths_.size());
+  TUTTI_CHECK(finished.segment.rows.size() >= widths_.size(), "the rows of the members come first");
   if (!cascade_.empty()) answers_.look_at(finished, arena_, layout_);
   std::vector<MemberSegmentResult> members;
   bool any = false;

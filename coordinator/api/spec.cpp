@@ -6,6 +6,7 @@
 
 #include "config/load.hpp"
 #include "config/spec.hpp"
+#include "config/stages.hpp"
 #include "config/value.hpp"
 
 namespace tutti {
@@ -31,8 +32,8 @@ std::vector<std::string> names_of(const std::vector<ModelKind>& kinds) {
 
 std::vector<std::string> Spec::libraries() const {
   std::vector<ModelKind> kinds;
-  for (const config::MemberSpec& member : checked_->members)
-    if (member.model.candidates.empty()) kinds.push_back(member.model.kind);
+  for (const config::NamedModel& one : config::models_of(checked_->members))
+    if (one.model.candidates.empty()) kinds.push_back(one.model.kind);
   return names_of(kinds);
 }
 

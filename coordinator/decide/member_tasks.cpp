@@ -20,6 +20,10 @@ void MemberTasks::forget(SegmentId segment) {
   suspects_.erase(segment);
 }
 
+void MemberTasks::forget_pending(SegmentId segment) {
+  if (pending_.contains(segment)) forget(segment);
+}
+
 void MemberTasks::forget_all() { *this = MemberTasks(); }
 
 MemberTasks::Lane& MemberTasks::lane(WorkerId worker) {

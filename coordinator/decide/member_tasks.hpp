@@ -30,6 +30,8 @@ class MemberTasks {
   void add(SegmentId segment);
   /// The task will not be done (again); it must not be in flight.
   void forget(SegmentId segment);
+  /// The same of one that is in flight, or is not there.
+  void forget_pending(SegmentId segment);
   void forget_all();
 
   const std::set<SegmentId>& pending() const noexcept { return pending_; }

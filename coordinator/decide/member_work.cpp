@@ -84,6 +84,14 @@ void MemberWork::leave(std::string reason, SegmentId from) {
   tasks.forget_all();
 }
 
+void MemberWork::leave_with_others(std::string reason, SegmentId from) {
+  TUTTI_CHECK(!absent(), "a member leaves only once");
+  TUTTI_CHECK(tasks.pending().empty(), "nobody waits for what is not handed out");
+  step(Event::leave);
+  absent_reason_ = std::move(reason);
+  absent_from_ = from;
+}
+
 void MemberWork::missing_from(SegmentId segment) {
   TUTTI_CHECK(absent());
   absent_from_ = segment;
@@ -94,7 +102,7 @@ void MemberWork::check_invariants() const {
   const auto latest = tasks.latest_in_flight();
   TUTTI_CHECK(!commanded() || !latest || *latest < command_before_,
               "no task that came after a command is handed out before it");
-  TUTTI_CHECK(!absent() || !(commanded() || tasks.any_open()), "nothing is expected of a member that left");
+  TUTTI_CHECK(!absent() || !(commanded() || !tasks.pending().empty()), "nothing is expected of a member that left");
 }
 
 }  // namespace tutti

@@ -59,6 +59,8 @@ class MemberWork {
   // ---- the end
   /// The ensemble continues without the member: from this segment on, and for this reason.
   void leave(std::string reason, SegmentId from);
+  /// The same, because of another stage of the member: its workers live on, and may have tasks. None is pending.
+  void leave_with_others(std::string reason, SegmentId from);
   /// The member is missing from an earlier segment too.
   void missing_from(SegmentId segment);
   bool absent() const noexcept { return absent_from_.has_value(); }

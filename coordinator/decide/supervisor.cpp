@@ -44,13 +44,16 @@ void Supervisor::fail(Error error) {
 }
 
 bool Supervisor::any_member_left() const {
-  return !std::all_of(work_.begin(), work_.end(), [](const MemberWork& work) { return work.absent(); });
+  for (const Rank rank : work_.ids())
+    if (!absent(rank) && !misses_stage(rank)) return true;
+  return false;
 }
 
 Error Supervisor::no_member_left() const {
   std::string reasons;
   for (const MemberWork& work : work_)
-    if (work.absent()) reasons += (reasons.empty() ? "" : "\n          ") + work.absent_reason();
+    if (work.absent() && reasons.find(work.absent_reason()) == reasons.npos)  // stages leave for one reason
+      reasons += (reasons.empty() ? "" : "\n          ") + work.absent_reason();
   return Error(ErrorKind::failed, "no member is left", reasons,
                "look at what the workers printed; 'restarts' says how often each is replaced");
 }
@@ -124,6 +127,7 @@ void Supervisor::describe(Rank rank, MemberStatus& status) const {
     if (status.state == WorkerState::absent || now == WorkerState::running) status.state = now;
     status.generation += lives_[worker].generation().value();
   }
+  if (work.absent()) status.state = WorkerState::absent;  // another stage of it may be what is missing
   status.deaths = deaths_[rank];
   status.absent_reason = work.absent_reason();
   status.absent_from_segment.reset();

@@ -6,11 +6,13 @@
 //
 //   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp,
 //                                            _succession.cpp
-//   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp
+//   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp,
+//                                            _chains.cpp
 //
 // Which worker hosts which members is a table (hosting.hpp): a worker may host several, a member may move to a worker
-// of its own, and replicas host the same members (supervisor_replicas.cpp). A member none of whose workers is running
-// keeps its tasks: they are pending, and the next that runs gets them in order.
+// of its own, and replicas host the same members (supervisor_replicas.cpp). The stages of a member are members of their
+// own here, with ranks behind those of the others (chains.hpp, supervisor_chains.cpp). A member none of whose workers
+// is running keeps its tasks: they are pending, and the next that runs gets them in order.
 #pragma once
 
 #include <algorithm>
@@ -121,6 +123,7 @@ class Supervisor {
   bool busy() const;
   bool all_running() const;
   const Hosting& hosting() const noexcept { return hosting_; }
+  const Chains& chains() const noexcept { return setting_.chains; }
   WorkerState state(WorkerId worker) const;
   Generation generation(WorkerId worker) const;
   /// For people: "cnn-2 on cpu:1", "cnn-2 on cpu:1 and 3 more", or "cnn-2 (replica 1 of 3) on cpu:1".
@@ -188,6 +191,16 @@ class Supervisor {
   void finish(SegmentId segment);
   void release(SegmentId segment);
   void check_slots();
+
+  // ---- stages (supervisor_chains.cpp)
+  bool waits_for_feeder(SegmentId segment, Rank rank) const;
+  void feed(SegmentId segment, Rank rank, Time now);
+  void start_fed(WorkerId ready, Time now);
+  bool starts_later(WorkerId worker) const;
+  bool is_useless(WorkerId worker) const;
+  bool misses_stage(Rank rank) const;
+  void leave_with(Rank rank, const std::string& reason);
+  bool is_passed_on(SegmentId segment, Rank rank) const;
 
   // ---- new versions (supervisor_succession.cpp)
   bool is_superseded(WorkerId worker) const { return std::ranges::find(superseded_, worker) != superseded_.end(); }

@@ -94,7 +94,8 @@ void Supervisor::ask_unread_again(WorkerId worker, Rank rank) {
     const Ledger::Row& row = segment.rows[rank];
     const bool unread = segment.kind == TaskKind::predict && segment.open > 0 && !segment.set_aside;
     const bool from_it = row.by == worker && row.completion.generation == lives_[worker].generation();
-    if (!unread || !row.answered || !from_it) continue;
+    if (!unread || !row.answered || !from_it || is_passed_on(number, rank)) continue;
+    if (const auto next = setting_.chains.fed_from(rank)) work_[*next].tasks.forget(number);
     ledger_.ask_again(number, rank);
     if (!row.out()) work_[rank].tasks.add(number);
   }
@@ -177,8 +178,9 @@ void Supervisor::drop(SegmentId number) {
 void Supervisor::hand_out_no_more(SegmentId number) {
   ledger_.at(number).set_aside = true;
   for (const Rank rank : work_.ids()) {
-    if (!work_[rank].tasks.pending().contains(number)) continue;
-    work_[rank].tasks.forget(number);
+    const bool waits = waits_for_feeder(number, rank);
+    if (!waits && !work_[rank].tasks.pending().contains(number)) continue;
+    if (!waits) work_[rank].tasks.forget(number);
     if (ledger_.abandon(number, rank)) finish(number);
   }
 }
@@ -207,6 +209,8 @@ void Supervisor::leave(WorkerId worker, Rank rank, const WorkerFault& fault, con
       finish(number);
     else
       release(number);
+  for (const Rank stage : setting_.chains.chain_of(rank))
+    if (stage != rank) leave_with(stage, work.absent_reason());
   finish_command();
 }
 

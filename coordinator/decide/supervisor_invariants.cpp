@@ -36,15 +36,18 @@ void Supervisor::check_counts() const {
 void Supervisor::check_member(Rank rank) const {
   const MemberWork& work = work_[rank];
   work.check_invariants();
-  bool any_left = false;
   for (const WorkerId worker : hosting_.workers_of(rank)) {
     const WorkerLife& life = lives_[worker];
     life.check_invariants();
-    any_left = any_left || life.phase() != WorkerLife::Phase::given_up;
     TUTTI_CHECK(!work.told() || life.has_process(), "only a process answers a command");
     TUTTI_CHECK(life.ran() || work.tasks.in_flight(worker).empty(), "only a process that has run has tasks");
   }
-  TUTTI_CHECK(work.absent() == !any_left);
+  const auto has_worker = [&](Rank stage) {
+    return std::ranges::any_of(hosting_.workers_of(stage),
+                               [&](WorkerId worker) { return lives_[worker].phase() != WorkerLife::Phase::given_up; });
+  };
+  TUTTI_CHECK(work.absent() == !std::ranges::all_of(setting_.chains.chain_of(rank), has_worker),
+              "a member is absent without a worker for each of its stages");
 }
 
 // Every row of the ledger that is not settled is a task of its member, and every task is such a row.
@@ -70,7 +73,9 @@ void Supervisor::check_tasks(Rank rank) const {
   for (const SegmentId number : tasks.unsafe()) TUTTI_CHECK(row(number).kept && row(number).answered);
   std::size_t rows = 0;
   for (const auto& entry : ledger_.segments())
-    rows += entry.second.rows[rank].is_open() || entry.second.rows[rank].kept ? 1 : 0;
+    rows += (entry.second.rows[rank].is_open() && !waits_for_feeder(entry.first, rank)) || entry.second.rows[rank].kept
+                ? 1
+                : 0;
   TUTTI_CHECK(rows == unsettled, "a row that is nobody's task is never answered, and its slot is never free");
 }
 

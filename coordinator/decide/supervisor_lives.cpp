@@ -26,7 +26,8 @@ constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 // ---- from nothing to running ---------------------------------------------------------------------------------------
 
 void Supervisor::start(Time now) {
-  for (const WorkerId worker : lives_.ids()) spawn(worker, now);
+  for (const WorkerId worker : lives_.ids())
+    if (!starts_later(worker)) spawn(worker, now);
 }
 
 void Supervisor::spawn(WorkerId worker, Time now) {
@@ -47,6 +48,7 @@ void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
       break;
   }
   actions_.push_back(action::Begin{worker});
+  start_fed(worker, now);
   if (hosting_.shared(worker) || hosting_.replicated(worker)) return run(worker, now);
   const Rank rank = hosting_.members_of(worker).front();
   MemberWork& work = work_[rank];
@@ -198,6 +200,11 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
     life.wait_for_replacement(WorkerLife::Seconds(0), now);
     actions_.push_back(action::Say{fmt::format("{}; its new version is ready", line_of(fault))});
     return;
+  }
+  if (is_useless(worker)) {
+    lives_[worker].give_up();
+    actions_.push_back(action::Say{fmt::format("{}; nobody needs it any more", line_of(fault))});
+    return note_all_running();
   }
   std::string news;
   if (is_missed_deadline(fault)) {

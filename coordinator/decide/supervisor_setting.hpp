@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/spec.hpp"
+#include "coordinator/decide/chains.hpp"
 #include "coordinator/decide/hosting.hpp"
 
 namespace tutti {
@@ -16,6 +17,7 @@ struct SupervisorSetting {
   ByRank<std::string> names;         ///< of the members: "cnn-2"
   ByWorker<std::string> devices;     ///< for people: "cpu:1"
   std::optional<Hosting> hosting{};  ///< nothing: a worker for each member
+  Chains chains{};                   ///< the stages of members, which have ranks and names of their own
   std::vector<UnitMode> modes{};     ///< by worker; empty: the first for all
   config::FailureSpec policy;
   std::optional<config::QuorumSpec> quorum{};

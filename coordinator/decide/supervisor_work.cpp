@@ -38,7 +38,7 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
     cut_from_[segment] = now + std::chrono::duration_cast<Time::duration>(
                                    std::chrono::duration<double>(setting_.quorum->deadline.value_or(0)));
   for (const Rank rank : work_.ids())
-    if (ledger_.at(segment).rows[rank].asked) work_[rank].tasks.add(segment);
+    if (ledger_.at(segment).rows[rank].asked && !waits_for_feeder(segment, rank)) work_[rank].tasks.add(segment);
   hand_out_all(now);
   // All the members asked are absent, but others are not.
   if (ledger_.at(segment).open == 0) finish(segment);
@@ -60,8 +60,11 @@ void Supervisor::go_on(SegmentId number, const std::optional<NextRound>& next, T
       continue;
     }
     ledger_.ask(number, rank);
-    work_[rank].tasks.add(number);
   }
+  for (const Rank rank : work_.ids())
+    if (ledger_.at(number).rows[rank].asked && ledger_.at(number).rows[rank].round == next->round &&
+        !waits_for_feeder(number, rank))
+      work_[rank].tasks.add(number);
   hand_out_all(now);
   if (ledger_.at(number).open == 0) finish(number);
 }
@@ -134,6 +137,7 @@ bool Supervisor::hand_out_next(WorkerId worker, Time now) {
 
 /// `more`: see TaskRecord.
 void Supervisor::hand_out(WorkerId worker, Rank rank, SegmentId number, std::uint32_t more, Time now) {
+  TUTTI_CHECK(!waits_for_feeder(number, rank), "a stage computes on what the one before it has answered");
   begin_if_idle(worker, rank, now);
   const bool checkpoint = makes_checkpoint(rank, number);
   const bool train = ledger_.at(number).kind == TaskKind::train;
@@ -192,7 +196,10 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
   const auto safe = work.tasks.answer(worker, train);
   if (pulls(worker)) note_pace(worker, record.segment, now);
   if (verdict == Verdict::segment_done) finish(record.segment);
-  if (verdict == Verdict::accepted) cut_if_enough(record.segment, now);
+  if (verdict == Verdict::accepted) {
+    cut_if_enough(record.segment, now);
+    feed(record.segment, rank, now);
+  }
   if (repeated && !train) release(record.segment);
   for (const SegmentId number : safe) {
     ledger_.settle(number, rank);

@@ -106,6 +106,7 @@ class WorkerLife {
   // ---- questions
   Phase phase() const noexcept { return phase_; }
   bool running() const noexcept { return phase_ == Phase::running; }
+  bool started() const noexcept { return spawned_ > 0; }  ///< it has had a process, or will have one at once
   /// Whether there is a process that may still send messages.
   bool has_process() const noexcept { return phase_ != Phase::waiting && phase_ != Phase::given_up; }
   /// How many processes came before the current one, or before the last.

@@ -10,8 +10,9 @@
 namespace tutti {
 namespace {
 
-/// With replicas, all of them.
+/// With replicas or stages, all of them.
 bool has_its_workers(const MemberStatus& member) {
+  if (!member.stages.empty()) return std::ranges::all_of(member.stages, has_its_workers);
   const auto runs = [](WorkerState state) { return state == WorkerState::running || state == WorkerState::absent; };
   return runs(member.state) &&
          std::ranges::all_of(member.replicas, [&](const ReplicaStatus& replica) { return runs(replica.state); });
@@ -22,6 +23,15 @@ std::ptrdiff_t running_workers(const MemberStatus& member) {
   return std::ranges::count(member.replicas, WorkerState::running, &ReplicaStatus::state);
 }
 
+/// Of a member without stages, or of a stage: what happened to its workers.
+void add_events_of_workers(const MemberStatus& before, const MemberStatus& now, bool left, std::vector<Event>& events) {
+  if (now.deaths > before.deaths) events.push_back({Event::Kind::died, now.name, {}});
+  // The replacement of a short absence may be there already.
+  const bool more = running_workers(now) > running_workers(before);
+  const bool unseen = now.generation > before.generation && running_workers(now) > 0 && has_its_workers(now);
+  if (!left && (more || unseen)) events.push_back({Event::Kind::replaced, now.name, {}});
+}
+
 }  // namespace
 
 std::vector<Event> events_between(const std::vector<MemberStatus>& before, const std::vector<MemberStatus>& now,
@@ -29,15 +39,12 @@ std::vector<Event> events_between(const std::vector<MemberStatus>& before, const
   TUTTI_CHECK(before.size() == now.size());
   std::vector<Event> events;
   for (std::size_t m = 0; m < now.size(); ++m) {
-    if (now[m].deaths > before[m].deaths) events.push_back({Event::Kind::died, now[m].name, {}});
     const bool left = now[m].state == WorkerState::absent;
-    if (left && before[m].state != WorkerState::absent)
-      events.push_back({Event::Kind::degraded, now[m].name, now[m].absent_reason});
-    // The replacement of a short absence may be there already.
-    const bool more = running_workers(now[m]) > running_workers(before[m]);
-    const bool unseen =
-        now[m].generation > before[m].generation && running_workers(now[m]) > 0 && has_its_workers(now[m]);
-    if (!left && (more || unseen)) events.push_back({Event::Kind::replaced, now[m].name, {}});
+    const bool leaves = left && before[m].state != WorkerState::absent;
+    if (now[m].stages.empty()) add_events_of_workers(before[m], now[m], left, events);
+    for (std::size_t s = 0; s < now[m].stages.size(); ++s)
+      add_events_of_workers(before[m].stages[s], now[m].stages[s], left, events);
+    if (leaves) events.push_back({Event::Kind::degraded, now[m].name, now[m].absent_reason});
   }
   const bool is_whole = std::ranges::all_of(now, has_its_workers);
   const bool disturbed = !events.empty();

@@ -21,6 +21,7 @@
 #include "config/effective.hpp"
 #include "config/input.hpp"
 #include "config/yaml.hpp"
+#include "coordinator/plan/units.hpp"
 #include "images/sources.hpp"
 
 namespace tutti {
@@ -49,6 +50,11 @@ struct Reduction {
   }
 };
 
+void reduce(config::ModelSpec& model) {
+  model.weights.clear();  // the content of the files counts
+  for_each_field(model.kind, Reduction{});
+}
+
 /// The description without what cannot change a byte, and without what has a separate entry in the fingerprint.
 config::EnsembleSpec essence(config::EnsembleSpec spec) {
   const config::EnsembleSpec plain;
@@ -56,8 +62,13 @@ config::EnsembleSpec essence(config::EnsembleSpec spec) {
     member.device = config::AutoDevice{};  // as resolved, from the plan
     member.train = {};
     member.max_memory = 0;
-    member.model.weights.clear();  // the content of the files counts
-    for_each_field(member.model.kind, Reduction{});
+    reduce(member.model);
+    member.last = {};
+    for (config::StageSpec& stage : member.before) {
+      stage.device = config::AutoDevice{};
+      stage.workers = {};
+      reduce(stage.model);
+    }
   }
   spec.input.decode_threads = 0;
   const OnNan on_nan = spec.failure.on_nan;
@@ -109,7 +120,8 @@ std::string mode_key(const config::EnsembleSpec& spec, const config::UnitSpec& u
 void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
   for (const config::UnitSpec& unit : spec.workers)
     if (!unit.tried.forms.empty()) into[mode_key(spec, unit)] = to_name(unit.mode);
-  for (const config::MemberSpec& member : spec.members) {
+  for (const Part& part : parts_of(spec)) {
+    const config::MemberSpec& member = part.spec;
     if (!member.model.weights.empty())
       into["weights of " + member.name] = content_text(member.model.weights, member.name);
     const std::vector<ModelForm>& forms = member.model.tried.forms;
@@ -230,7 +242,10 @@ Fingerprint fingerprint_of(const config::EnsembleSpec& spec, const Plan& plan, c
 }
 
 void add_backends(Fingerprint& fingerprint, const Status& status) {
-  for (const MemberStatus& member : status.members) fingerprint[std::string(kBackend) + member.name] = member.backend;
+  for (const MemberStatus& member : status.members) {
+    fingerprint[std::string(kBackend) + member.name] = member.backend;
+    for (const MemberStatus& stage : member.stages) fingerprint[std::string(kBackend) + stage.name] = stage.backend;
+  }
 }
 
 void add_batch(Fingerprint& fingerprint, const std::string& member, std::uint32_t batch_images) {

@@ -202,7 +202,7 @@ class Sum {
   void add_blending() {
     const std::uint32_t width = facts_of(plan_.members.front().request.model).width;
     const std::uint64_t classes = width == 0 ? kAssumedClasses : std::max<std::uint64_t>(1, width / places_of_tile());
-    const std::uint64_t blended = plan_.saves_members || plan_.scores_tiles ? plan_.members.size() + 1 : 1;
+    const std::uint64_t blended = plan_.saves_members || plan_.scores_tiles ? plan_.combined() + 1 : 1;
     const std::uint64_t places = plan_.input.band_places;
     const bool entropy = spread_of(plan_.combine) == Spread::entropy;
     const std::uint64_t spread = !plan_.combine.spread ? 0 : entropy ? 1 : classes;

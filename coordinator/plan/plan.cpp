@@ -173,9 +173,9 @@ void check_views(const config::MemberSpec& member, const MemberRequest& request)
   if (const auto other = config::other_size(member, image)) refuse(other->problem.what, {}, other->problem.hint);
 }
 
-/// Without batches, threads and device.
+/// Without batches, threads and device. `feeder`: of a stage that is not the first, the one before it.
 MemberRequest request_of(const config::MemberSpec& member, const config::EnsembleSpec& spec, const Options& options,
-                         const Plan& plan) {
+                         const Plan& plan, const config::MemberSpec* feeder) {
   const config::InputSpec& whole = whole_input(spec, options);
   MemberRequest request;
   request.name = member.name;
@@ -185,7 +185,14 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
   request.weights = options.training ? member.train.init.string() : member.model.weights.string();
   request.seed = member.seed;
   if (!options.training) request.saved = find_saved(member, plan.input);
-  request.takes = taken_by(member, spec, whole, plan);
+  if (feeder == nullptr) {
+    request.takes = taken_by(member, spec, whole, plan);
+  } else {
+    // One value where only the loaded model knows what it outputs: the worker is told once that is ready.
+    request.takes = {
+        TakenTensor::unchanged({Dtype::float32, facts_of(feeder->model.kind).prediction().value_or(Dims{1})})};
+    request.fed_by = feeder->name;
+  }
   request.views = member.views;
   check_views(member, request);
   request.output = member.output;
@@ -212,9 +219,9 @@ MemberPlan member_plan(const config::MemberSpec& member, MemberRequest request, 
   return plan;
 }
 
-void check_debug_member(const config::EnsembleSpec& spec, const std::string& debug_member) {
-  const bool known = std::any_of(spec.members.begin(), spec.members.end(),
-                                 [&](const config::MemberSpec& member) { return member.name == debug_member; });
+void check_debug_member(const Plan& plan, const std::string& debug_member) {
+  const bool known =
+      std::ranges::any_of(plan.members, [&](const MemberPlan& member) { return member.request.name == debug_member; });
   if (!debug_member.empty() && !known)
     throw Error(ErrorKind::usage, fmt::format("there is no member '{}' to debug", debug_member));
 }
@@ -250,31 +257,41 @@ std::vector<std::string> survival_of(const Plan& plan) {
   if (plan.training)
     lines.push_back(fmt::format("a replacement trains on up to {} again ('train.checkpoint_segments')",
                                 segments(plan.checkpoint_segments)));
+  if (std::ranges::any_of(plan.members, &MemberPlan::feeds))
+    lines.emplace_back("a stage that dies computes again on what the stage before it has output; that is not repeated");
   if (plan.failure.on_worker_failure == OnWorkerFailure::degrade)
     lines.emplace_back("a member that uses up its restarts is left out ('on_worker_failure: degrade')");
   return lines;
 }
 
 void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& machine, const Options& options) {
+  if (options.training) refuse_training_stages(spec);
   std::vector<std::string> problems;
   std::vector<std::pair<std::string, Placement>> placements;
-  for (const config::MemberSpec& member : spec.members) {
-    MemberRequest request = request_of(member, spec, options, plan);
+  const std::vector<Part> parts = parts_of(spec);
+  for (const Part& part : parts) {
+    const config::MemberSpec& member = part.spec;
+    MemberRequest request =
+        request_of(member, spec, options, plan, part.fed_by ? &parts[part.fed_by->value()].spec : nullptr);
+    if (part.feeds) request.over = request.output;
     const Placement placement = place(member, machine);
     placements.emplace_back(member.name, placement);
     if (!placement.problem.empty()) problems.push_back(placement.problem);
-    plan.weights.push_back(static_cast<float>(member.weight));
+    if (!part.feeds) plan.weights.push_back(static_cast<float>(member.weight));
     if (request.saved && request.saved->type == SavedType::float64)
       plan.notes.push_back(images::float64_remark(std::get<SavedModel>(member.model.kind).predictions));
     plan.members.push_back(member_plan(member, std::move(request), placement.cuda));
+    plan.members.back().stage_of = part.stage_of;
+    plan.members.back().fed_by = part.fed_by;
+    plan.members.back().feeds = part.feeds;
   }
   for (const config::UnitSpec& unit : units_of(spec, options.training)) {
     const std::size_t first = unit.members.front();
-    place_unit(plan, unit, spec.members[first], placements[first].second, machine, problems);
+    place_unit(plan, unit, parts[first].spec, placements[first].second, machine, problems);
   }
   for (WorkerPlan& worker : plan.workers)
     for (const Rank rank : worker.members)
-      if (const auto python = find_python(spec.members[rank.value()]); !python.empty()) worker.python = python.string();
+      if (const auto python = find_python(parts[rank.value()].spec); !python.empty()) worker.python = python.string();
   raise_placement_problems(problems);
   check_saved_shapes(spec, plan);
   for (std::string& note : notes_of(placements)) plan.notes.push_back(std::move(note));
@@ -339,7 +356,7 @@ Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, co
   plan.batches = source.batches;
   if (!source.note.empty()) plan.notes.push_back(source.note);
   place_members(plan, spec, machine, options);
-  check_debug_member(spec, options.debug_member);
+  check_debug_member(plan, options.debug_member);
   give_batches(plan, spec, options);
   give_threads(plan, spec.threads, machine, options.environment);
   note_crowded(plan, machine);
@@ -348,15 +365,6 @@ Plan make_plan(const config::EnsembleSpec& described, const Machine& machine, co
   plan.bounds = memory_bounds(plan, !options.trace.empty());
   plan.survival = survival_of(plan);
   return plan;
-}
-
-GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
-  const auto on_cpu = [](const config::Device& device) { return std::holds_alternative<config::CpuDevice>(device); };
-  const bool none = std::ranges::all_of(spec.members, on_cpu, &config::MemberSpec::device) &&
-                    std::ranges::all_of(spec.workers, [&](const config::UnitSpec& unit) {
-                      return std::ranges::all_of(unit.devices, on_cpu);
-                    });
-  return none ? GpuSearch::no : GpuSearch::yes;
 }
 
 void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images) {

@@ -15,6 +15,7 @@
 #include "common/wire/arena.hpp"
 #include "common/wire/member_request.hpp"
 #include "config/spec.hpp"
+#include "coordinator/decide/chains.hpp"
 #include "coordinator/decide/hosting.hpp"
 #include "coordinator/plan/batches.hpp"
 #include "coordinator/plan/input.hpp"
@@ -22,7 +23,7 @@
 
 namespace tutti {
 
-/// What a member is and does, wherever it runs.
+/// What a member is and does, wherever it runs; or one of its stages, which are members of their own here.
 struct MemberPlan {
   MemberRequest request;
   std::string assigned;                 ///< its device as the user wrote it: "null"
@@ -31,6 +32,9 @@ struct MemberPlan {
   std::filesystem::path weights;        ///< where training saves; empty: in the run folder
   std::vector<ModelForm> forms;         ///< the forms of which one was chosen
   std::vector<ModelForm> modes;         ///< the modes of its worker of which one was chosen
+  std::string stage_of{};               ///< the member that it is a stage of; empty: it is a whole one
+  std::optional<Rank> fed_by{};         ///< the stage before it
+  bool feeds = false;                   ///< another stage, instead of being combined
 };
 
 /// A worker: the unit that it hosts, and where it runs. Workers of the same unit are replicas.
@@ -48,7 +52,8 @@ struct WorkerPlan {
 };
 
 struct Plan {
-  std::vector<MemberPlan> members;  ///< in rank order
+  /// In rank order. The last stage of a member has its rank; those before it have the ranks behind all members.
+  std::vector<MemberPlan> members;
   std::vector<WorkerPlan> workers;  ///< each member is in one of them
   config::CombineSpec combine;
   std::vector<config::CascadeStep> cascade;  ///< none in training
@@ -77,6 +82,13 @@ struct Plan {
   /// The first worker that the fork server makes; null if there is none.
   const WorkerPlan* first_forked() const;
   Hosting hosting() const;
+  Chains chains() const;
+  /// How many of `members` are combined: those with the first ranks.
+  std::size_t combined() const;
+  /// All ranks, the stages of a member one after the other.
+  std::vector<Rank> in_order() const;
+  /// Whether others compute on what it outputs.
+  bool feeds_others(const WorkerPlan& worker) const;
   /// The worker that hosts the member, or the first of its replicas.
   const WorkerPlan& host_of(Rank rank) const;
   /// Nobody shares a worker, and nobody has several.

@@ -137,7 +137,7 @@ void check_saved_shapes(const config::EnsembleSpec& spec, const Plan& plan) {
   if (spec.combine.rule == CombineRule::none) return;
   const MemberRequest* first = nullptr;
   std::optional<std::size_t> saved;
-  for (std::size_t rank = 0; rank < plan.members.size(); ++rank) {
+  for (std::size_t rank = 0; rank < plan.combined(); ++rank) {
     const MemberRequest& request = plan.members[rank].request;
     const std::optional<Dims> shape = told_shape(request);
     if (!shape) continue;
@@ -157,7 +157,7 @@ void check_saved_shapes(const config::EnsembleSpec& spec, const Plan& plan) {
 }
 
 void check_saved_values(const config::EnsembleSpec& spec, const Plan& plan) {
-  for (std::size_t rank = 0; rank < plan.members.size(); ++rank) {
+  for (std::size_t rank = 0; rank < plan.combined(); ++rank) {
     const std::optional<SavedRows>& rows = plan.members[rank].request.saved;
     if (!rows || !plan.input.images) continue;
     const config::MemberSpec& member = spec.members[rank];

@@ -6,6 +6,7 @@
 
 #include "common/check.hpp"
 #include "common/counted.hpp"
+#include "config/stages.hpp"
 #include "config/workers.hpp"
 
 namespace tutti {
@@ -46,16 +47,63 @@ std::vector<Placement> place_replicas(const config::UnitSpec& unit, config::Memb
 
 }  // namespace
 
+std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
+  std::vector<Part> parts;
+  for (const config::MemberSpec& member : spec.members) parts.push_back({member});
+  for (config::MemberSpec& stage : config::stages_before(spec.members)) parts.push_back({std::move(stage)});
+  std::size_t next = spec.members.size();
+  for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
+    const config::MemberSpec& member = spec.members[rank];
+    std::optional<Rank> before;
+    for (std::size_t s = 0; s < member.before.size(); ++s, ++next) {
+      parts[next].stage_of = member.name;
+      parts[next].fed_by = before;
+      parts[next].feeds = true;
+      parts[next].spec.output = OutputKind::values;  // passed on as they are
+      before = Rank(next);
+    }
+    parts[rank].fed_by = before;
+    if (!before) continue;
+    parts[rank].stage_of = member.name;
+    parts[rank].spec.name = config::stage_name(member, member.before.size());
+  }
+  return parts;
+}
+
+void refuse_training_stages(const config::EnsembleSpec& spec) {
+  for (const config::MemberSpec& member : spec.members)
+    if (!member.before.empty())
+      throw Error(ErrorKind::usage, fmt::format("{} has 'stages', and is not trained", member.name), {},
+                  "train the models of its stages by themselves, or leave it out");
+}
+
 std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool training) {
   std::vector<config::UnitSpec> units;
-  std::vector<bool> named(spec.members.size());
+  const std::vector<Part> parts = parts_of(spec);
+  std::vector<bool> named(parts.size());
   if (!training) units = spec.workers;
   for (const config::UnitSpec& unit : units)
     for (const std::size_t rank : unit.members) named[rank] = true;
   for (std::size_t rank = 0; rank < named.size(); ++rank)
-    if (!named[rank]) units.push_back({.members = {rank}});
+    if (!named[rank]) {
+      units.push_back(parts[rank].spec.last);
+      units.back().members = {rank};
+    }
   std::ranges::sort(units, {}, [](const config::UnitSpec& unit) { return std::ranges::min(unit.members); });
   return units;
+}
+
+GpuSearch gpus_wanted(const config::EnsembleSpec& spec) {
+  const auto on_cpu = [](const config::Device& device) { return std::holds_alternative<config::CpuDevice>(device); };
+  const auto all_on_cpu = [&](const std::vector<config::Device>& devices) {
+    return std::ranges::all_of(devices, on_cpu);
+  };
+  const bool none = std::ranges::all_of(parts_of(spec),
+                                        [&](const Part& part) {
+                                          return on_cpu(part.spec.device) && all_on_cpu(part.spec.last.devices);
+                                        }) &&
+                    std::ranges::all_of(spec.workers, all_on_cpu, &config::UnitSpec::devices);
+  return none ? GpuSearch::no : GpuSearch::yes;
 }
 
 void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSpec& first, const Placement& placed,
@@ -89,6 +137,28 @@ const WorkerPlan* Plan::first_forked() const {
   const auto found =
       std::find_if(workers.begin(), workers.end(), [](const WorkerPlan& worker) { return worker.forked; });
   return found == workers.end() ? nullptr : &*found;
+}
+
+Chains Plan::chains() const {
+  ByRank<std::optional<Rank>> fed_by;
+  for (const MemberPlan& member : members) fed_by.push_back(member.fed_by);
+  return Chains(std::move(fed_by));
+}
+
+std::size_t Plan::combined() const {
+  return static_cast<std::size_t>(std::ranges::count(members, false, &MemberPlan::feeds));
+}
+
+std::vector<Rank> Plan::in_order() const {
+  const Chains stages = chains();
+  std::vector<Rank> order;
+  for (const Rank rank : IdRange<Rank>(combined()))
+    for (const Rank stage : stages.chain_of(rank)) order.push_back(stage);
+  return order;
+}
+
+bool Plan::feeds_others(const WorkerPlan& worker) const {
+  return std::ranges::any_of(worker.members, [this](Rank rank) { return members[rank.value()].feeds; });
 }
 
 Hosting Plan::hosting() const {

@@ -1,6 +1,7 @@
 // Which members share a worker, which have several, and where these run, from the description.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,21 @@
 
 namespace tutti {
 
-/// The units that the description names, and one for each other member, in the order of their first members. A member
+/// What a rank of a plan stands for: a member, or one of its stages before the last.
+struct Part {
+  config::MemberSpec spec;
+  std::optional<Rank> fed_by{};
+  std::string stage_of{};
+  bool feeds = false;
+};
+
+/// The members, in rank order, and then the stages before the last of each.
+std::vector<Part> parts_of(const config::EnsembleSpec& spec);
+
+/// Throws Error(usage) if a member has stages, which are not trained.
+void refuse_training_stages(const config::EnsembleSpec& spec);
+
+/// The units that the description names, and one for each other part, in the order of their first members. A member
 /// that learns has a worker of its own.
 std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool training);
 

@@ -62,6 +62,7 @@ SupervisorSetting Pool::supervisor_setting() const {
   SupervisorSetting setting;
   for (const MemberPlan& member : plan_.members) setting.names.push_back(member.request.name);
   setting.hosting = plan_.hosting();
+  setting.chains = plan_.chains();
   for (const WorkerPlan& worker : plan_.workers) {
     setting.devices.push_back(worker.device);
     setting.modes.push_back(worker.mode);
@@ -155,7 +156,7 @@ void Pool::run_loop() {
 std::optional<Error> Pool::unlike_parts() const {
   const std::vector<NamedLayout>* first = nullptr;
   Rank of_first(0);
-  for (const Rank rank : parts_.ids()) {
+  for (const Rank rank : IdRange<Rank>(plan_.combined())) {
     if (plan_.combine.rule == CombineRule::none || parts_[rank].empty()) continue;
     if (first == nullptr) {
       first = &parts_[rank];
@@ -174,7 +175,7 @@ std::optional<Error> Pool::unlike_parts() const {
 
 /// Why the members cannot be combined, if they cannot.
 std::optional<Error> Pool::unlike_outputs() const {
-  for (const Rank rank : outputs_.ids()) {
+  for (const Rank rank : IdRange<Rank>(plan_.combined())) {
     TUTTI_CHECK(outputs_known_[rank]);
     if (plan_.combine.rule == CombineRule::none || outputs_[rank] == outputs_[0]) continue;
     return Error(

@@ -54,8 +54,8 @@ class Pool final : private WorkerListener {
   /// Mapped as long as anyone has it.
   std::shared_ptr<const Mapping> arena() const noexcept { return arena_; }
   const Plan& plan() const noexcept { return plan_; }
-  /// Values per image of each member.
-  const ByRank<Dims>& outputs() const noexcept { return outputs_; }
+  /// Values per image of each member: by rank, without the stages that feed others.
+  ByRank<Dims> outputs() const;
 
   /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement gets
   /// the message again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only
@@ -137,6 +137,8 @@ class Pool final : private WorkerListener {
   void start_processes(const std::filesystem::path& worker_program) TUTTI_REQUIRES(on_loop);
   void start_workers() TUTTI_REQUIRES(on_loop);
   void note_chosen(WorkerId worker) TUTTI_REQUIRES(on_loop);
+  void note_feed(WorkerId worker) TUTTI_REQUIRES(on_loop);
+  AnswerPlace feed_of(SegmentId segment, Rank rank) const TUTTI_REQUIRES(on_loop);
   void run_loop();
   void take_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   std::string why_not_ready(Rank rank, const control::Ready& ready) const TUTTI_REQUIRES(on_loop);

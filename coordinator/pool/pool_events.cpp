@@ -288,6 +288,7 @@ WorkerProcess& Pool::process_of(WorkerId worker) const {
 void Pool::perform(const action::Spawn& spawn) {
   TUTTI_CHECK(spawn.generation == supervisor_.generation(spawn.worker));
   std::vector<control::Ready> ready;
+  note_feed(spawn.worker);
   try {
     ready = roster_.take_worker(spawn.worker);
   } catch (const Error& error) {
@@ -344,7 +345,8 @@ void Pool::perform(const action::HandOut& hand_out) {
   task.batch_images = batches_.of(hand_out.rank);
   TUTTI_CHECK(task.batch_images > 0);
   TUTTI_CHECK(task.batch_images <= plan_.arena.images);
-  worker.hand_out(task);
+  const AnswerPlace feed = feed_of(task.segment, hand_out.rank);
+  worker.hand_out(task, feed.channel, feed.seat);
   if (!hand_out.second) board_.handed_out(hand_out.rank);
 }
 

@@ -57,6 +57,7 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const WorkerPlan& 
                              .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
                              .debug = std::ranges::any_of(unit, is_debugged),
                              .core_files = setting_.plan.failure.core_files,
+                             .feeds = setting_.plan.feeds_others(plan),
                              .load = load,
                              .fork_server = plan.forked ? &setting_.fork_server : nullptr});
   process->spawn();
@@ -96,6 +97,10 @@ void Roster::move(WorkerId from, Rank rank, WorkerId to) {
 void Roster::load_with(WorkerId worker, Seat seat, std::uint32_t batch_images) {
   TUTTI_CHECK(batch_images > 0);
   set_batch(setting_.plan, posts_[worker].unit.at(seat.value()).member, batch_images);
+}
+
+void Roster::feed_with(WorkerId worker, Seat seat, const TensorLayout& tensor) {
+  posts_[worker].unit.at(seat.value()).member.takes = {TakenTensor::unchanged(tensor)};
 }
 
 void Roster::make_spare(WorkerId worker) {

@@ -36,6 +36,8 @@ class Roster {
   std::vector<control::Ready> take_worker(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// Workers that are started from now on load the member with this batch.
   void load_with(WorkerId worker, Seat seat, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
+  /// The stage at the seat computes on tensors like this one, from its next process on.
+  void feed_with(WorkerId worker, Seat seat, const TensorLayout& tensor) TUTTI_REQUIRES(on_loop);
   /// A member gets a worker of its own, `to`, which is new. Neither has a process; a spare of `from` is ended.
   void move(WorkerId from, Rank rank, WorkerId to) TUTTI_REQUIRES(on_loop);
   /// Starts a spare for the worker if spares are wanted and it has none. If that fails, only logs a warning: the worker

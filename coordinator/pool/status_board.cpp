@@ -8,10 +8,11 @@
 #include <utility>
 
 #include "common/check.hpp"
+#include "coordinator/pool/stages_status.hpp"
 
 namespace tutti {
 
-StatusBoard::StatusBoard(const Plan& plan) {
+StatusBoard::StatusBoard(const Plan& plan) : plan_(plan) {
   for (const Rank rank : IdRange<Rank>(plan.members.size())) {
     const MemberRequest& request = plan.request_of(rank);
     const WorkerPlan& worker = plan.host_of(rank);
@@ -46,7 +47,11 @@ Status StatusBoard::read(StatusDetail detail, std::uint64_t input_bytes) const {
     status.input_bytes_copied = input_bytes - tried_bytes_;
     status.coordinator_cpu_seconds = loop_cpu_seconds();
   }
-  if (detail == StatusDetail::counters) return status;
+  const auto finished = [this, &status] {
+    status.members = with_stages(plan_, std::move(status.members));
+    return std::move(status);
+  };
+  if (detail == StatusDetail::counters) return finished();
   status.pss_bytes = pss_bytes(::getpid());
   if (status.fork_server_pid != 0)
     if (const auto shared = pss_bytes(status.fork_server_pid); shared && status.pss_bytes) *status.pss_bytes += *shared;
@@ -62,7 +67,7 @@ Status StatusBoard::read(StatusDetail detail, std::uint64_t input_bytes) const {
     if (member.replicas.empty()) add(member.alive ? member.pid : 0, member);
     for (const ReplicaStatus& replica : member.replicas) add(replica.pid, member);
   }
-  return status;
+  return finished();
 }
 
 double StatusBoard::loop_cpu_seconds() const {

@@ -23,6 +23,7 @@ namespace tutti {
 /// Thread-safe.
 class StatusBoard {
  public:
+  /// `plan` outlives it.
   explicit StatusBoard(const Plan& plan);
 
   // ---- any thread
@@ -61,10 +62,12 @@ class StatusBoard {
  private:
   double loop_cpu_seconds() const TUTTI_REQUIRES(mutex_);
 
+  const Plan& plan_;
+
   FaultCounts told_ TUTTI_GUARDED_BY(on_loop);  // the supervisor's, at the last refresh()
 
   mutable Mutex mutex_;
-  Status status_ TUTTI_GUARDED_BY(mutex_);
+  Status status_ TUTTI_GUARDED_BY(mutex_);  // its members by rank of the plan: stages among them
   std::uint64_t tried_bytes_ TUTTI_GUARDED_BY(mutex_) = 0;
   std::uint64_t tried_set_aside_ TUTTI_GUARDED_BY(mutex_) = 0;
   std::optional<pthread_t> loop_thread_ TUTTI_GUARDED_BY(mutex_);

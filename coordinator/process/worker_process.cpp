@@ -20,6 +20,7 @@
 #include "common/check.hpp"
 #include "common/kill_point.hpp"
 #include "common/log.hpp"
+#include "common/wire/descriptor_passing.hpp"
 
 namespace tutti {
 namespace {
@@ -187,7 +188,9 @@ void WorkerProcess::start(const control::Start& start) {
   check_available(layout.bytes(), setting_.name);
   channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.name));
   channel_file_.seal_size();
-  channel_ = std::make_shared<Channel>(channel_file_, layout);
+  auto channel = std::make_shared<Channel>(channel_file_, layout);
+  if (setting_.feeds) channel->let_read(channel_file_.for_reader());
+  channel_ = std::move(channel);
   kill_point("coordinator.channel_made");
   tasks_.emplace(channel_->tasks());
   completions_.emplace(channel_->completions());
@@ -206,8 +209,43 @@ std::uint64_t WorkerProcess::progress() const noexcept {
   return channel_ ? channel_->status().progress.load(std::memory_order_relaxed) : 0;
 }
 
-void WorkerProcess::hand_out(const TaskRecord& task) {
+// ---- what a stage computes on -------------------------------------------------------------------------------------
+
+/// The number that the worker knows the channel by. It is told before the first task that needs it.
+std::uint32_t WorkerProcess::number_of(const std::shared_ptr<const Channel>& feed, Seat seat) {
+  for (const Feed& known : feeds_)
+    if (known.channel.lock() == feed) return known.number;
+  feeds_.push_back({++last_feed_, feed});
+  std::vector<std::uint32_t> widths;
+  for (std::uint32_t of = 0; of < feed->layout().seats(); ++of) widths.push_back(feed->layout().width(Seat(of)));
+  send_feed({last_feed_, std::move(widths), seat}, feed->reader_fd());
+  kill_point("coordinator.feed_sent");
+  return last_feed_;
+}
+
+void WorkerProcess::send_feed(const control::Feed& feed, int channel) {
+  if (!control_.is_open()) return;
+  if (!send_with_descriptors(control_.native_handle(), control::encode(feed), {&channel, 1})) not_sent(errno);
+}
+
+/// Tells the worker which channels it need not keep: no segment has answers in them any more, and no task that it has
+/// is about them.
+void WorkerProcess::forget_feeds() {
+  std::erase_if(feeds_, [this](const Feed& feed) TUTTI_REQUIRES(on_loop) {
+    if (!feed.channel.expired()) return false;
+    send(control::Forget{feed.number});
+    return true;
+  });
+}
+
+void WorkerProcess::hand_out(TaskRecord task, const std::shared_ptr<const Channel>& feed, Seat seat) {
   if (!alive_ || distrusted_ || !tasks_) return;
+  if (feed) {
+    forget_feeds();
+    task.feed = number_of(feed, seat);
+    fed_.push_back(feed);
+    if (distrusted_) return;
+  }
   switch (tasks_->push(task)) {
     case RingStatus::ok:
       kill_point("coordinator.task_pushed");
@@ -233,6 +271,7 @@ void WorkerProcess::drain_completions() {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);
     if (status == RingStatus::ok) {
+      if (!fed_.empty()) fed_.pop_front();  // a worker answers in order; of one that does not, nothing counts
       listener_.on_completion(*this, record);
       if (distrusted_) return;
     } else if (status == RingStatus::corrupt) {
@@ -281,9 +320,13 @@ void WorkerProcess::send(const control::Message& message) { send_text(control::e
 void WorkerProcess::send_text(const std::string& text) {
   if (!control_.is_open()) return;
   const ssize_t sent = ::send(control_.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent >= 0 || errno == EPIPE || errno == ECONNRESET) return;  // a dead worker is reported by its pidfd
-  violate(errno == EAGAIN ? "it does not read its control messages"
-                          : fmt::format("it cannot be sent a control message: {}", std::strerror(errno)));
+  if (sent < 0) not_sent(errno);
+}
+
+void WorkerProcess::not_sent(int error) {
+  if (error == EPIPE || error == ECONNRESET) return;  // a dead worker is reported by its pidfd
+  violate(error == EAGAIN ? "it does not read its control messages"
+                          : fmt::format("it cannot be sent a control message: {}", std::strerror(error)));
 }
 
 void WorkerProcess::terminate() noexcept {
@@ -334,6 +377,7 @@ void WorkerProcess::abandon() {
 }
 
 void WorkerProcess::close_all() {
+  fed_.clear();
   hang_up_.cancel();
   boost::system::error_code ignored;
   for (Descriptor* descriptor : {&pidfd_, &control_, &completion_bell_, &stdout_, &stderr_}) descriptor->close(ignored);

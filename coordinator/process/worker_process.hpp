@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -65,6 +66,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::array<int, 2> checkpoint_fds{-1, -1};
     bool debug = false;
     bool core_files = false;
+    bool feeds = false;                 ///< other workers read its outputs
     bool load = true;                   ///< false: a spare that opens its libraries and waits for load()
     ForkServer* fork_server = nullptr;  ///< null: the process is spawned
   };
@@ -80,8 +82,10 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// enough memory.
   void start(const control::Start& start) TUTTI_REQUIRES(on_loop);
   /// Puts a task into the ring; there is always room, since every segment in flight has a slot. If start() failed there
-  /// is no ring, and the worker is about to end.
-  void hand_out(const TaskRecord& task) TUTTI_REQUIRES(on_loop);
+  /// is no ring, and the worker is about to end. Of a stage that computes on the answers of another, `feed` is the
+  /// channel that holds them, at this seat.
+  void hand_out(TaskRecord task, const std::shared_ptr<const Channel>& feed = nullptr, Seat seat = {})
+      TUTTI_REQUIRES(on_loop);
   void send(const control::Message& message) TUTTI_REQUIRES(on_loop);
   /// A message that was encoded before.
   void send_text(const std::string& text) TUTTI_REQUIRES(on_loop);
@@ -121,6 +125,16 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   using Descriptor = boost::asio::posix::stream_descriptor;
   /// What one attempt to read found.
   enum class Read { some, nothing, end };
+
+  /// A channel that the worker was told of, and its number.
+  struct Feed {
+    std::uint32_t number;
+    std::weak_ptr<const Channel> channel;
+  };
+  std::uint32_t number_of(const std::shared_ptr<const Channel>& feed, Seat seat) TUTTI_REQUIRES(on_loop);
+  void send_feed(const control::Feed& feed, int channel) TUTTI_REQUIRES(on_loop);
+  void forget_feeds() TUTTI_REQUIRES(on_loop);
+  void not_sent(int error) TUTTI_REQUIRES(on_loop);
 
   // ---- start (worker_spawn.cpp)
   struct Launch;
@@ -167,6 +181,10 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   std::optional<RingProducer<TaskRecord>> tasks_ TUTTI_GUARDED_BY(on_loop);
   std::optional<RingConsumer<CompletionRecord>> completions_ TUTTI_GUARDED_BY(on_loop);
   Doorbell task_bell_ TUTTI_GUARDED_BY(on_loop);
+  std::vector<Feed> feeds_ TUTTI_GUARDED_BY(on_loop);
+  std::uint32_t last_feed_ TUTTI_GUARDED_BY(on_loop) = 0;
+  // By task in flight: what it computes on is there until it has answered, even if another was faster.
+  std::deque<std::shared_ptr<const Channel>> fed_ TUTTI_GUARDED_BY(on_loop);
   std::vector<control::Ready> ready_ TUTTI_GUARDED_BY(on_loop);  // by seat, so far
   std::optional<control::Failure> reason_ TUTTI_GUARDED_BY(on_loop);
 

@@ -104,28 +104,6 @@ struct TakesSpec {
   friend bool operator==(const TakesSpec&, const TakesSpec&) = default;
 };
 
-/// An entry of `members`.
-struct MemberSpec {
-  std::string name{};                      ///< names become files: letters, digits, '_', '.' and '-'
-  ModelSpec model{};                       ///< what predicts
-  double weight = 1.0;                     ///< for the rules weighted and vote
-  OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
-  detail::Written output_is_written{};     ///< for Tutti itself: `output` is not a default
-  std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
-  std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
-  std::vector<std::string> prepares{};     ///< which of several images that it takes; empty: the only one
-  std::vector<View> views{};               ///< of each image, whose predictions are averaged; none: the image
-  detail::Place views_place{};             ///< for Tutti itself: of the first of these
-  bool copy_input = false;                 ///< give the model a private copy of each batch
-  std::uint64_t max_memory = 0;            ///< bytes that its worker may hold; 0: any number
-  std::uint64_t seed = 0;                  ///< of random weights and numbers; in YAML the ensemble's seed + rank
-  Device device{};                         ///< where it predicts
-  TrainSpec train{};                       ///< how it is trained
-  friend bool operator==(const MemberSpec&, const MemberSpec&) = default;
-};
-
-// ---- the whole -----------------------------------------------------------------------------------------------------
-
 /// An entry of `workers`: members that share a worker.
 struct UnitSpec {
   std::vector<std::size_t> members{};  ///< ranks, in order; at least one
@@ -138,6 +116,39 @@ struct UnitSpec {
   detail::Tried tried{};  ///< for Tutti itself: how `mode` was chosen
   friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
 };
+
+/// A part of a member that runs in workers of its own, and whose outputs the next one computes on.
+struct StageSpec {
+  ModelSpec model{};              ///< what it computes
+  Device device = AutoDevice{};   ///< where
+  UnitSpec workers{};             ///< how many, and where; without members
+  detail::Place place{};          ///< for Tutti itself: of its model
+  friend bool operator==(const StageSpec&, const StageSpec&) = default;
+};
+
+/// An entry of `members`.
+struct MemberSpec {
+  std::string name{};                      ///< names become files: letters, digits, '_', '.' and '-'
+  ModelSpec model{};                       ///< what predicts; with `stages`, the last of them
+  double weight = 1.0;                     ///< for the rules weighted and vote
+  OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
+  detail::Written output_is_written{};     ///< for Tutti itself: `output` is not a default
+  std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
+  std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
+  std::vector<std::string> prepares{};     ///< which of several images that it takes; empty: the only one
+  std::vector<View> views{};               ///< of each image, whose predictions are averaged; none: the image
+  detail::Place views_place{};             ///< for Tutti itself: of the first of these
+  bool copy_input = false;                 ///< give the model a private copy of each batch
+  std::uint64_t max_memory = 0;            ///< bytes that its worker may hold; 0: any number
+  std::uint64_t seed = 0;                  ///< of random weights and numbers; in YAML the ensemble's seed + rank
+  Device device{};                         ///< where it predicts; with `stages`, the last of them
+  TrainSpec train{};                       ///< how it is trained
+  std::vector<StageSpec> before{};         ///< `stages` but the last, the first one first; empty: it has none
+  UnitSpec last{};                         ///< with `stages`, the workers of the last
+  friend bool operator==(const MemberSpec&, const MemberSpec&) = default;
+};
+
+// ---- the whole -----------------------------------------------------------------------------------------------------
 
 /// An entry of `cascade`: `then` are asked for the samples that are doubtful once `after` have predicted them.
 struct CascadeStep {

@@ -223,6 +223,11 @@ struct MemberStatus {
   /// Proportional set size of the worker, or of all replicas; with StatusDetail::memory.
   std::optional<std::uint64_t> pss_bytes;
 
+  /// The stages of the member, first one first, each as a member by itself ("m/0"); empty: it has none. The member is
+  /// then as well as the worst of them; `busy_seconds`, `deaths`, `generation`, `parameters`, `pss_bytes` and the times
+  /// of its start are their sums, and the rest is that of the last stage.
+  std::vector<MemberStatus> stages{};
+
   /// Values per prediction: classes or features as a rule.
   std::uint32_t width() const { return static_cast<std::uint32_t>(elements_of(output)); }
 };

@@ -67,6 +67,8 @@ void add_model(Hosting& hosting, const std::string& name, const std::string& rol
   config::MemberSpec beside = leading(hosting.described);
   beside.name = name;
   beside.model = std::move(model);
+  beside.before.clear();
+  beside.last = {};
   beside.seed = hosting.described.seed;
   hosting.hosted.members.push_back(std::move(beside));
   hosting.models.push_back({name, role});

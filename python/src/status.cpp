@@ -49,7 +49,8 @@ void bind_member(nb::module_& module) {
       .def_ro("warm_up_seconds", &MemberStatus::warm_up_seconds)
       .def_ro("busy_seconds", &MemberStatus::busy_seconds, "Time spent computing.")
       .def_ro("images", &MemberStatus::images, "Samples that it has predicted.")
-      .def_ro("pss_bytes", &MemberStatus::pss_bytes, "Memory of its worker, with `status(memory=True)`; else None.");
+      .def_ro("pss_bytes", &MemberStatus::pss_bytes, "Memory of its worker, with `status(memory=True)`; else None.")
+      .def_ro("stages", &MemberStatus::stages, "Its stages, each as a member by itself; empty: it has none.");
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ std::string with_key(const std::string& name, const std::string& key) {
       {"task", "tasks: [{{{}}}]\n"},
       {"merge", "merge: {{{}}}\n"},
       {"model", "base: {{kind: fake, {}}}\n"},
+      {"stage", "members: [{{name: a, stages: [{{model: {{kind: fake}}}}, {{{}}}]}}]\n"},
       {"fault", "members: [{{name: a, model: {{kind: fake, faults: [{{{}}}]}}}}]\n"},
       {"view", "views: [{{{}}}]\n"},
       {"tensor", "input: {{dataset: random, inputs: {{x: {{{}}}}}}}\n"}};

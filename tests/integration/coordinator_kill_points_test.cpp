@@ -41,6 +41,19 @@ train: {epochs: 2, checkpoint_segments: 1}
 restarts: {back_off_s: 0.001}
 )";
 
+/// A member of two stages, and one without.
+const std::string kStages = R"(
+members:
+  - {name: a, stages: [{model: {kind: fake, classes: 7}}, {model: {kind: fake, classes: 4}}]}
+  - {name: b, model: {kind: fake, classes: 4}}
+assignment: cpu
+input: {dataset: random, count: 90, shape: [1, 4, 4], classes: 4, seed: 3}
+segment_images: 20
+batch_images: 8
+save_members: true
+restarts: {back_off_s: 0.001}
+)";
+
 /// Processes that were started with the folder of `place` in their environment: the program, its workers, and theirs.
 std::vector<int> processes_of(const Workplace& place) {
   std::vector<int> pids;
@@ -124,6 +137,8 @@ bool is_in(const std::set<std::string_view>& points, std::string_view point) { r
 
 // A prediction gives no commands.
 const std::set<std::string_view> kOnlyInTraining{"coordinator.command_sent", "coordinator.command_answered"};
+// Only a stage is told where the one before it has its outputs.
+const std::set<std::string_view> kOnlyOfStages{"coordinator.feed_sent"};
 // Steps of the run as a whole, not of a worker or a segment.
 const std::set<std::string_view> kOnce{"coordinator.arena_made",     "coordinator.all_ready",
                                        "coordinator.results_begun",  "coordinator.results_in_place",
@@ -147,12 +162,25 @@ TEST_CASE("a run whose program is killed at any step takes its workers along and
       CAPTURE(point);
       CAPTURE(visit);
       const bool died = dies_at(place, point, visit, with_deaths({"run", "e.yaml", "output=here"}, point, "predict"));
-      CHECK(died == !(is_in(kOnlyInTraining, point) || (visit > 1 && is_in(kOnce, point))));
+      CHECK(died ==
+            !(is_in(kOnlyInTraining, point) || is_in(kOnlyOfStages, point) || (visit > 1 && is_in(kOnce, point))));
       check_goes_on(place);
       if (died && is_in(kJournaled, point))
         CHECK(place.report("here").at_pointer("/finished/resumed").as_int64() >= visit);
       std::filesystem::remove_all(place / "here");
     }
+}
+
+TEST_CASE("a run with stages whose program is killed as it passes outputs on continues to the same bytes") {
+  const Workplace place(kStages);
+  REQUIRE(Finished(place, {"run", "e.yaml", "output=right"}).code == 0);
+  for (const std::string_view point :
+       {"coordinator.feed_sent", "coordinator.task_pushed", "coordinator.completion_accepted"}) {
+    CAPTURE(point);
+    CHECK(dies_at(place, point, 1, {"run", "e.yaml", "output=here"}));
+    check_goes_on(place);
+    std::filesystem::remove_all(place / "here");
+  }
 }
 
 /// Files of weights in the folder of the program, by name.
@@ -176,7 +204,7 @@ TEST_CASE("a training whose program is killed at any step takes its workers alon
       CAPTURE(visit);
       for (const auto& [name, bytes] : expected) std::filesystem::remove(place / name);
       const bool died = dies_at(place, point, visit, with_deaths({"train", "e.yaml"}, point, "train"));
-      CHECK(died == !(is_in(kOnlyInRuns, point) || (visit > 1 && is_in(kOnce, point))));
+      CHECK(died == !(is_in(kOnlyInRuns, point) || is_in(kOnlyOfStages, point) || (visit > 1 && is_in(kOnce, point))));
       for (const auto& [name, bytes] : weights_in(place)) CHECK(bytes == expected.at(name));
       for (const auto& entry : std::filesystem::directory_iterator(place / ".")) {
         const std::string name = entry.path().filename();

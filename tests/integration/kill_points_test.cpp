@@ -65,9 +65,13 @@ bool only_in_training(std::string_view point) {
          contains(std::string(point), "save") || contains(std::string(point), "restore");
 }
 
-/// Whether the members have a worker each, share one, and how, or have several; and who is asked later.
+/// Only a stage is told where the one before it has its outputs.
+bool only_of_stages(std::string_view point) { return contains(std::string(point), "feed"); }
+
+/// Whether the members have a worker each, share one, and how, or have several; who is asked later; and how many
+/// outputs the stage has that comes before the first member, if it has one.
 void check_predictions(const std::vector<config::UnitSpec>& workers,
-                       const std::vector<config::CascadeStep>& cascade = {}) {
+                       const std::vector<config::CascadeStep>& cascade = {}, std::uint32_t before = 0) {
   const auto images = random_images(kImages);
   auto spec = spec_of_two();
   spec.workers = workers;
@@ -79,8 +83,14 @@ void check_predictions(const std::vector<config::UnitSpec>& workers,
     REQUIRE(of_all != expected);
     REQUIRE(calm.status().members[1].images > 0);
   }
+  if (before > 0) {
+    spec.members[0].before = {{{FakeModel{.classes = before, .faults = {}}, {}}, config::CpuDevice{}}};
+    Ensemble calm(published(spec), with_worker());
+    const auto without = std::exchange(expected, calm.predict(view(images)).values);
+    REQUIRE(without != expected);
+  }
   for (const std::string_view point : kWorkerKillPoints) {
-    if (only_in_training(point) || only_of_spares(point)) continue;
+    if (only_in_training(point) || only_of_spares(point) || (only_of_stages(point) && before == 0)) continue;
     for (const int visit : {1, 2}) {
       CAPTURE(point);
       CAPTURE(visit);
@@ -119,6 +129,10 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a c
   check_predictions({{.members = {1}, .replicas = 2}}, cascade);
 }
 
+TEST_CASE("a stage that is killed at any step of its life changes no bit of a prediction") {
+  check_predictions({}, {}, 12);
+}
+
 TEST_CASE("a worker that is killed at any step of its life changes no bit of a training") {
   auto spec = spec_of_two();
   std::vector<std::string> expected;
@@ -127,7 +141,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
     expected = train(calm);
   }
   for (const std::string_view point : kWorkerKillPoints) {
-    if (only_of_spares(point)) continue;
+    if (only_of_spares(point) || only_of_stages(point)) continue;
     // Only a replacement reads a checkpoint, so another death makes sure that there is one.
     fake_model(spec, 0).faults.clear();
     if (contains(std::string(point), "restore"))

@@ -143,6 +143,17 @@ TEST_CASE("the start arrives as it was sent") {
   CHECK(start.allow_nan);
 }
 
+TEST_CASE("what a stage is told of another arrives as it was sent") {
+  const Feed feed = round_trip(Feed{7, {12, 4}, Seat(1)});
+  CHECK(feed.number == 7);
+  CHECK(feed.widths == std::vector<std::uint32_t>{12, 4});
+  CHECK(feed.seat == Seat(1));
+  CHECK(round_trip(Forget{7}).number == 7);
+  MemberRequest member = full_request();
+  member.fed_by = "cnn-0/0";
+  CHECK(round_trip(Load{member}).member.fed_by == "cnn-0/0");
+}
+
 TEST_CASE("the short messages arrive as they were sent") {
   round_trip(BeginTraining{});
   round_trip(Stop{});
@@ -266,6 +277,8 @@ TEST_CASE("a field of the wrong type is rejected with its value") {
 }
 
 TEST_CASE("a number out of range is rejected") {
+  CHECK(contains(reason(encode(Feed{0, {4}, {}})), "0 is not the number of a feed"));
+  CHECK(contains(reason(encode(Feed{1, {4}, Seat(1)})), "a feed is of a seat that its channel does not have"));
   for (const char* value : {"-1", "4294967296", "1.5", "1e300"})
     CHECK(contains(reason(changed(Start{}, "\"generation\":0", "\"generation\":" + std::string(value))),
                    "field 'generation' has the wrong type or is out of range"));

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -42,6 +43,30 @@ TEST_CASE("a channel refuses memory of another size than its layout says") {
   file.allocate(layout.bytes(), "a test");
   const Channel channel(file, layout);
   CHECK(channel.output(1, 8).size() == 32);
+}
+
+TEST_CASE("the outputs in a channel are read by a descriptor that cannot change them") {
+  const ChannelLayout layout{2, 8, {4, 3}};
+  MemoryFile file = MemoryFile::create("test");
+  file.allocate(layout.bytes(), "a test");
+  file.seal_size();
+  const Channel channel(file, layout);
+  const std::span<float> written = channel.output(1, 8, Seat(1));
+  for (std::size_t i = 0; i < written.size(); ++i) written[i] = static_cast<float>(i);
+  const MemoryFile reader(file.for_reader());
+  const ChannelOutputs outputs(reader, layout, Seat(1));
+  CHECK(outputs.width() == 3);
+  CHECK(std::ranges::equal(outputs.output(1, 8), written));
+  CHECK(outputs.output(1, 5).size() == 15);
+  CHECK(::mmap(nullptr, layout.bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, reader.fd(), 0) == MAP_FAILED);
+  CHECK(::pwrite(reader.fd(), "x", 1, 0) < 0);
+  void* const mapping = ::mmap(nullptr, layout.bytes(), PROT_READ, MAP_SHARED, reader.fd(), 0);
+  REQUIRE(mapping != MAP_FAILED);
+  CHECK(::mprotect(mapping, layout.bytes(), PROT_READ | PROT_WRITE) != 0);
+  ::munmap(mapping, layout.bytes());
+  const auto error = error_of([&] { const ChannelOutputs other(reader, {2, 8000, {4}}, Seat(0)); });
+  REQUIRE(error);
+  CHECK(error->message() == "a worker's channel does not have the size that it was given");
 }
 
 TEST_CASE("memory shows its tag and closes when a program is started") {

@@ -30,29 +30,6 @@ void share_workers(WorldSetting& setting) {
   setting.trains = false;
 }
 
-/// Each unit, of one member or several, gets up to three workers.
-void replicate(WorldSetting& setting) {
-  std::uint64_t drawn = 0;
-  const auto draw = [&](std::uint64_t below) {
-    return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x4e91, drawn++) % below);
-  };
-  SupervisorSetting& supervisor = setting.supervisor;
-  const Hosting alone = supervisor.hosting.value_or(Hosting::one_each(supervisor.names.size()));
-  supervisor.modes.resize(alone.workers());
-  ByWorker<std::vector<Rank>> units;
-  std::vector<UnitMode> modes;
-  for (std::uint32_t round = 0; round < 3; ++round)
-    for (const WorkerId worker : alone.worker_ids()) {
-      if (round > 0 && draw(3) == 0) continue;
-      units.push_back(alone.members_of(worker));
-      modes.push_back(supervisor.modes[worker.value()]);
-    }
-  supervisor.modes = std::move(modes);
-  supervisor.devices = ByWorker<std::string>(units.size(), "cpu");
-  supervisor.hosting = Hosting(std::move(units));
-  setting.trains = false;
-}
-
 /// Members are asked in up to three rounds. Ensembles that train have none.
 void ask_in_rounds(WorldSetting& setting) {
   setting.trains = false;

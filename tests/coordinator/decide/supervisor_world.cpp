@@ -271,7 +271,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
   auto& accepted = segment.accepted[rank];
   if (acceptance == Acceptance::repeated) {
     const bool by_sister = accepted && accepted->first != process.worker;
-    const bool late = setting_.supervisor.quorum && !accepted;
+    const bool late = (setting_.supervisor.quorum || setting_.chained) && !accepted;
     must(late || (accepted && (segment.kind == TaskKind::train || by_sister)), "a task is repeated without need");
     ++repeated_;
   } else {

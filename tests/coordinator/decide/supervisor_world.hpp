@@ -36,6 +36,7 @@ struct WorldSetting {
   bool never_ready = false;  ///< once all members have run, no further process becomes ready
   bool cursed = false;       ///< the first member dies on every segment that it is to predict
   bool shared = false;       ///< several members share a worker
+  bool chained = false;      ///< some members have stages
   ByRank<Round> rounds{};    ///< when members are asked to predict, by rank; empty: at once
   bool trains = true;        ///< members are trained, too, each in one worker
   bool renews = false;       ///< units get new versions

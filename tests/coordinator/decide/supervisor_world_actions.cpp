@@ -19,6 +19,7 @@ World::Call World::make_call() {
   call.asked = ByRank<bool>(members_.size());
   for (const Rank rank : members_.ids()) call.asked[rank] = chance(80);
   call.asked[Rank(draw(members_.size()))] = true;
+  for (const Rank rank : members_.ids()) call.asked[rank] = call.asked[supervisor_.chains().chain_of(rank).back()];
   return call;
 }
 
@@ -235,6 +236,8 @@ void World::perform(const action::HandOut& hand_out) {
   must(hand_out.task.generation == process.generation, "a task of another generation");
   must(segments_.at(hand_out.task.segment).asked[hand_out.rank], "a task for a member that was not asked");
   const Segment& segment = segments_.at(hand_out.task.segment);
+  const auto feeder = supervisor_.chains().feeder_of(hand_out.rank);
+  must(!feeder || segment.accepted[*feeder].has_value(), "a stage has nothing to compute on");
   const Round round =
       segment.kind == TaskKind::predict && !setting_.rounds.empty() ? setting_.rounds[hand_out.rank] : Round{};
   must(hand_out.task.round == round, "a task of another round");
@@ -252,6 +255,7 @@ void World::perform(const action::Abandon& abandon) {
   for (auto& [number, segment] : segments_)
     for (const Rank rank : unit_of(process))
       if (!segment.finished && segment.kind == TaskKind::predict &&
+          !(supervisor_.chains().fed_from(rank) && supervisor_.segment(number).rows[rank].answered) &&
           segment.accepted[rank] == std::pair(abandon.worker, abandon.generation))
         segment.accepted[rank].reset();
   ghosts_.push_back(std::move(processes_[abandon.worker]));
@@ -283,13 +287,19 @@ void World::perform(const action::Finish& finish) {
   const auto& quorum = setting_.supervisor.quorum;
   const bool cut = quorum && result.kind == TaskKind::predict && present >= quorum->members.value_or(1);
   must(result.slot == segment.slot && result.kind == segment.kind, "a segment is not what it was");
+  const auto is_starved = [&](Rank rank) {
+    const auto chain = supervisor_.chains().chain_of(rank);
+    return std::ranges::any_of(chain.begin(), std::ranges::find(chain, rank),
+                               [&](Rank stage) { return result.rows[stage].answered && !result.rows[stage].present; });
+  };
   for (const Rank rank : members_.ids()) {
     const Ledger::Row& row = result.rows[rank];
     must(row.asked == segment.asked[rank], "a row for a member that was not asked");
     must(result.set_aside || !segment.later[rank], "a later round was forgotten");
     must(!row.asked || row.answered != row.abandoned, "a row is open at the end");
     must(row.answered == segment.accepted[rank].has_value(), "an answer is missing, or was made up");
-    must(!row.abandoned || supervisor_.absent(rank) || result.set_aside || cut, "an answer was given up without need");
+    must(!row.abandoned || supervisor_.absent(rank) || result.set_aside || cut || is_starved(rank),
+         "an answer was given up without need");
   }
   undelivered_.push_back(segment.slot);
   if (const auto found = of_call_.find(finish.segment); found != of_call_.end()) {

@@ -46,6 +46,28 @@ TEST_CASE("a death and a replacement and that all is well again are told one aft
   CHECK(whole);
 }
 
+TEST_CASE("what happens to a stage is told by its name and that a member leaves by its own") {
+  const auto chain = [](MemberStatus first, MemberStatus last) {
+    MemberStatus whole = member("a", last.state, first.deaths + last.deaths, first.generation + last.generation);
+    whole.stages = {std::move(first), std::move(last)};
+    return std::vector{whole};
+  };
+  const auto calm = chain(member("a/0"), member("a/1"));
+  CHECK(between(calm, chain(member("a/0", WorkerState::waiting, 1), member("a/1"))) ==
+        std::vector<Event>{{Kind::died, "a/0", {}}});
+  CHECK(between(calm, chain(member("a/0", WorkerState::running, 1, 1), member("a/1"))) ==
+        std::vector<Event>{{Kind::died, "a/0", {}}, {Kind::replaced, "a/0", {}}, {Kind::restored, {}, {}}});
+  const auto left = chain(member("a/0", WorkerState::absent, 1), member("a/1", WorkerState::absent));
+  CHECK(between(calm, left) == std::vector<Event>{{Kind::died, "a/0", {}},
+                                                  {Kind::degraded, "a", "it died too often"},
+                                                  {Kind::restored, {}, {}}});
+  Status status;
+  status.state = PoolState::ready;
+  status.members = chain(member("a/0", WorkerState::waiting, 1), member("a/1", WorkerState::waiting));
+  CHECK(health_of(status, {}, false).problems ==
+        std::vector<std::string>{"a/0 is being replaced", "a/1 is being replaced"});
+}
+
 TEST_CASE("what happened between two looks is told at once") {
   CHECK(between({member("a")}, {member("a", WorkerState::running, 1, 1)}) ==
         std::vector<Event>{{Kind::died, "a", {}}, {Kind::replaced, "a", {}}, {Kind::restored, {}, {}}});

@@ -77,6 +77,20 @@ TEST_CASE("what can change a byte is named with both values") {
   CHECK(changed_by("members.0.model.faults=[{kind: nan, phase: predict, at_batch: 3}]").size() == 3);
 }
 
+TEST_CASE("the models of stages count and where they run counts as it was resolved") {
+  const std::string yaml =
+      "members: [{name: a, stages: [{model: {kind: fake, classes: 7}}, {model: {kind: fake, classes: 4}}]}]\n"
+      "assignment: cpu\ninput: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}\n"
+      "segment_images: 20\n";
+  const auto changed = [&](const std::string& override) {
+    return differences(fingerprint(yaml), fingerprint(yaml, {override}));
+  };
+  CHECK(changed("members.0.stages.0.model.classes=8") == Lines{"members.0.stages.0.model.classes: was 7, now 8"});
+  CHECK(changed("members.0.stages.0.model.delay_us=8").empty());
+  CHECK(changed("members.0.stages.0.replicas=2").empty());
+  CHECK(changed("members.0.stages.0.device=cpu:0") == Lines{"device of a/0: was cpu, now cpu:0"});
+}
+
 TEST_CASE("batches that were measured are part of the fingerprint and can be read back") {
   const config::EnsembleSpec spec = config::load_text(kYaml, "a test", {{"batch_images=auto"}, {}});
   Fingerprint was = fingerprint(kYaml, {"batch_images=auto"});

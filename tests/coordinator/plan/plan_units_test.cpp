@@ -26,6 +26,44 @@ TEST_CASE("members that are named together are one worker with a share of its co
   CHECK(plan.hosting().only_worker_of(2) == WorkerId(2));
 }
 
+TEST_CASE("the stages of a member have workers of their own and ranks behind all members") {
+  const std::string yaml =
+      "members:\n"
+      "  - {name: a, stages: [{model: {kind: fake, classes: 7}, device: cpu:0}, {model: {kind: fake, classes: 5}, "
+      "replicas: {cpu:1: 2}}, {model: {kind: fake, classes: 4}}]}\n"
+      "  - {name: b, model: {kind: fake, classes: 4}}\n"
+      "assignment: cpu\n";
+  const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, {});
+  REQUIRE(plan.members.size() == 4);
+  CHECK(plan.combined() == 2);
+  CHECK(plan.weights.size() == 2);
+  std::vector<std::string> names;
+  for (const Rank rank : plan.in_order()) names.push_back(plan.request_of(rank).name);
+  CHECK(names == std::vector<std::string>{"a/0", "a/1", "a/2", "b"});
+  CHECK(plan.chains().chain_of(0) == std::vector<Rank>{2, 3, 0});
+  CHECK(plan.request_of(2).fed_by.empty());
+  CHECK(plan.request_of(2).seen().dims == Dims{3, 32, 32});
+  CHECK(plan.request_of(2).over == plan.request_of(2).output);
+  CHECK(plan.request_of(3).fed_by == "a/0");
+  CHECK(plan.request_of(3).seen() == TensorLayout{Dtype::float32, {7}});
+  CHECK(plan.request_of(0).fed_by == "a/1");
+  CHECK(plan.request_of(0).over == OutputKind::probabilities);
+  CHECK(plan.host_of(2).device == "cpu:0");
+  CHECK(plan.hosting().workers_of(3).size() == 2);
+  CHECK(plan.feeds_others(plan.host_of(3)));
+  CHECK_FALSE(plan.feeds_others(plan.host_of(0)));
+  CHECK_FALSE(plan.feeds_others(plan.host_of(1)));
+  for (const char* bound : {"channel of a/0", "channel of a/1", "channel of a/2", "process of a/0"})
+    CHECK(std::ranges::any_of(plan.bounds, [&](const Bound& one) { return one.name.starts_with(bound); }));
+  Options options;
+  options.training = true;
+  const auto error = error_of([&] {
+    make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, options);
+  });
+  REQUIRE(error);
+  CHECK(error->message() == "a has 'stages', and is not trained");
+}
+
 TEST_CASE("the threads of a worker are divided among members that compute at the same time") {
   const auto threads = [](const std::string& mode) {
     const Plan plan = plan_of("'cpu:0-3'", machine_of(4), 2, "workers: [{members: [m0, m1], mode: " + mode + "}]\n");

@@ -1,0 +1,184 @@
+#include "config/stages.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "common/counted.hpp"
+#include "common/tensor_text.hpp"
+#include "config/assignment.hpp"
+#include "config/model.hpp"
+#include "config/reader.hpp"
+#include "config/workers.hpp"
+
+namespace tutti::config {
+namespace {
+
+StageSpec read_stage(const Tree& tree, std::optional<Device>& device, Violations& violations) {
+  StageSpec stage;
+  stage.place.text = tree.position.text();
+  Fields fields(tree, "a stage", violations);
+  if (const Tree* model = fields.require("model", "such as {kind: torchscript, path: part-0.pt}"); model != nullptr)
+    stage.model = read_model(*model, violations);
+  read_replicas(fields, stage.workers, violations);
+  if (!stage.workers.devices.empty())
+    device = stage.workers.devices.front();
+  else if (const Tree* named = fields.find("device"); named != nullptr)
+    device = read_device(*named, violations);
+  fields.finish();
+  return stage;
+}
+
+/// What one stage outputs and the next one takes, as far as the description tells.
+std::string why_unfit(const ModelSpec& first, const ModelSpec& second) {
+  const KindFacts takes = facts_of(second.kind);
+  const std::optional<Dims> output = facts_of(first.kind).prediction();
+  if (!output || takes.takes != Takes::image) return {};
+  const bool image = output->size() == 3;
+  if (!takes.images && image) return {};
+  const std::optional<ImageShape> shape = image_shape({Dtype::float32, *output});
+  if (takes.images && shape && *shape == *takes.images) return {};
+  return fmt::format("outputs {}, and a {} takes {}", dims_text(*output), takes.name,
+                     takes.images ? "images of " + takes.images->text() : "an image, of three sizes");
+}
+
+void check_models(const std::vector<StageSpec>& stages, const std::vector<SourcePosition>& positions,
+                  const std::string& name, Violations& violations) {
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    const ModelSpec& model = stages[s].model;
+    if (is_saved(facts_of(model.kind)))
+      violations.add(positions[s], fmt::format("'{}/{}' has saved predictions, which are no stage: they are computed "
+                                               "already; give it a model",
+                                               name, s));
+    if (!model.candidates.empty())
+      violations.add(positions[s], fmt::format("the form of '{}/{}' cannot be chosen at the start: a stage has nothing "
+                                               "to compute on before the one in front of it runs; name its kind and "
+                                               "'backend'",
+                                               name, s));
+    if (s == 0) continue;
+    if (const std::string why = why_unfit(stages[s - 1].model, model); !why.empty())
+      violations.add(positions[s],
+                     fmt::format("stages '{}/{}' and '{}/{}' do not fit together: the first {}; put a stage between "
+                                 "them, or use another model",
+                                 name, s - 1, name, s, why));
+  }
+}
+
+}  // namespace
+
+void read_stages(const Tree& tree, Fields& fields, ReadMember& read, Violations& violations) {
+  MemberSpec& member = read.spec;
+  fields.refuse("model", "a member has one 'model' or several 'stages', not both; the last stage is its model");
+  fields.refuse("views",
+                "the predictions of views cannot be put together behind several stages; leave 'views' out of "
+                "a member with 'stages'");
+  fields.refuse("train", "a member with 'stages' is not trained; train the models by themselves");
+  if (tree.kind != Tree::Kind::list || tree.items.size() < 2 || tree.items.size() > kMaxStages) {
+    violations.add(
+        tree.position,
+        fmt::format("'stages' must be a list of 2 to {} stages such as [{{model: {{kind: torchscript, path: "
+                    "a.pt}}}}, {{model: {{kind: torchscript, path: b.pt}}}}], not {}",
+                    kMaxStages,
+                    tree.kind == Tree::Kind::list ? fmt::format("one of {}", tree.items.size()) : describe(tree)));
+    return;
+  }
+  const std::size_t before = violations.count();
+  std::vector<StageSpec> stages;
+  std::vector<SourcePosition> positions;
+  for (const Tree& item : tree.items) {
+    stages.push_back(read_stage(item, read.stage_devices.emplace_back(), violations));
+    positions.push_back(item.position);
+  }
+  if (violations.count() == before) check_models(stages, positions, member.name, violations);
+  member.model = std::move(stages.back().model);
+  member.last = std::move(stages.back().workers);
+  stages.pop_back();
+  member.before = std::move(stages);
+}
+
+void place_stages(std::vector<ReadMember>& members) {
+  for (ReadMember& read : members) {
+    if (read.stage_devices.size() != read.spec.before.size() + 1) continue;
+    for (std::size_t s = 0; s < read.spec.before.size(); ++s)
+      read.spec.before[s].device = read.stage_devices[s].value_or(read.spec.device);
+    read.spec.device = read.stage_devices.back().value_or(read.spec.device);
+  }
+}
+
+void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& members, Violations& violations) {
+  const auto has_stages = [](const ReadMember& member) { return !member.spec.before.empty(); };
+  const auto first = std::ranges::find_if(members, has_stages);
+  if (first == members.end()) return;
+  const auto refuse = [&](const ReadMember& member, std::string_view what) {
+    violations.add(member.position, fmt::format("member '{}' has 'stages', {}", member.spec.name, what));
+  };
+  if (spec.quorum) refuse(*first, "and 'quorum' cannot be used with them: leave one of the two out");
+  if (spec.measure_batch_images) refuse(*first, "and 'batch_images: auto' cannot be used with them: give a number");
+  const auto chosen =
+      std::ranges::find_if(members, [](const ReadMember& member) { return !member.spec.model.candidates.empty(); });
+  if (chosen != members.end() && !has_stages(*chosen))
+    refuse(*first,
+           fmt::format("and the form of '{}' cannot be chosen beside them ('auto'): name its kind and 'backend'",
+                       chosen->spec.name));
+  for (std::size_t rank = 0; rank < members.size(); ++rank) {
+    if (!has_stages(members[rank])) continue;
+    if (!members[rank].spec.views.empty())
+      refuse(members[rank],
+             "behind which the predictions of 'views' cannot be put together: name 'views' at the other "
+             "members instead of for all");
+    for (const UnitSpec& unit : spec.workers)
+      if (std::ranges::count(unit.members, rank) > 0)
+        refuse(members[rank],
+               "which have workers of their own: leave it out of 'workers', and give 'replicas' to the "
+               "stage that needs them");
+    if (spec.merge && std::ranges::count(spec.merge->over, rank) > 0)
+      refuse(members[rank], "which are not merged: name other members in 'over' of 'merge'");
+  }
+}
+
+std::string stage_name(const MemberSpec& member, std::size_t stage) { return fmt::format("{}/{}", member.name, stage); }
+
+MemberSpec first_stage(const MemberSpec& member) {
+  MemberSpec first = member;
+  if (!member.before.empty()) first.model = member.before.front().model;
+  return first;
+}
+
+std::vector<MemberSpec> stages_before(const std::vector<MemberSpec>& members) {
+  std::vector<MemberSpec> stages;
+  for (const MemberSpec& member : members)
+    for (std::size_t s = 0; s < member.before.size(); ++s) {
+      MemberSpec stage = member;
+      stage.name = stage_name(member, s);
+      stage.model = member.before[s].model;
+      stage.device = member.before[s].device;
+      stage.last = member.before[s].workers;
+      stage.before.clear();
+      stages.push_back(std::move(stage));
+    }
+  return stages;
+}
+
+std::vector<NamedModel> models_of(const std::vector<MemberSpec>& members) {
+  std::vector<NamedModel> models;
+  for (const MemberSpec& member : members) {
+    for (std::size_t s = 0; s < member.before.size(); ++s)
+      models.push_back({stage_name(member, s), member.before[s].model});
+    models.push_back({member.before.empty() ? member.name : stage_name(member, member.before.size()), member.model});
+  }
+  return models;
+}
+
+std::uint32_t slots_for_stages(const std::vector<MemberSpec>& members) {
+  std::uint32_t most = 1;
+  for (const MemberSpec& member : members) {
+    if (member.before.empty()) continue;
+    std::uint32_t workers = member.last.replicas;
+    for (const StageSpec& stage : member.before) workers += stage.workers.replicas;
+    most = std::max(most, 2 * workers);
+  }
+  return most;
+}
+
+}  // namespace tutti::config

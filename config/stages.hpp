@@ -1,0 +1,45 @@
+// Reads `stages:` of a member: a chain of models, each in workers of its own, and what does not go with it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/members.hpp"
+
+namespace tutti::config {
+
+class Fields;
+
+/// The most stages of a member.
+constexpr std::size_t kMaxStages = 16;
+
+/// Reads them into the member: the last one is its model. Their devices are not set where they say none.
+void read_stages(const Tree& tree, Fields& fields, ReadMember& member, Violations& violations);
+
+/// After the assignment: stages that name no device get that of their member.
+void place_stages(std::vector<ReadMember>& members);
+
+/// What an ensemble with stages cannot do or be.
+void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& members, Violations& violations);
+
+/// The stage of a member that has stages, as messages name it: "m/0".
+std::string stage_name(const MemberSpec& member, std::size_t stage);
+
+/// The first stage, or the member itself: what sees the samples.
+MemberSpec first_stage(const MemberSpec& member);
+
+/// Stages before the last as members, each with its name, in the order of the members. What a stage outputs is passed
+/// on as it is.
+std::vector<MemberSpec> stages_before(const std::vector<MemberSpec>& members);
+
+/// Every model that the members compute, with the name of the member or stage that it is of.
+struct NamedModel {
+  std::string name;
+  const ModelSpec& model;
+};
+std::vector<NamedModel> models_of(const std::vector<MemberSpec>& members);
+
+/// As many slots as keep all workers of the longest chain busy; 1 without stages.
+std::uint32_t slots_for_stages(const std::vector<MemberSpec>& members);
+
+}  // namespace tutti::config

@@ -1,0 +1,91 @@
+// The part of the supervisor about the stages of a member: when one of them has something to compute on, and what
+// happens to the others when one cannot go on.
+//
+// A stage is a row of the segment like any other, of a rank of its own. It becomes a task when the stage before it has
+// answered. That answer stays where it is until the segment is done, so a stage that dies computes on it again, and the
+// stage before it is not asked twice.
+#include <algorithm>
+#include <utility>
+
+#include "common/check.hpp"
+#include "coordinator/decide/supervisor.hpp"
+
+namespace tutti {
+
+/// Whether the row is open, and nobody's task yet.
+bool Supervisor::waits_for_feeder(SegmentId number, Rank rank) const {
+  const auto& rows = ledger_.at(number).rows;
+  const auto feeder = setting_.chains.feeder_of(rank);
+  return feeder && rows[rank].is_open() && !rows[*feeder].answered;
+}
+
+/// The member has answered: the stage behind it, if there is one, has something to compute on. If the answer is left
+/// out of the result, so is what would have been made of it.
+void Supervisor::feed(SegmentId number, Rank rank, Time now) {
+  const auto next = setting_.chains.fed_from(rank);
+  if (!next || !ledger_.at(number).rows[*next].is_open()) return;
+  if (!ledger_.at(number).rows[rank].present) {
+    bool done = false;
+    for (std::optional<Rank> left_out = next; left_out; left_out = setting_.chains.fed_from(*left_out))
+      done = ledger_.abandon(number, *left_out);
+    if (done) finish(number);
+    return;
+  }
+  TUTTI_CHECK(!ledger_.at(number).set_aside, "nothing of a segment that was set aside waits for an answer");
+  work_[*next].tasks.add(number);
+  hand_out_pending(hosting_.workers_of(*next).front(), now);
+}
+
+/// What a stage can be loaded for is known once the stage before it is ready.
+void Supervisor::start_fed(WorkerId ready, Time now) {
+  for (const Rank rank : hosting_.members_of(ready))
+    if (const auto next = setting_.chains.fed_from(rank))
+      for (const WorkerId worker : hosting_.workers_of(*next))
+        if (!lives_[worker].started()) spawn(worker, now);
+}
+
+/// Whether a stage before it must be ready before the worker can be started.
+bool Supervisor::starts_later(WorkerId worker) const {
+  return std::ranges::any_of(hosting_.members_of(worker),
+                             [&](Rank rank) { return setting_.chains.feeder_of(rank).has_value(); });
+}
+
+/// Nobody needs the worker any more: another stage of its member has no worker left.
+bool Supervisor::is_useless(WorkerId worker) const {
+  return std::ranges::all_of(hosting_.members_of(worker), [&](Rank rank) { return absent(rank); });
+}
+
+/// Whether another stage of the member has left.
+bool Supervisor::misses_stage(Rank rank) const {
+  if (!setting_.chains.feeder_of(rank) && !setting_.chains.fed_from(rank)) return false;
+  return std::ranges::any_of(setting_.chains.chain_of(rank), [&](Rank stage) { return absent(stage); });
+}
+
+/// Another stage of the same member has no worker left. What a worker of this one has it still computes, and the slot
+/// is held until then.
+void Supervisor::leave_with(Rank rank, const std::string& reason) {
+  MemberWork& work = work_[rank];
+  std::vector<SegmentId> open;  // collected first: finish() changes the table
+  for (const auto& [number, segment] : ledger_.segments())
+    if (segment.rows[rank].is_open()) open.push_back(number);
+  for (const SegmentId number : open) {
+    const Ledger::Segment& segment = ledger_.at(number);
+    work.tasks.forget_pending(number);
+    const bool held = segment.held;
+    const bool done = ledger_.leave_out(number, rank);
+    if (segment.held && !held) actions_.push_back(action::Hold{segment.slot});
+    if (done) finish(number);
+  }
+  work.leave_with_others(reason, open.empty() ? ledger_.next() : open.front());
+}
+
+/// Whether the answer, which is in a channel that is no longer read, was passed on before: then it is needed no more,
+/// or being read.
+bool Supervisor::is_passed_on(SegmentId number, Rank rank) const {
+  const auto next = setting_.chains.fed_from(rank);
+  if (!next) return false;
+  const Ledger::Row& row = ledger_.at(number).rows[*next];
+  return row.answered || row.abandoned || row.out();
+}
+
+}  // namespace tutti

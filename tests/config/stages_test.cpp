@@ -1,0 +1,133 @@
+// `stages` of a member: what is read, written and refused.
+#include "config/stages.hpp"
+
+#include <doctest/doctest.h>
+
+#include "config/load.hpp"
+#include "tests/common/error_of.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// A member with these keys besides its name, and one without stages; then these lines.
+std::string with_keys(const std::string& keys, const std::string& lines = {}) {
+  return "members:\n"
+         "  - {name: m, " +
+         keys +
+         "}\n"
+         "  - {name: n, model: {kind: fake}}\n" +
+         lines;
+}
+
+config::EnsembleSpec load_member(const std::string& keys, const std::string& lines = {}) {
+  return config::load_text(with_keys(keys, lines), "e.yaml", {{}, {}}, {});
+}
+
+std::string problem_of_keys(const std::string& keys, const std::string& lines = {}) {
+  const auto error = error_of([&] { load_member(keys, lines); });
+  return error ? error->detail().empty() ? error->message() : error->detail() : "nothing";
+}
+
+constexpr const char* kTwo = "stages: [{model: {kind: fake, classes: 3}}, {model: {kind: fake}}]";
+
+TEST_CASE("the last of several stages is the model of its member") {
+  const auto spec = load_member(
+      "stages: [{model: {kind: fake, classes: 3}, device: cpu:0, replicas: 2}, {model: {kind: fake, classes: 5}}, "
+      "{model: {kind: fake}, replicas: {'cpu:0': 1, 'cpu:1': 2}}]",
+      "assignment: {m: cpu:1, n: cpu}\n");
+  const config::MemberSpec& member = spec.members[0];
+  REQUIRE(member.before.size() == 2);
+  CHECK(std::get<FakeModel>(member.before[0].model.kind).classes == 3);
+  CHECK(config::to_text(member.before[0].device) == "cpu:0");
+  CHECK(member.before[0].workers.replicas == 2);
+  CHECK(config::to_text(member.before[1].device) == "cpu:1");
+  CHECK(std::get<FakeModel>(member.model.kind).classes == 10);
+  CHECK(config::to_text(member.device) == "cpu:0");
+  CHECK(member.last.replicas == 3);
+  CHECK(spec.slots == 12);
+  CHECK(spec.members[1].before.empty());
+}
+
+TEST_CASE("stages need no place in the assignment") {
+  const auto spec = load_member(kTwo, "assignment: {n: cpu:1}\n");
+  CHECK(config::to_text(spec.members[0].device) == "null");
+  CHECK(config::to_text(spec.members[0].before[0].device) == "null");
+  CHECK(config::to_text(load_member(kTwo, "assignment: cpu:1\n").members[0].before[0].device) == "cpu:1");
+}
+
+TEST_CASE("what the description in effect says of stages is read back as the same") {
+  for (const char* keys : {kTwo,
+                           "stages: [{model: {kind: fake}, device: cpu:1}, {model: {kind: mlp, layers: [10]}, "
+                           "replicas: {cpu:0: 2}}], input: {mean: [0.5]}"}) {
+    const auto spec = load_member(keys, "assignment: {n: cpu:1}\n");
+    const auto again = config::load_text(spec.effective_yaml, "effective", {{}, {}}, {});
+    CHECK(again.members == spec.members);
+    CHECK(again.effective_yaml == spec.effective_yaml);
+  }
+}
+
+TEST_CASE("stages that make no sense are refused with their position") {
+  CHECK(problem_of_keys("stages: {model: {kind: fake}}")
+            .starts_with("e.yaml:2:23: 'stages' must be a list of 2 to 16 stages"));
+  CHECK(problem_of_keys("stages: [{model: {kind: fake}}]").ends_with("not one of 1"));
+  CHECK(problem_of_keys(std::string(kTwo) + ", model: {kind: fake}") ==
+        "e.yaml:2:83: a member has one 'model' or several 'stages', not both; the last stage is its model");
+  CHECK(problem_of_keys(std::string(kTwo) + ", train: {epochs: 2}") ==
+        "e.yaml:2:83: a member with 'stages' is not trained; train the models by themselves");
+  CHECK(problem_of_keys(std::string(kTwo) + ", views: [hflip]").find("leave 'views' out of a member with 'stages'") !=
+        std::string::npos);
+  CHECK(problem_of_keys("stages: [{device: cpu}, {model: {kind: fake}}]").find("a stage needs 'model'") !=
+        std::string::npos);
+  CHECK(problem_of_keys("stages: [{model: {kind: fake}, devise: cpu}, {model: {kind: fake}}]")
+            .find("did you mean 'device'?") != std::string::npos);
+  CHECK(problem_of_keys("stages: [{model: {kind: saved, predictions: a.npy}}, {model: {kind: fake}}]")
+            .find("'m/0' has saved predictions, which are no stage") != std::string::npos);
+  CHECK(problem_of_keys("stages: [{model: {kind: fake}}, {model: {kind: mlp, layers: [4], backend: auto}}]")
+            .find("the form of 'm/1' cannot be chosen at the start") != std::string::npos);
+}
+
+TEST_CASE("stages whose shapes do not meet are refused with both") {
+  CHECK(problem_of_keys("stages: [{model: {kind: fake}}, {model: {kind: small-cnn}}]") ==
+        "e.yaml:2:47: stages 'm/0' and 'm/1' do not fit together: the first outputs 10, and a small-cnn takes images "
+        "of 3x32x32; put a stage between them, or use another model");
+  CHECK(problem_of_keys("stages: [{model: {kind: fake, classes: 3, per_class: [16, 16]}}, {model: {kind: small-cnn}}]")
+            .find("the first outputs 3x16x16") != std::string::npos);
+  CHECK(
+      problem_of_keys("stages: [{model: {kind: fake, classes: 3, per_class: [32, 32]}}, {model: {kind: small-cnn}}]") ==
+      "nothing");
+  CHECK(problem_of_keys("stages: [{model: {kind: fake, classes: 4}}, {model: {kind: mlp, layers: [10]}}]") ==
+        "nothing");
+}
+
+TEST_CASE("what does not go with stages is refused") {
+  const auto refused = [](const std::string& lines) { return problem_of_keys(kTwo, lines); };
+  CHECK(refused("quorum: {members: 1}\n") ==
+        "e.yaml:2:5: member 'm' has 'stages', and 'quorum' cannot be used with them: leave one of the two out");
+  CHECK(refused("batch_images: auto\n") ==
+        "e.yaml:2:5: member 'm' has 'stages', and 'batch_images: auto' cannot be used with them: give a number");
+  CHECK(refused("workers: [{members: [m, n]}]\n").find("which have workers of their own: leave it out of 'workers'") !=
+        std::string::npos);
+  CHECK(refused("views: [hflip]\n").find("name 'views' at the other members instead of for all") != std::string::npos);
+  CHECK(refused("merge: {method: average}\n").find("which are not merged: name other members in 'over'") !=
+        std::string::npos);
+  const auto error = error_of([&] {
+    config::load_text(
+        "members: [{name: m, stages: [{model: {kind: fake}}, {model: {kind: fake}}]}, {name: n, model: {kind: mlp, "
+        "layers: [10], backend: auto}}]\n",
+        "e.yaml", {{}, {}}, {});
+  });
+  REQUIRE(error);
+  CHECK(contains(error->what(), "the form of 'n' cannot be chosen beside them ('auto')"));
+}
+
+TEST_CASE("the samples must fit the first stage and the classes the last") {
+  const std::string images = "input: {dataset: random, count: 4, shape: [3, 8, 8], classes: 4}\n";
+  CHECK(problem_of_keys("stages: [{model: {kind: small-cnn}}, {model: {kind: fake}}]", images)
+            .find("takes images of 3x32x32, not 3x8x8") != std::string::npos);
+  CHECK(problem_of_keys("stages: [{model: {kind: fake, classes: 2}}, {model: {kind: fake}}]", images) == "nothing");
+  CHECK(problem_of_keys("stages: [{model: {kind: fake}}, {model: {kind: fake, classes: 2}}]", images)
+            .find("member 'm' outputs 2 classes, but the images have 4") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace tutti::test
