@@ -77,6 +77,7 @@ class Ensemble::Impl {
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
         accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
         cascade_(pool_.plan().cascade, pool_.plan().combined()),
+        terms_{pool_.plan().chains().rounds_of_rows(cascade_.rounds_of_members()), pool_.plan().quorum.has_value()},
         leases_(pool_.exchange(), pool_.arena(), pool_.plan().arena, most_of_segment()),
         submissions_(pool_.exchange(), options.most_submissions, coalesce_setting()) {
     if (pool_.plan().batches == Batches::to_measure) {
@@ -105,7 +106,7 @@ class Ensemble::Impl {
     const Call call(*this);
     FittedSource fitted = fit(source);
     Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get(), cascade_);
-    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms());
+    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms_);
     const Error why(ErrorKind::interrupted, "the run was given up: its caller requested a stop");
     const std::stop_callback giving_up(stop, [&] { pool_.exchange().fail_call(*stream, why, 0, std::nullopt); });
     pool_.exchange().drive(stream);
@@ -251,7 +252,7 @@ class Ensemble::Impl {
       if (stream_) return stream_;
       prediction_.emplace(fitted_.source(), *sink_, ensemble_.accumulator_, ensemble_.pool_.outputs(),
                           ensemble_.class_axis(), ensemble_.trace_.get(), ensemble_.cascade_);
-      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, ensemble_.all_members(), ensemble_.terms());
+      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, ensemble_.all_members(), ensemble_.terms_);
       return stream_;
     }
     CallRows rows() override { return {fitted_.source(), *sink_}; }
@@ -302,7 +303,6 @@ class Ensemble::Impl {
   }
 
   bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  Terms terms() const { return {pool_.plan().chains().rounds_of_rows(cascade_.rounds_of_members()), pool_.plan().quorum.has_value()}; }
   ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
 
   /// Images of a segment: with `coalesce`, whole batches.
@@ -318,7 +318,7 @@ class Ensemble::Impl {
     return CoalesceSetting{std::chrono::microseconds(coalesce->max_delay_us),
                            {accumulator_, pool_.outputs(), class_axis(), trace_.get(), batch, most_of_segment()},
                            all_members(),
-                           terms()};
+                           terms_};
   }
 
   std::unique_ptr<images::CollectingSink> collecting(const Source& source) const {
@@ -337,6 +337,7 @@ class Ensemble::Impl {
   Pool pool_;  // thread-safe
   const Accumulator accumulator_;
   const Cascade cascade_;
+  const Terms terms_;
   const Leases leases_;  // thread-safe
 
   Mutex calls_mutex_;
