@@ -57,6 +57,7 @@ using tutti::MergeSpec;
 using tutti::ModelSpec;
 using tutti::Preprocess;
 using tutti::QuorumSpec;
+using tutti::StageSpec;
 using tutti::Split;
 using tutti::TakesSpec;
 using tutti::TaskSpec;
