@@ -16,10 +16,10 @@ tutti::SavedPredictions tables(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "first.csv") << "0.8,0.1,0.1\n0.1,0.8,0.1\n0.4,0.3,0.3\n0.2,0.2,0.6\n";
   std::ofstream(folder / "second.csv") << "0.6,0.2,0.2\n0.3,0.4,0.3\n0.1,0.7,0.2\n0.5,0.3,0.2\n";
-  std::ofstream(folder / "labels.csv") << "0\n1\n1\n2\n";
+  std::ofstream(folder / "labels.csv") << "class\n0\n1\n1\n2\n";
   tutti::SavedPredictions predictions;
   predictions.members = {{folder / "first.csv"}, {folder / "second.csv"}};
-  predictions.labels = folder / "labels.csv";
+  predictions.labels = folder / "labels.csv:class";  // its column
   return predictions;
 }
 
