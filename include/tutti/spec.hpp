@@ -133,7 +133,7 @@ struct UnitSpec {
   std::uint32_t replicas = 1;          ///< workers that host the unit
   std::vector<Device> devices{};       ///< by replica; empty: that of the members
   bool same_bits = true;               ///< the replicas are on devices of one kind
-  /// `mode: auto`: the modes of which one is chosen at the start, by measuring. `mode` is the first of them until then.
+  /// `mode: auto`: one of them is chosen at the start, by measuring; until then `mode` is the first. Spec finds which.
   std::vector<UnitMode> modes{};
   detail::Tried tried{};  ///< for Tutti itself: how `mode` was chosen
   friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
