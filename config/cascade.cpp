@@ -147,6 +147,16 @@ std::string_view why_not_sure(const CombineSpec& combine) {
   return {};
 }
 
+namespace {
+
+/// The first member of the unit that is asked in another round than its first one.
+auto asked_later(const UnitSpec& unit, const std::vector<std::size_t>& round) {
+  return std::ranges::find_if(unit.members,
+                              [&](std::size_t rank) { return round[rank] != round[unit.members.front()]; });
+}
+
+}  // namespace
+
 void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& members, const SourcePosition& position,
                    Violations& violations) {
   if (spec.cascade.empty()) return;
@@ -164,16 +174,18 @@ void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& memb
                                  members[step.after.front()].spec.name));
   const std::vector<std::size_t> round = first_steps(spec.cascade, members.size());
   for (const UnitSpec& unit : spec.workers) {
-    if (unit.mode != UnitMode::fused && std::ranges::count(unit.modes, UnitMode::fused) == 0) continue;
-    for (const std::size_t rank : unit.members)
-      if (round[rank] != round[unit.members.front()]) {
-        violations.add(position, fmt::format("members '{}' and '{}' {} fused and so computed together, but 'cascade' "
-                                             "asks one of them later; use 'mode: loop' or 'mode: threads'",
-                                             members[unit.members.front()].spec.name, members[rank].spec.name,
-                                             unit.modes.empty() ? "are" : "may be"));
-        break;
-      }
+    if (unit.mode != UnitMode::fused) continue;
+    if (const auto later = asked_later(unit, round); later != unit.members.end())
+      violations.add(position, fmt::format("members '{}' and '{}' are fused and so computed together, but 'cascade' "
+                                           "asks one of them later; use 'mode: loop' or 'mode: threads'",
+                                           members[unit.members.front()].spec.name, members[*later].spec.name));
   }
+}
+
+void leave_out_fused(EnsembleSpec& spec, std::size_t members) {
+  const std::vector<std::size_t> round = first_steps(spec.cascade, members);
+  for (UnitSpec& unit : spec.workers)
+    if (asked_later(unit, round) != unit.members.end()) std::erase(unit.modes, UnitMode::fused);
 }
 
 }  // namespace tutti::config

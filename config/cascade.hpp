@@ -22,6 +22,9 @@ std::vector<CascadeStep> read_cascade(const Tree& tree, const std::vector<ReadMe
 void check_cascade(const EnsembleSpec& spec, const std::vector<ReadMember>& members, const SourcePosition& position,
                    Violations& violations);
 
+/// Members of which the cascade asks some later have no `mode: auto` that computes them together.
+void leave_out_fused(EnsembleSpec& spec, std::size_t members);
+
 /// Why the values that a rule gives do not say how sure it is of a sample; empty if they do.
 std::string_view why_not_sure(const CombineSpec& combine);
 

@@ -230,6 +230,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   for (ReadUnit& worker : workers) spec.workers.push_back(std::move(worker.spec));
   if (const Tree* cascade = top.find("cascade"); cascade != nullptr) {
     spec.cascade = read_cascade(*cascade, members, violations);
+    leave_out_fused(spec, members.size());
     if (combine_sound) check_cascade(spec, members, top.position_of("cascade"), violations);
   }
   if (const Tree* quorum = top.find("quorum"); quorum != nullptr)

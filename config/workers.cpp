@@ -147,9 +147,9 @@ void check_fused(const ReadUnit& unit, const std::vector<ReadMember>& members, V
   }
 }
 
-/// `mode: auto`: those that these members can have. One member has nothing to choose.
+/// `mode: auto`: those that these members can have; none if that is one, which leaves no choice.
 std::vector<UnitMode> possible_modes(const ReadUnit& unit, const std::vector<ReadMember>& members) {
-  if (unit.spec.members.size() < 2) return {};
+  if (unit.spec.members.size() < 2) return {};  // or all modes would be the same
   std::vector<UnitMode> modes{UnitMode::loop};
   const auto spec_of = [&](std::size_t rank) -> const MemberSpec& { return members[rank].spec; };
   if (std::ranges::none_of(unit.spec.members,
@@ -159,6 +159,7 @@ std::vector<UnitMode> possible_modes(const ReadUnit& unit, const std::vector<Rea
         return why_not_fused(spec_of(unit.spec.members.front()), spec_of(rank)).empty();
       }))
     modes.push_back(UnitMode::fused);
+  if (modes.size() == 1) modes.clear();
   return modes;
 }
 

@@ -61,7 +61,8 @@ void add_words_of_models(CLI::App& command, CommandLine& line) {
 
 /// Instead of a YAML file, a command may name the models themselves.
 void add_model_options(CLI::App& command, CommandLine& line) {
-  command.get_option("file")->description("the ensemble's YAML file; or models, *.pt *.pt2 *.onnx *.xml *.tflite *.pb, with --images");
+  command.get_option("file")->description(
+      "the ensemble's YAML file; or models, *.pt *.pt2 *.onnx *.xml *.tflite *.pb, with --images");
   command.add_option("--images", line.images, "of named models: a folder of pictures, or an .npy file")
       ->type_name("PATH");
   add_words_of_models(command, line);
@@ -161,7 +162,7 @@ void CommandTree::add_options() {
   for (CLI::App* const command : {run, evaluate, plan})
     command->add_flag_callback(
         "--no-cache", [this] { line.cache = false; },
-        "measure the forms of members that leave a choice again, and do not keep what is found");
+        "measure forms and modes that are 'auto' again, and do not keep what is found");
   for (CLI::App* const command : {run, evaluate, train})
     command
         ->add_option("--trace", line.trace,

@@ -124,17 +124,14 @@ InputForm look_at_images(const config::EnsembleSpec& spec, const std::vector<Err
   }
 }
 
-/// The description with the forms that were chosen. What was measured may have other members and other keys: those that
-/// follow from the images, or from the tasks.
+/// The description with the forms that were chosen. What was measured has the same members and workers, in other keys
+/// what follows from the images or from the tasks, and with tasks the base as its next member (host_models()).
 std::string with_forms(config::EnsembleSpec described, const config::EnsembleSpec& chosen) {
-  for (config::MemberSpec& member : described.members) {
-    const auto same = std::ranges::find(chosen.members, member.name, &config::MemberSpec::name);
-    if (!member.model.candidates.empty() && same != chosen.members.end()) member.model = same->model;
-  }
-  for (config::UnitSpec& unit : described.workers) {
-    const auto same = std::ranges::find(chosen.workers, unit.members, &config::UnitSpec::members);
-    if (!unit.modes.empty() && same != chosen.workers.end()) unit = *same;
-  }
+  const std::size_t count = described.members.size();
+  for (std::size_t rank = 0; rank < count; ++rank) described.members[rank].model = chosen.members[rank].model;
+  for (std::size_t number = 0; number < described.workers.size(); ++number)
+    described.workers[number] = chosen.workers[number];
+  if (described.base && chosen.members.size() > count) described.base = chosen.members[count].model;
   return config::to_yaml(described);
 }
 

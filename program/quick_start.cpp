@@ -145,7 +145,10 @@ void refuse_existing(const fs::path& file, const std::string& hint) {
     throw Error(ErrorKind::usage, fmt::format("{} exists already", file.string()), {}, hint);
 }
 
-void check_save(const fs::path& file) { refuse_existing(file, "remove it first, or name another file with --save"); }
+void check_save(const fs::path& file) {
+  refuse_existing(file, "remove it first, or name another file with --save");
+  const AtomicFile possible(file);  // has no name, so nothing is left of it
+}
 
 void save_description(const std::string& yaml, const fs::path& file) {
   check_save(file);
@@ -165,7 +168,8 @@ void refuse_options_of_models(const CommandLine& line) {
     if (given)
       throw Error(ErrorKind::usage, fmt::format("{} is for models that the command line names", name),
                   description ? fmt::format("'{}' is a description, which says it itself", line.file.string())
-                              : fmt::format("'{}' is not the file of a model: they are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel",
+                              : fmt::format("'{}' is not the file of a model: they are called *.pt, *.pt2, *.onnx, "
+                                            "*.xml, *.tflite, *.pb or *.pdmodel",
                                             line.file.string()),
                   description ? "change a key of it: input.path=photos, combine.rule=vote" : "");
 }

@@ -39,7 +39,7 @@ std::string description_of_models(CommandLine& line);
 /// Throws Error(usage) if the file exists; `hint` says what to do then.
 void refuse_existing(const std::filesystem::path& file, const std::string& hint);
 
-/// Throws Error(usage) if save_description() would, because the file exists.
+/// Throws Error if save_description() would: the file exists, or its folder does not, or takes no files.
 void check_save(const std::filesystem::path& file);
 
 /// Writes it to a file that does not exist yet. Throws Error(usage) if it does, or Error(failed).

@@ -90,10 +90,14 @@ config::EnsembleSpec load(const CommandLine& line) {
   CommandLine rest = line;
   const std::string yaml = description_of_models(rest);
   config::EnsembleSpec spec = config::load_text(yaml, "the description of these models", {rest.overrides, rest.assign});
-  const bool saved = !line.save.empty() && !line.measure;  // else `plan` writes it when it has measured
-  if (saved) save_description(yaml, line.save);
-  log::info("these models stand for a description{}:\n{}",
-            saved ? fmt::format(", now in {}", line.save.string()) : ", which --save FILE.yaml writes", yaml);
+  std::string where;
+  if (line.save.empty()) {
+    where = ", which --save FILE.yaml writes";
+  } else if (!line.measure) {  // else `plan` writes it when it has measured
+    save_description(yaml, line.save);
+    where = fmt::format(", now in {}", line.save.string());
+  }
+  log::info("these models stand for a description{}:\n{}", where, yaml);
   return spec;
 }
 

@@ -55,7 +55,7 @@ void add_where(CLI::App& app, CommandLine& line) {
   app.add_option("--worker", line.worker, "the program tutti-worker")->type_name("FILE");
   app.add_flag_callback(
       "--no-cache", [&line] { line.cache = false; },
-      "measure the forms of members that leave a choice for every pool, and do not keep what is found");
+      "measure forms and modes that are 'auto' for every pool, and do not keep what is found");
   app.add_option("--single", line.single, "the program tutti-bench-single")->type_name("FILE");
   app.add_flag("-q,--quiet", line.quiet, "print only the tables");
   app.footer(kFooter);

@@ -153,6 +153,13 @@ std::size_t place_like(const std::vector<ModelKind>& candidates, const config::M
   return place < candidates.size() ? place : 0;
 }
 
+void say_trying(const config::EnsembleSpec& spec, const std::vector<ChoiceGroup>& groups) {
+  std::vector<std::string> what;
+  for (const ChoiceGroup& group : groups)
+    what.push_back(fmt::format("the {} of {}", group.unit ? "modes of the worker" : "forms", names_of(spec, group)));
+  log::info("trying {}", fmt::join(what, "; "));
+}
+
 void say(const config::EnsembleSpec& spec, const std::vector<ChoiceGroup>& groups, const KeptChoice& choice,
          bool kept) {
   for (const ChoiceGroup& group : groups)
@@ -178,9 +185,7 @@ config::EnsembleSpec choose_models(const config::EnsembleSpec& described, Option
   std::optional<KeptChoice> choice = kept_choice(folder, key);
   const bool kept = choice && fits(*choice, spec);
   if (!kept) {
-    std::vector<std::string> names;
-    for (const ChoiceGroup& group : groups) names.push_back(names_of(spec, group));
-    log::info("trying the forms of {}", fmt::join(names, ", "));
+    say_trying(spec, groups);
     choice = search_forms(spec, trials, groups);
     if (is_lasting(*choice)) keep_choice(folder, key, *choice);
   }

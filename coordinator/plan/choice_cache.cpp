@@ -68,10 +68,12 @@ void add_change(const fs::path& file, std::string& lines) {
                        status.st_mtim.tv_nsec);
 }
 
-/// Another version of a library has other files: cheaper than asking it, which takes a process.
+/// Another version of a library has other files: cheaper than asking it, which takes a process. The places are those
+/// where the plugins look for it (worker/graph/user_library.hpp).
 void add_library(const std::string& named, std::string& lines) {
   std::vector<fs::path> files;
-  for (const char* const place : {".", "capi", "lib", "libs"}) {
+  for (const char* const place :
+       {".", "capi", "lib", "libs", "onnxruntime/capi", "openvino/libs", "runtime/lib/intel64"}) {
     std::error_code none;
     for (fs::directory_iterator entry(fs::path(named) / place, none), end; !none && entry != end; entry.increment(none))
       if (entry->path().filename().string().starts_with("lib")) files.push_back(entry->path());

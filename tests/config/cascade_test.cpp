@@ -120,6 +120,18 @@ TEST_CASE("fused members are asked together") {
   CHECK(problem("cascade: {when: {confidence_below: 0.9}, then: [c]}\nworkers: [{members: [b, c]}]\n") == "nothing");
 }
 
+TEST_CASE("members that are asked in different rounds have no mode that computes them together") {
+  using Modes = std::vector<UnitMode>;
+  const auto modes = [](const std::string& shared) {
+    return load("cascade: {when: {confidence_below: 0.9}, then: [c, d]}\nworkers: [{members: [" + shared +
+                "], mode: auto}]\n")
+        .workers[0]
+        .modes;
+  };
+  CHECK(modes("b, c") == Modes{UnitMode::loop, UnitMode::threads});
+  CHECK(modes("c, d") == Modes{UnitMode::loop, UnitMode::threads, UnitMode::fused});
+}
+
 TEST_CASE("a cascade chooses samples and tiles are none") {
   CHECK(problem("cascade: {when: {confidence_below: 0.9}, then: [c]}\ninput: {dataset: memory, shape: [3, 64, 64], "
                 "tiles: {size: 32}}\n") ==

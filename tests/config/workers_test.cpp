@@ -56,6 +56,11 @@ TEST_CASE("with mode auto the modes are those that the members can have") {
   const auto again = config::load_text(spec.effective_yaml, "effective", {{}, {}}, {});
   CHECK(again.workers == spec.workers);
   CHECK(spec.effective_yaml.find("mode: auto") != std::string::npos);
+  const auto random = config::load_text(
+      "members: [{name: a, model: {kind: torchscript, path: a.pt, random: true}}, {name: b, model: {kind: fake}}]\n"
+      "assignment: cpu\nworkers: [{members: [a, b], mode: auto}]\n",
+      "e.yaml", {{}, {}}, {});
+  CHECK(random.workers[0].modes.empty());  // a loop is what they can have
 }
 
 TEST_CASE("an assignment needs no device for members that a worker's device places") {

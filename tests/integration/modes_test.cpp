@@ -119,7 +119,7 @@ TEST_CASE("the mode that was chosen comes from the cache") {
   const auto first = choose_models(spec, options, options.worker);
   const auto second = choose_models(spec, options, options.worker);
   log::set_level(log::Level::warning);
-  CHECK(lines.with("trying").size() == 1);
+  CHECK(lines.with("trying the modes of the worker of m0, m1").size() == 1);
   CHECK(lines.with("m0, m1: threads (measured: loop: ").size() == 2);
   CHECK(lines.with("from the cache").size() == 1);
   CHECK(second == first);

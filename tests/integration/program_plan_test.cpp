@@ -72,6 +72,34 @@ TEST_CASE("a plan measures memory by starting every member once and writes nothi
                  "measured, after 20 images"));
 }
 
+TEST_CASE("a plan that measures says the mode that was chosen and saves the description with it") {
+  const Workplace place(R"(
+members:
+  - {name: a, model: {kind: fake, classes: 4}}
+  - {name: b, model: {kind: fake, classes: 4}}
+assignment: cpu
+workers: [{members: [a, b], mode: auto}]
+input: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4}
+)");
+  const Finished plan(place, {"plan", "e.yaml", "--measure", "--no-cache", "--save", "chosen.yaml"});
+  CAPTURE(plan.err());
+  REQUIRE(plan.code == 0);
+  CHECK(contains(plan.out(),
+                 "note: the worker of a, b: the fastest of loop, threads is chosen at the start; this is "
+                 "the plan for the first\n"));
+  const std::string chosen = contains(plan.out(), "\n  mode: threads\n") ? "threads" : "loop";
+  CHECK(contains(plan.out(), "\nthe worker of a, b: " + chosen + " (measured: loop: "));
+  CHECK(contains(plan.out(), "\n  mode: " + chosen + "\n"));
+  CHECK(contains(plan.out(), "\nwritten, with these forms: chosen.yaml\n"));
+  CHECK(contains(place.read("chosen.yaml"), "mode: " + chosen));
+  CHECK_FALSE(contains(place.read("chosen.yaml"), "mode: auto"));
+  CHECK(Finished(place, {"run", "chosen.yaml"}).code == 0);
+  const Finished nowhere(place, {"plan", "e.yaml", "--measure", "--save", "nowhere/chosen.yaml"});
+  CHECK(nowhere.code == 1);
+  CHECK(contains(nowhere.err(), "nowhere"));
+  CHECK(nowhere.out().empty());  // before anything was started
+}
+
 TEST_CASE("a plan for no images is a warning and a run or a training of none is an error before anything starts") {
   const Workplace place;
   const Finished plan(place, {"plan", "e.yaml", "input.limit=0"});

@@ -107,6 +107,15 @@ TEST_CASE("models that cannot be described are refused with what to do") {
   CHECK(refusal(place.line("a.pt", {"x=1", "=2"})) != "nothing");
 }
 
+TEST_CASE("whether a description can be saved is known before it is made") {
+  const TemporaryFolder folder;
+  program::check_save(folder / "e.yaml");
+  CHECK(std::filesystem::is_empty(folder.path()));
+  CHECK(error_of([&] { program::check_save(folder / "nowhere" / "e.yaml"); })->kind() == ErrorKind::failed);
+  program::save_description("members: []\n", folder / "e.yaml");
+  CHECK(contains(error_of([&] { program::check_save(folder / "e.yaml"); })->message(), "e.yaml exists already"));
+}
+
 TEST_CASE("options for models are refused beside a description") {
   CommandLine line;
   line.file = "ensemble.yaml";

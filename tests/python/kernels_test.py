@@ -50,6 +50,16 @@ class Kernels(ExportTest):
         found = numpy.fromfile(self.folder / "answer.f32", numpy.float32).reshape(5, kernels.CLASSES)
         numpy.testing.assert_allclose(found, (network(members[0], x) + network(members[1], x)) / 2, atol=1e-5)
 
+    def test_the_form_is_that_of_the_choice_that_was_kept(self) -> None:
+        import kernels
+
+        self.assertEqual(kernels.kept_form(self.folder), "")
+        choices = self.folder / "tutti" / "choices"
+        choices.mkdir(parents=True)
+        (choices / "1.choice.json").write_text('{"members": [[{"model": "a", "reason": "it is slower"}, '
+                                               '{"model": "b", "reason": ""}]]}')
+        self.assertEqual(kernels.kept_form(self.folder), "b")
+
     def test_the_ratio_is_that_of_the_faster_library_round_by_round(self) -> None:
         import kernels
 

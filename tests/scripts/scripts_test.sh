@@ -381,6 +381,8 @@ test_scripts_about_wheels_reject_what_they_do_not_take() {
   expect_code 2 && expect_text "scripts/debian-python takes no arguments"
   outcome "$source_root/scripts/check-wheel" --frobnicate
   expect_code 2 && expect_text "scripts/check-wheel takes --torch and the name of a suite"
+  outcome "$source_root/scripts/check-wheel" trixie --torch
+  expect_code 2 && expect_text "scripts/check-wheel takes one suite, and --torch before it"
   copy_scripts
   outcome "$copy/scripts/check-wheel" trixie
   expect_code 2 && expect_text "There is no wheel in dist/; make it with scripts/wheel."

@@ -181,6 +181,12 @@ TEST_CASE("the key has the content of the weights and the files of the libraries
   CHECK(with != without);
   std::ofstream(folder / "capi" / "libonnxruntime.so.1.2.3") << "another";
   CHECK(question.key() != with);
+  for (const char* const below : {"onnxruntime/capi", "openvino/libs", "runtime/lib/intel64"}) {
+    const std::string before = question.key();
+    std::filesystem::create_directories(folder / below);
+    std::ofstream(folder / below / "libany.so") << "x";
+    CHECK_MESSAGE(question.key() != before, below);
+  }
 }
 
 TEST_CASE("the key has the variables by which libraries choose their kernels and every folder of a list") {
