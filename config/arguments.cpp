@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include <tutti/error.hpp>
+
 #include "common/json.hpp"
 #include "config/effective_tree.hpp"
 
@@ -66,7 +68,7 @@ json::value value_of(const Tree& tree, Violations& violations) {
   return nullptr;
 }
 
-/// The numbers in a JSON text, as they are written there: Boost.JSON reads some of them with another last digit.
+/// The numbers in a valid JSON text, as they are written there: Boost.JSON reads some of them with another last digit.
 std::vector<std::string> numbers_in(std::string_view text) {
   std::vector<std::string> numbers;
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -112,9 +114,13 @@ Arguments read_arguments(const Tree& tree, Violations& violations) {
 }
 
 Tree arguments_tree(const Arguments& arguments) {
+  const json::value value = parse_json(arguments.json, "the text");
   const std::vector<std::string> numbers = numbers_in(arguments.json);
+  // Of two equal names Boost.JSON keeps the last, and the numbers would go to others.
+  if (numbers_in(json::serialize(value)).size() != numbers.size())
+    throw Error(ErrorKind::failed, "it has a name twice");
   auto number = numbers.begin();
-  return tree_of(parse_json(arguments.json, "the arguments"), number);
+  return tree_of(value, number);
 }
 
 }  // namespace tutti::config

@@ -11,7 +11,8 @@ namespace tutti::config {
 /// value that is not a map, or that JSON cannot say (infinity, NaN), is a violation, and the arguments are then empty.
 Arguments read_arguments(const Tree& tree, Violations& violations);
 
-/// A tree that read_arguments() reads as the same arguments.
+/// A tree that read_arguments() reads as the same arguments, whose text need not be written as that function writes it.
+/// Throws Error(failed) if they are not JSON, or have a name twice.
 Tree arguments_tree(const Arguments& arguments);
 
 }  // namespace tutti::config

@@ -1,17 +1,24 @@
 #include "config/value.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tutti/error.hpp>
 
+#include "common/counted.hpp"
+#include "common/utf8.hpp"
 #include "config/arguments.hpp"
+#include "config/device.hpp"
 #include "config/effective.hpp"
 #include "config/load.hpp"
+#include "config/reader.hpp"
 
 namespace tutti::config {
 namespace {
@@ -32,12 +39,14 @@ class Writable {
     }
     if (value_.base) check_model(*value_.base, "base");
     for (std::size_t u = 0; u < value_.workers.size(); ++u)
-      check_ranks(value_.workers[u].members, fmt::format("workers[{}].members", u));
+      check_unit(value_.workers[u], fmt::format("workers[{}]", u));
     for (std::size_t s = 0; s < value_.cascade.size(); ++s) {
       check_ranks(value_.cascade[s].after, fmt::format("cascade[{}].after", s));
       check_ranks(value_.cascade[s].then, fmt::format("cascade[{}].then", s));
     }
     if (value_.merge) check_ranks(value_.merge->over, "merge.over");
+    if (const double seconds = value_.failure.kill_deadline; !kDeadline.accept(seconds))  // it is not a key
+      violations_.add(at("failure.kill_deadline"), fmt::format("it must be {}, not {}", kDeadline.wanted, seconds));
   }
 
  private:
@@ -47,8 +56,23 @@ class Writable {
     try {
       arguments_tree(python->arguments);
     } catch (const Error& error) {
-      violations_.add(at(field + ".arguments"), fmt::format("it is not a JSON object: {}", error.message()));
+      violations_.add(at(field + ".arguments"), fmt::format("it is not a JSON object: {}{}{}", error.message(),
+                                                            error.detail().empty() ? "" : "; ", error.detail()));
     }
+  }
+
+  /// In YAML, devices are keys with their numbers of replicas.
+  void check_unit(const UnitSpec& unit, const std::string& field) {
+    check_ranks(unit.members, field + ".members");
+    const std::vector<Device>& devices = unit.devices;
+    if (!devices.empty() && devices.size() != unit.replicas)
+      violations_.add(at(field + ".devices"), fmt::format("it has {}, and 'replicas' is {}; name one for each replica",
+                                                          counted(devices.size(), "device"), unit.replicas));
+    for (auto device = devices.begin(); device != devices.end(); ++device)
+      if (const auto first = std::find(devices.begin(), device, *device);
+          first != device && *std::prev(device) != *device)
+        violations_.add(at(fmt::format("{}.devices[{}]", field, device - devices.begin())),
+                        fmt::format("the replicas on {} must be next to each other", to_text(*device)));
   }
 
   void check_ranks(const std::vector<std::size_t>& ranks, const std::string& field) {
@@ -120,6 +144,27 @@ void name_stages(Tree& stages, const std::string& member) {
   }
 }
 
+/// YAML would say something else with them.
+void check_texts(const Tree& tree, Violations& violations) {
+  for (const Tree& item : tree.items) check_texts(item, violations);
+  for (const Tree::Entry& entry : tree.entries) check_texts(entry.value, violations);
+  if (!tree.quoted) return;
+  const std::string& text = tree.scalar;
+  if (as_utf8(text) != text)
+    violations.add(tree.position, fmt::format("{} is not UTF-8", describe(tree)));
+  else if (text.starts_with("~/") || text.starts_with("${"))
+    violations.add(tree.position, fmt::format("'{}' begins with '{}', which only YAML replaces; write the folder out",
+                                              one_line(text), text.substr(0, 2)));
+}
+
+/// The device of a member is that of its worker unless it has another than the default.
+Device device_of(const EnsembleSpec& value, std::size_t member) {
+  if (value.members[member].device != MemberSpec().device) return value.members[member].device;
+  for (const UnitSpec& unit : value.workers)
+    if (!unit.devices.empty() && std::ranges::count(unit.members, member) > 0) return unit.devices.front();
+  return MemberSpec().device;
+}
+
 /// If not, it is as by default in YAML.
 bool names_train_input(const EnsembleSpec& value) { return value.train_input != InputSpec(); }
 
@@ -134,9 +179,10 @@ Tree named_tree(const EnsembleSpec& value) {
   // By rank, whatever the members are called.
   Tree devices = Tree::list();
   for (std::size_t m = 0; m < value.members.size(); ++m) {
-    Tree& device = devices.items.emplace_back(device_tree(value.members[m].device));
+    Tree& device = devices.items.emplace_back(device_tree(device_of(value, m)));
     name_fields(device, fmt::format("members[{}].device", m));
   }
+  devices.position = at("members");
   tree.set("assignment", std::move(devices));
   return tree;
 }
@@ -164,6 +210,7 @@ class Kept {
       const std::string field = fmt::format("workers[{}]", u);
       same(field + ".replicas", given_.workers[u].replicas, read_.workers[u].replicas);
       same(field + ".same_bits", given_.workers[u].same_bits, read_.workers[u].same_bits);
+      check_modes(field + ".modes", given_.workers[u].modes, read_.workers[u].modes);
     }
     if (given_.merge) check_merge(*given_.merge, *read_.merge);
     same("segment_images", given_.segment_images, read_.segment_images);
@@ -199,10 +246,23 @@ class Kept {
     same(field + ".train", train, read.train);
   }
 
+  /// `mode: auto` always means all that are possible.
+  void check_modes(const std::string& field, const std::vector<UnitMode>& given, const std::vector<UnitMode>& read) {
+    if (given.empty() || given == read) return;
+    std::vector<std::string_view> names;
+    for (const UnitMode mode : read) names.push_back(to_name(mode));
+    violations_.add(at(field), read.empty()
+                                   ? "one member has no modes to choose from; leave it empty"
+                                   : fmt::format("it must be all that these members can have, in this order: {}",
+                                                 fmt::join(names, ", ")));
+  }
+
   void same_model(const std::string& field, ModelSpec given, const ModelSpec& read) {
     if (!given.candidates.empty()) given.kind = read.kind;
-    if (auto* python = std::get_if<PythonModel>(&given.kind); python != nullptr && python->folder.empty())
-      python->folder = std::get<PythonModel>(read.kind).folder;
+    if (auto* python = std::get_if<PythonModel>(&given.kind); python != nullptr) {
+      if (python->folder.empty()) python->folder = std::get<PythonModel>(read.kind).folder;
+      python->arguments = read_arguments(arguments_tree(python->arguments), violations_);  // written alike
+    }
     same(field, given, read);
   }
 
@@ -233,7 +293,9 @@ EnsembleSpec checked_value(const EnsembleSpec& value) {
   Violations violations;
   Writable(value, violations).check();
   violations.raise(kWhat);
-  EnsembleSpec read = read_spec(named_tree(value), {}, violations);
+  const Tree tree = named_tree(value);
+  check_texts(tree, violations);
+  EnsembleSpec read = read_spec(tree, {}, violations);
   violations.raise(kWhat);
   Kept(value, read, violations).check();
   violations.raise(kWhat);

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "common/axis.hpp"
@@ -314,6 +315,10 @@ CombineInput checked_input(CombineInput input, const CombineOptions& options) {
 }  // namespace
 
 CombineInput saved_input(const std::filesystem::path& folder, const CombineOptions& options) {
+  std::error_code absent;
+  if (!std::filesystem::is_directory(folder, absent))
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not the folder of a run", folder.string()), {},
+                "name the folder that has its report.json; arrays are given as SavedPredictions");
   CombineInput input{{}, folder, read_saved_run(folder)};
   input.spec = config::load_text(input.run.configuration, (folder / "report.json").string() + ": configuration",
                                  {options.settings, {}});

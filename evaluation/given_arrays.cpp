@@ -30,6 +30,7 @@ namespace {
 std::vector<PredictionFile> all_named(const SavedPredictions& given) {
   std::vector<PredictionFile> arrays;
   for (PredictionFile array : given.members) {
+    if (array.file.empty()) refuse_arrays("an array of predictions has no file", {}, "name its .npy, .npz or .csv");
     const ArrayPath path = array_path(array.file);
     if (array.name.empty())
       array.name = path.entry.empty() ? path.file.stem().string() : path.entry;

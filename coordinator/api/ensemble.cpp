@@ -149,8 +149,9 @@ class Ensemble::Impl {
     submission->done = std::move(done);
     std::future<Predictions> future;
     if (!submission->done) future = submission->promise.get_future();
+    Leases::Closing closing(lease);  // not later: the callback may destroy the lease
     submissions_.enter(std::move(submission));
-    Leases::submitted(lease);
+    closing.keep();
     return future;
   }
 

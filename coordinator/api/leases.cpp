@@ -145,9 +145,12 @@ std::unique_ptr<Source> Leases::samples_of(const Lease& lease) const {
   return std::make_unique<LeasedSamples>(std::move(tensors), lease.count(), slot_of(lease)->slot());
 }
 
-void Leases::submitted(Lease& lease) noexcept {
-  lease.state()->slot.reset();
+Leases::Closing::Closing(Lease& lease) noexcept : lease_(lease), slot_(std::exchange(lease.state()->slot, nullptr)) {
   lease.state()->ended = "submitted";
+}
+
+Leases::Closing::~Closing() {
+  if (slot_ != nullptr) lease_.state()->slot = std::move(slot_);
 }
 
 void LeasedSamples::read(std::span<const std::uint64_t> /*indices*/, std::span<float> /*pixels*/,

@@ -72,8 +72,20 @@ class Leases {
   std::shared_ptr<LeasedSlot> slot_of(const Lease& lease) const;
   /// Its samples. Throws as slot_of().
   std::unique_ptr<Source> samples_of(const Lease& lease) const;
-  /// It is not open any more.
-  static void submitted(Lease& lease) noexcept;
+  /// A lease that is being submitted: it is not open any more, but again if this ends without keep().
+  class Closing {
+   public:
+    explicit Closing(Lease& lease) noexcept;
+    Closing(const Closing&) = delete;
+    Closing& operator=(const Closing&) = delete;
+    ~Closing();
+    /// It was submitted; the lease may be gone.
+    void keep() noexcept { slot_.reset(); }
+
+   private:
+    Lease& lease_;
+    std::shared_ptr<LeasedSlot> slot_;
+  };
 
  private:
   SlotId wait_for_slot(const SubmitOptions& options) const;

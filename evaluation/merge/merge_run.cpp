@@ -17,6 +17,7 @@
 #include "common/log.hpp"
 #include "config/input.hpp"
 #include "config/merge.hpp"
+#include "coordinator/plan/find_worker.hpp"
 #include "merge/clip_config.hpp"
 #include "merge/replacing.hpp"
 #include "results/result_files.hpp"
@@ -57,8 +58,8 @@ merge::MergeSettings settings_of(const config::MergeSpec& spec) {
 
 }  // namespace
 
-MergeRun::MergeRun(config::EnsembleSpec spec, std::filesystem::path worker, MergeWatcher& watcher)
-    : spec_(std::move(spec)), worker_(std::move(worker)), watcher_(watcher) {
+MergeRun::MergeRun(config::EnsembleSpec spec, const std::filesystem::path& worker, MergeWatcher& watcher)
+    : spec_(std::move(spec)), watcher_(watcher) {
   for (const std::size_t rank : spec_.merge->over)
     report_.inputs.push_back(open_input(spec_.members[rank].name, spec_.members[rank].model));
   if (spec_.base) report_.base = open_input("base", *spec_.base);
@@ -70,8 +71,8 @@ MergeRun::MergeRun(config::EnsembleSpec spec, std::filesystem::path worker, Merg
   if (settings_.method == MergeMethod::weighted) report_.factors = merge::weight_factors(settings_);
   merge::check_merge(settings_, report_.inputs, base());
   merge::check_same_towers(towers);
-  if (settings_.method == MergeMethod::greedy_soup) measuring_.emplace(spec_, worker_, watcher_);
-  if (spec_.merge->batch_norm == BatchNorm::estimate) prepare_estimation();
+  if (settings_.method == MergeMethod::greedy_soup) measuring_.emplace(spec_, find_worker(worker), watcher_);
+  if (spec_.merge->batch_norm == BatchNorm::estimate) prepare_estimation(worker);
 }
 
 void MergeRun::open_folder() {
@@ -141,14 +142,14 @@ std::map<std::string, std::string> MergeRun::metadata(const std::vector<merge::M
           {"tutti.merge", fmt::format("{} of {}", to_name(settings_.method), fmt::join(names, ", "))}};
 }
 
-void MergeRun::prepare_estimation() {
+void MergeRun::prepare_estimation(const std::filesystem::path& worker) {
   const merge::Checkpoint& first = *report_.inputs.front().checkpoint;
   if (std::ranges::none_of(first.names(), [](const std::string& name) { return name.ends_with("running_mean"); }))
     throw Error(ErrorKind::usage, "the members have no BatchNorm statistics that could be estimated",
                 fmt::format("no tensor of {} is called running_mean", first.path().string()),
                 "leave 'batch_norm' out of 'merge'");
   settings_.statistics_follow = true;
-  estimation_.emplace(spec_, worker_, watcher_);
+  estimation_.emplace(spec_, find_worker(worker), watcher_);
 }
 
 void MergeRun::merge_to(const merge::ByteSink& sink, const std::vector<merge::MergeInput>& inputs) {

@@ -22,8 +22,8 @@ namespace tutti {
 class MergeRun {
  public:
   /// Finds every mistake in checkpoints, images and heads before anything is measured or merged. `spec` has a `merge`;
-  /// `watcher` outlives it. Throws Error(usage).
-  MergeRun(config::EnsembleSpec spec, std::filesystem::path worker, MergeWatcher& watcher);
+  /// `worker` is as in Options, and looked for only if one is needed; `watcher` outlives it. Throws Error(usage).
+  MergeRun(config::EnsembleSpec spec, const std::filesystem::path& worker, MergeWatcher& watcher);
 
   /// Makes the folder of the result. Throws Error.
   void open_folder();
@@ -44,7 +44,7 @@ class MergeRun {
 
  private:
   const merge::MergeInput* base() const { return report_.base ? &*report_.base : nullptr; }
-  void prepare_estimation();
+  void prepare_estimation(const std::filesystem::path& worker);
   void cook();
   std::vector<SoupScore> measure_estimated(std::vector<config::MemberSpec> models);
   std::map<std::string, std::string> metadata(const std::vector<merge::MergeInput>& inputs) const;
@@ -54,7 +54,6 @@ class MergeRun {
   void write_report();
 
   const config::EnsembleSpec spec_;
-  const std::filesystem::path worker_;
   MergeWatcher& watcher_;
   merge::MergeSettings settings_;
   std::optional<SoupMeasuring> measuring_;  ///< greedy_soup, until it has chosen

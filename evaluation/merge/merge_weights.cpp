@@ -8,7 +8,6 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
-#include "coordinator/plan/find_worker.hpp"
 #include "evaluation/merge/merge_run.hpp"
 
 namespace tutti {
@@ -62,7 +61,7 @@ Merged merge_weights(const Spec& spec, const MergeOptions& options) {
   if (!spec.checked().merge)
     throw Error(ErrorKind::usage, "the description does not say what to merge", {}, "add merge: {method: average}");
   Caller caller(options);
-  MergeRun run(spec.checked(), find_worker(options.worker), caller);
+  MergeRun run(spec.checked(), options.worker, caller);
   caller.check();
   run.open_folder();
   run.perform();

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "common/counted.hpp"
-#include "coordinator/plan/find_worker.hpp"
 #include "evaluation/evaluation_task.hpp"
 #include "evaluation/merge/merge_run.hpp"
 #include "program/evaluate/hosting.hpp"
@@ -89,7 +88,7 @@ Outcome merge(const CommandLine& line, Interruption& interruption) {
     throw Error(ErrorKind::usage, fmt::format("{} does not say what to merge", line.file.string()), {},
                 "add merge: {method: average}");
   User user(interruption, line.quiet);
-  MergeRun run(std::move(spec), find_worker(line.worker), user);
+  MergeRun run(std::move(spec), line.worker, user);
   const bool has_tasks = !run.spec().tasks.empty();
   if (has_tasks) {  // mistakes in them are reported before anything is measured or merged
     open_tasks(run.spec());

@@ -164,6 +164,73 @@ TEST_CASE("a rank that is none, or arguments that are no JSON, are mistakes of t
   CHECK(arguments.starts_with("members[0].model.arguments: it is not a JSON object"));
 }
 
+TEST_CASE("the arguments of a factory may be written as any JSON, and what is none is a mistake") {
+  const auto arguments_of = [](const std::string& json) {
+    EnsembleSpec value = two_fakes();
+    value.members[0].model.kind = PythonModel{.factory = "m:make", .arguments = {json}};
+    return std::get<PythonModel>(checked_value(value).members[0].model.kind).arguments.json;
+  };
+  CHECK(arguments_of("{ \"b\": [1, 2.50], \"a\": \"\\u0041\" }") == "{\"b\":[1,2.5E0],\"a\":\"A\"}");
+  CHECK(arguments_of(arguments_of("{\"x\" :1e3}")) == arguments_of("{\"x\" :1e3}"));
+  for (const std::string text : {"", "{\"x", "{\"x\": \"y\\", "{\"a\": 1, \"a\": 2}", "[1]", "3"}) {
+    CAPTURE(text);
+    const std::vector<std::string> lines = problems_of([&] { arguments_of(text); });
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].starts_with("members[0].model.arguments: "));
+  }
+  CHECK(problems_of([&] { arguments_of("{\"a\": 1, \"a\": 2}"); })[0] ==
+        "members[0].model.arguments: it is not a JSON object: it has a name twice");
+}
+
+TEST_CASE("devices of replicas are one for each and next to each other, and modes are all that are possible") {
+  const CpuDevice zero{{0}};
+  const CpuDevice one{{1}};
+  const auto on = [&](std::vector<Device> devices, std::uint32_t replicas) {
+    return mistakes([&](EnsembleSpec& value) {
+      value.members[0].device = value.members[1].device = zero;
+      value.workers = {{.members = {0, 1}, .replicas = replicas, .devices = std::move(devices)}};
+    });
+  };
+  CHECK(on({zero, zero, one}, 3).empty());
+  CHECK(on({zero, one}, 1) == "workers[0].devices: it has 2 devices, and 'replicas' is 1; name one for each replica\n");
+  CHECK(on({zero, one, zero}, 3) == "workers[0].devices[2]: the replicas on cpu:0 must be next to each other\n");
+  const auto with_modes = [](std::vector<std::size_t> members, std::vector<UnitMode> modes) {
+    return mistakes(
+        [&](EnsembleSpec& value) { value.workers = {{.members = std::move(members), .modes = std::move(modes)}}; });
+  };
+  CHECK(with_modes({0, 1}, {UnitMode::loop, UnitMode::threads}).empty());
+  CHECK(with_modes({0, 1}, {UnitMode::threads}) ==
+        "workers[0].modes: it must be all that these members can have, in this order: loop, threads\n");
+  CHECK(with_modes({0}, {UnitMode::loop}) ==
+        "workers[0].modes: one member has no modes to choose from; leave it empty\n");
+}
+
+TEST_CASE("what YAML would say otherwise is a mistake of the value") {
+  const auto weights = [](const std::string& path) {
+    return mistakes([&](EnsembleSpec& value) { value.members[0].model.weights = path; });
+  };
+  CHECK(weights("a/~/${x}.st").empty());
+  CHECK(weights("~/a.st") ==
+        "members[0].model.weights: '~/a.st' begins with '~/', which only YAML replaces; write the folder out\n");
+  CHECK(weights("${HOME}/a.st") ==
+        "members[0].model.weights: '${HOME}/a.st' begins with '${', which only YAML replaces; write the folder out\n");
+  CHECK(weights("a\xff.st").ends_with(" is not UTF-8\n"));
+  for (const double seconds : {0.0, -1.0, 1e9, std::numeric_limits<double>::quiet_NaN()})
+    CHECK(mistakes([&](EnsembleSpec& value) {
+            value.failure.kill_deadline = seconds;
+          }).starts_with("failure.kill_deadline: it must be a number of seconds above 0 and at most 1000000, not "));
+}
+
+TEST_CASE("members whose device is the default run on the devices of their worker") {
+  EnsembleSpec value = two_fakes();
+  value.workers = {{.members = {0, 1}, .replicas = 2, .devices = {CpuDevice{{2}}, CpuDevice{{3}}}}};
+  CHECK(checked_value(value).members[1].device == Device(CpuDevice{{2}}));
+  value.members[1].device = CpuDevice{{3}};
+  CHECK(problems_of([&] { checked_value(value); }) ==
+        std::vector<std::string>{"members: member 'b' is assigned cpu:3, but its worker runs on cpu:2 ('workers'); "
+                                 "say it once"});
+}
+
 TEST_CASE("a field that would not count is a mistake") {
   const std::string reason =
       ": it has a value that means nothing with the other fields, so it would not count; leave it at its default";

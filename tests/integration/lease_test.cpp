@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <thread>
 
 #include "config/load.hpp"
@@ -258,6 +259,22 @@ TEST_CASE("leases in callbacks do not wait, and in a source they are refused") {
   ListSource source(images, {});
   CHECK(message_of([&] { ensemble.run(source, sink); }) ==
         "an ensemble cannot be called from inside its own source or sink");
+}
+
+TEST_CASE("a callback finds the lease submitted and may destroy it") {
+  const NothingLeft census;
+  const auto spec = leasing_spec(1);
+  Ensemble ensemble(published(spec), with_worker());
+  for (int round = 0; round < 20; ++round) {
+    auto lease = std::make_unique<Lease>(written(ensemble, random_images(1)));
+    std::promise<bool> open;
+    ensemble.submit(*lease, [&](std::future<Predictions>) {
+      const bool is_open = lease->open();
+      lease.reset();
+      open.set_value(is_open);
+    });
+    CHECK_FALSE(open.get_future().get());
+  }
 }
 
 TEST_CASE("with coalesce a lease has its own batches, which are whole") {

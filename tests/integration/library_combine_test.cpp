@@ -85,7 +85,10 @@ TEST_CASE("a combination that is stopped or cannot be done writes nothing") {
                  "mena"));
   CHECK(message_of([&] { combine(kept.place / "saved", {.output = kept.place / "saved"}); }) ==
         "the results would replace the ones that are being combined");
-  CHECK(message_of([&] { combine(kept.place / "none", {}); }).size() > 0);
+  for (const std::string name : {"none", "e.yaml"})
+    CHECK(message_of([&] { combine(kept.place / name, {}); }) ==
+          "'" + kept.path(name) + "' is not the folder of a run");
+  CHECK(message_of([] { combine(SavedPredictions{{{}}}, {}); }) == "an array of predictions has no file");
   CHECK_FALSE(kept.place.has("mine"));
 }
 

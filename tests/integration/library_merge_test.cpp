@@ -1,5 +1,6 @@
 // tutti::merge_weights(): the weights and the report of `tutti merge`, and what a program sees of it.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <tutti/merging.hpp>
 
@@ -55,6 +56,18 @@ TEST_CASE("the library merges as a description says") {
   REQUIRE(!states.empty());
   CHECK(states.back().step == "weights");
   CHECK(states.back().done == states.back().total);
+}
+
+TEST_CASE("a merge looks for the worker only if it needs one") {
+  Place place;
+  place.value.merge = MergeSpec{.method = MergeMethod::average};
+  const MergeOptions options{.worker = place / "none"};
+  CHECK(bias_of(merge_weights(Spec(place.value), options).weights).size() == 2);
+  place.write("average.yaml", Spec(place.value).yaml());
+  CHECK(Finished(place, {"merge", "average.yaml", "-q", "output=theirs", "--worker", "none"}).code == 0);
+  place.value.merge = MergeSpec{.method = MergeMethod::greedy_soup, .input = place.value.input};
+  const std::string missing = fmt::format("no worker program at '{}'", (place / "none").string());
+  CHECK(message_of([&] { merge_weights(Spec(place.value), options); }) == missing);
 }
 
 TEST_CASE("a soup is that of the program and tells its decisions") {
