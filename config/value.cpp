@@ -134,7 +134,9 @@ Tree named_tree(const EnsembleSpec& value) {
   // By rank, whatever the members are called.
   Tree devices = Tree::list();
   for (std::size_t m = 0; m < value.members.size(); ++m) {
-    Tree& device = devices.items.emplace_back(device_tree(value.members[m].device));
+    // Stages say where they run themselves.
+    const bool one = value.members[m].before.empty();
+    Tree& device = devices.items.emplace_back(device_tree(one ? value.members[m].device : Device(AutoDevice{})));
     name_fields(device, fmt::format("members[{}].device", m));
   }
   tree.set("assignment", std::move(devices));
@@ -186,7 +188,11 @@ class Kept {
       const std::string stage = fmt::format("{}.before[{}]", field, s);
       same_model(stage + ".model", given.before[s].model, read.before[s].model);
       same(stage + ".workers", given.before[s].workers, read.before[s].workers);
+      if (given.before[s].device != Device(AutoDevice{}))
+        same(stage + ".device", given.before[s].device, read.before[s].device);
     }
+    if (!given.before.empty() && given.device != Device(AutoDevice{}))
+      same(field + ".device", given.device, read.device);
     same(field + ".last", given.last, read.last);
     const KindFacts facts = facts_of(read.model.kind);
     if (facts.output && given.output != MemberSpec().output) same(field + ".output", given.output, read.output);
