@@ -89,7 +89,14 @@ class Assigner {
                           fmt::format("member '{}' is assigned {}, but its worker runs on {} ('workers'); say it once",
                                       name, to_text(*given_[rank]), to_text(*of_workers_[rank])));
         members_[rank].spec.device = *of_workers_[rank];
-      } else if (given_[rank])
+        continue;
+      }
+      if (assigned_in_vain(rank, tree))
+        violations_.add(by_command_line_[rank] ? SourcePosition{"command line: '--assign'"} : tree->position,
+                        fmt::format("member '{0}' is assigned {1}, but each of its 'stages' names a device of its own; "
+                                    "change these, or leave '{0}' out",
+                                    name, to_text(*given_[rank])));
+      if (given_[rank])
         members_[rank].spec.device = *given_[rank];
       else if (!members_[rank].stage_devices.empty())
         members_[rank].spec.device = AutoDevice{};  // its stages may say theirs
@@ -101,6 +108,14 @@ class Assigner {
   }
 
  private:
+  /// Its stages name devices, and one for all of them would not count. A list has one for every member.
+  bool assigned_in_vain(std::size_t rank, const Tree* tree) const {
+    const auto& stages = members_[rank].stage_devices;
+    const bool all_named = !stages.empty() && std::ranges::all_of(stages, &std::optional<Device>::has_value);
+    const bool in_map = named_[rank] && tree != nullptr && tree->kind == Tree::Kind::map;
+    return all_named && (by_command_line_[rank] || in_map);
+  }
+
   void give_all(const Device& device) { std::fill(given_.begin(), given_.end(), device); }
 
   void read_list(const Tree& tree) {

@@ -34,8 +34,11 @@ class Writable {
     for (std::size_t m = 0; m < value_.members.size(); ++m) {
       const MemberSpec& member = value_.members[m];
       check_model(member.model, fmt::format("members[{}].model", m));
-      for (std::size_t s = 0; s < member.before.size(); ++s)
+      for (std::size_t s = 0; s < member.before.size(); ++s) {
         check_model(member.before[s].model, fmt::format("members[{}].before[{}].model", m, s));
+        check_unit(member.before[s].workers, fmt::format("members[{}].before[{}].workers", m, s));
+      }
+      check_unit(member.last, fmt::format("members[{}].last", m));
     }
     if (value_.base) check_model(*value_.base, "base");
     for (std::size_t u = 0; u < value_.workers.size(); ++u)
@@ -179,7 +182,9 @@ Tree named_tree(const EnsembleSpec& value) {
   // By rank, whatever the members are called.
   Tree devices = Tree::list();
   for (std::size_t m = 0; m < value.members.size(); ++m) {
-    Tree& device = devices.items.emplace_back(device_tree(device_of(value, m)));
+    // Stages say where they run themselves.
+    const bool one = value.members[m].before.empty();
+    Tree& device = devices.items.emplace_back(device_tree(one ? device_of(value, m) : Device(AutoDevice{})));
     name_fields(device, fmt::format("members[{}].device", m));
   }
   devices.position = at("members");
@@ -233,7 +238,11 @@ class Kept {
       const std::string stage = fmt::format("{}.before[{}]", field, s);
       same_model(stage + ".model", given.before[s].model, read.before[s].model);
       same(stage + ".workers", given.before[s].workers, read.before[s].workers);
+      if (given.before[s].device != Device(AutoDevice{}))
+        same(stage + ".device", given.before[s].device, read.before[s].device);
     }
+    if (!given.before.empty() && given.device != Device(AutoDevice{}))
+      same(field + ".device", given.device, read.device);
     same(field + ".last", given.last, read.last);
     const KindFacts facts = facts_of(read.model.kind);
     if (facts.output && given.output != MemberSpec().output) same(field + ".output", given.output, read.output);

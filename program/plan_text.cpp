@@ -51,7 +51,7 @@ std::string planes_text(const Plan& plan) {
   for (std::size_t p = 0; p < plan.input.planes.size(); ++p) {
     std::vector<std::string> members;
     for (const MemberPlan& member : plan.members)
-      if (member.request.takes.front().array == p) members.push_back(member.request.name);
+      if (!member.fed_by && member.request.takes.front().array == p) members.push_back(member.request.name);
     text += fmt::format("{:>12}  {} in all slots: {}; for {}\n",
                         bytes_text(plan.arena.slots * plan.arena.array_bytes(p)), dims_text(plan.arena.arrays[p].dims),
                         to_text(plan.input.planes[p].resize), fmt::join(members, ", "));

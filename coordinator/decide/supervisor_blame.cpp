@@ -97,7 +97,11 @@ void Supervisor::ask_unread_again(WorkerId worker, Rank rank) {
     if (!unread || !row.answered || !from_it || is_passed_on(number, rank)) continue;
     if (const auto next = setting_.chains.fed_from(rank)) work_[*next].tasks.forget(number);
     ledger_.ask_again(number, rank);
-    if (!row.out()) work_[rank].tasks.add(number);
+    // Nobody is asked in place of a worker whose member has left with another stage.
+    if (absent(rank))
+      ledger_.leave_out(number, rank);
+    else if (!row.out())
+      work_[rank].tasks.add(number);
   }
 }
 

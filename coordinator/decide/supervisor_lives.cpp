@@ -180,7 +180,8 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   // A worker that says why it cannot start would say the same again, and what the system refuses at the start it would
   // refuse again. Later, the same refusal may pass: other processes have ended by then.
   const bool explained = fault.kind == WorkerFault::Kind::failed || fault.kind == WorkerFault::Kind::not_started;
-  if (fault.usage || (explained && !all_ran_)) return fail(error_of(fault));
+  const bool needed = !is_useless(worker);
+  if (needed && (fault.usage || (explained && !all_ran_))) return fail(error_of(fault));
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
@@ -201,7 +202,7 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
     actions_.push_back(action::Say{fmt::format("{}; its new version is ready", line_of(fault))});
     return;
   }
-  if (is_useless(worker)) {
+  if (!needed) {
     lives_[worker].give_up();
     actions_.push_back(action::Say{fmt::format("{}; nobody needs it any more", line_of(fault))});
     return note_all_running();

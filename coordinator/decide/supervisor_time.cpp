@@ -39,7 +39,10 @@ void Supervisor::tick(Time now) {
     if (!due || now < *due) continue;
     switch (life.phase()) {
       case WorkerLife::Phase::waiting:
-        if (!is_superseded(worker)) spawn(worker, now);
+        if (is_useless(worker))
+          life.give_up();
+        else if (!is_superseded(worker))
+          spawn(worker, now);
         break;
       case WorkerLife::Phase::starting:
       case WorkerLife::Phase::preparing:
@@ -67,7 +70,7 @@ void Supervisor::start_is_late(WorkerId worker, Time now) {
   }
   std::string late;
   for (const WorkerId other : lives_.ids())
-    if (!lives_[other].running() && lives_[other].phase() != WorkerLife::Phase::given_up)
+    if (lives_[other].started() && !lives_[other].running() && lives_[other].phase() != WorkerLife::Phase::given_up)
       late += (late.empty() ? "" : ", ") + place_of(other);
   fail(Error(ErrorKind::failed, fmt::format("not ready within {} s: {}", seconds, late), {},
              "raise 'start_deadline_s' if loading and warm-up take that long"));

@@ -59,7 +59,8 @@ std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
       parts[next].stage_of = member.name;
       parts[next].fed_by = before;
       parts[next].feeds = true;
-      parts[next].spec.output = OutputKind::values;  // passed on as they are
+      const auto fixed = facts_of(parts[next].spec.model.kind).output;
+      parts[next].spec.output = fixed ? fixed->kind : OutputKind::values;  // passed on as they are
       before = Rank(next);
     }
     parts[rank].fed_by = before;

@@ -55,6 +55,21 @@ TEST_CASE("stages need no place in the assignment") {
   CHECK(config::to_text(load_member(kTwo, "assignment: cpu:1\n").members[0].before[0].device) == "cpu:1");
 }
 
+TEST_CASE("a device for a member all of whose stages name one is refused instead of ignored") {
+  const std::string keys =
+      "stages: [{model: {kind: fake}, device: cpu:0}, {model: {kind: fake}, replicas: {cpu:1: 2}}]";
+  const std::string why =
+      "member 'm' is assigned cpu:1, but each of its 'stages' names a device of its own; change these, or leave 'm' "
+      "out";
+  CHECK(problem_of_keys(keys, "assignment: {m: cpu:1, n: cpu}\n") == "e.yaml:4:13: " + why);
+  const auto error = error_of([&] { config::load_text(with_keys(keys), "e.yaml", {{}, {"m=cpu:1"}}, {}); });
+  REQUIRE(error);
+  CHECK(contains(error->what(), "command line: '--assign': " + why));
+  CHECK(problem_of_keys(keys, "assignment: {n: cpu}\n") == "nothing");
+  CHECK(problem_of_keys(keys, "assignment: cpu:1\n") == "nothing");
+  CHECK(problem_of_keys(keys, "assignment: [cpu:1, cpu]\n") == "nothing");
+}
+
 TEST_CASE("what the description in effect says of stages is read back as the same") {
   for (const char* keys : {kTwo,
                            "stages: [{model: {kind: fake}, device: cpu:1}, {model: {kind: mlp, layers: [10]}, "
@@ -118,6 +133,9 @@ TEST_CASE("what does not go with stages is refused") {
   });
   REQUIRE(error);
   CHECK(contains(error->what(), "the form of 'n' cannot be chosen beside them ('auto')"));
+  CHECK(problem_of_keys(kTwo,
+                        "  - {name: o, model: {kind: fake}}\n"
+                        "workers: [{members: [n, o], mode: auto}]\n") == "nothing");
 }
 
 TEST_CASE("the samples must fit the first stage and the classes the last") {

@@ -220,5 +220,93 @@ TEST_CASE("what a stuck process had answered is asked again unless the next stag
   rig.supervisor.check_invariants();
 }
 
+/// The last stage has answered the first of two segments, and m3 none, when the first stage has no worker left.
+Rig left_alone(SupervisorSetting setting) {
+  setting.policy.on_worker_failure = OnWorkerFailure::degrade;
+  setting.policy.restart_limit = 0;
+  Rig rig = chained(std::move(setting));
+  rig.open();
+  rig.open();
+  rig.take();
+  rig.answer(1);
+  rig.take();
+  rig.answer(2);
+  rig.take();
+  rig.answer(0);
+  rig.dies(1);
+  rig.take();
+  REQUIRE(rig.supervisor.absent(Rank(0)));
+  return rig;
+}
+
+TEST_CASE("what a stuck process of a member that has left had answered is not asked again") {
+  auto setting = chain_setting(4);
+  setting.kill_deadline = std::chrono::duration<double>(1);
+  Rig rig = left_alone(setting);
+  rig.supervisor.violation(WorkerId(0), "it wrote nonsense", rig.now);
+  rig.pass(2);
+  rig.tick();  // nobody reads its answer, and nobody would give another
+  rig.take();
+  rig.answer(3);
+  CHECK(rig.take() == Texts{"finish 0"});
+  CHECK_FALSE(rig.closed(0).rows[0].present);
+  CHECK(rig.closed(0).rows[3].present);
+  rig.answer(3);
+  CHECK(rig.take() == Texts{"finish 1"});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("a stage whose member leaves while it waits to be replaced is not started again") {
+  auto setting = chain_setting(4);
+  setting.policy.on_worker_failure = OnWorkerFailure::degrade;
+  setting.policy.restart_limit = 2;
+  setting.policy.back_off = 2;
+  Rig rig = chained(setting);
+  const auto dies_twice = [&](std::size_t worker) {
+    rig.dies(worker);
+    rig.ready(worker);
+    rig.dies(worker);
+  };
+  dies_twice(1);
+  rig.pass(3);
+  rig.tick();
+  rig.ready(1);
+  dies_twice(2);
+  rig.take();
+  rig.dies(1);
+  CHECK(contains(rig.take().front(), "the ensemble continues without it"));
+  rig.pass(3);
+  rig.tick();
+  CHECK(rig.take() == Texts{});
+  CHECK(rig.supervisor.state(WorkerId(2)) == WorkerState::absent);
+  rig.open();
+  CHECK(rig.take() == Texts{"task 3 s0"});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("a replacement that nobody needs may fail to start") {
+  Rig rig = left_alone(chain_setting(4));
+  Death death{"exited with code 1", false, control::Failure{"its file is gone", "bring it back", true}};
+  rig.supervisor.gone(WorkerId(2), death, rig.now);
+  CHECK_FALSE(rig.error);
+  const Texts texts = rig.take();
+  REQUIRE(texts.size() == 1);
+  CHECK(contains(texts.front(), "nobody needs it any more"));
+  CHECK_FALSE(rig.error);
+}
+
+TEST_CASE("a start that is late names only the stages that were started") {
+  auto setting = chain_setting();
+  setting.start_deadline = std::chrono::duration<double>(5);
+  Rig rig(setting);
+  rig.supervisor.start(rig.now);
+  rig.take();
+  rig.pass(6);
+  rig.tick();
+  rig.take();
+  REQUIRE(rig.error);
+  CHECK(rig.error->message() == "not ready within 5 s: m1 on cpu:1");
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -26,6 +26,21 @@ TEST_CASE("members that are named together are one worker with a share of its co
   CHECK(plan.hosting().only_worker_of(2) == WorkerId(2));
 }
 
+TEST_CASE("a stage passes on what its kind outputs and nothing turns it into something else") {
+  const std::string yaml =
+      "members:\n"
+      "  - {name: a, output: probabilities, stages: [{model: {kind: mlp, layers: [9]}}, {model: {kind: fake}}, "
+      "{model: {kind: fake}}]}\n"
+      "assignment: cpu\n";
+  const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 32, 32}, {}}, {});
+  REQUIRE(plan.members.size() == 3);
+  CHECK(plan.request_of(1).output == OutputKind::logits);  // an mlp has no other
+  CHECK(plan.request_of(1).over == OutputKind::logits);
+  CHECK(plan.request_of(2).output == OutputKind::values);
+  CHECK(plan.request_of(2).over == OutputKind::values);
+  CHECK(plan.request_of(0).output == OutputKind::probabilities);
+}
+
 TEST_CASE("the stages of a member have workers of their own and ranks behind all members") {
   const std::string yaml =
       "members:\n"
