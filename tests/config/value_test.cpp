@@ -103,6 +103,75 @@ segment_images: 20
   CHECK(checked_value(value).effective_yaml.find("\"b\"") == std::string::npos);
 }
 
+/// One member of two stages, of which each has two replicas: the first on two devices.
+EnsembleSpec with_stages() {
+  EnsembleSpec value;
+  value.members = {fake("m"), fake("n")};
+  value.members[0].before = {{.model = {.kind = FakeModel{.classes = 3, .faults = {}}}, .device = CpuDevice{{0}}}};
+  value.members[0].before[0].workers = {.replicas = 2, .devices = {CpuDevice{{0}}, CpuDevice{{1}}}};
+  value.members[0].device = CpuDevice{{2}};
+  value.members[0].last.replicas = 2;
+  value.members[1].seed = 1;
+  value.input.shape = {1, 4, 4};
+  return value;
+}
+
+TEST_CASE("stages of a value say what those of YAML say") {
+  const EnsembleSpec checked = checked_value(with_stages());
+  const EnsembleSpec read = config::load_text(R"(
+members:
+  - name: m
+    stages:
+      - {model: {kind: fake, classes: 3}, replicas: {cpu:0: 1, cpu:1: 1}}
+      - {model: {kind: fake}, device: cpu:2, replicas: 2}
+  - {name: n, model: {kind: fake}}
+assignment: {n: cpu}
+input: {shape: [1, 4, 4]}
+slots: 4
+)",
+                                              "e.yaml");
+  CHECK(checked.members == read.members);
+  CHECK(checked.members[0].before[0].workers.devices.size() == 2);
+  CHECK(checked.members[0].last.replicas == 2);
+  CHECK(checked_value(checked) == checked);
+  CHECK(config::load_text(checked.effective_yaml, "the value") == checked);
+}
+
+TEST_CASE("a mistake in a stage of a value names its field") {
+  const auto problem = [](auto&& change) {
+    EnsembleSpec value = with_stages();
+    change(value.members[0]);
+    std::string lines;
+    for (const std::string& line : problems_of([&] { checked_value(value); })) lines += line + "\n";
+    return lines;
+  };
+  const auto field = [&](auto&& change) {
+    const std::string lines = problem(change);
+    CAPTURE(lines);
+    CHECK(std::ranges::count(lines, '\n') == 1);
+    return lines.substr(0, lines.find(": "));
+  };
+  const ModelKind bad = MlpModel{.layers = {0}};
+  CHECK(field([&](MemberSpec& member) { member.before[0].model.kind = bad; }) ==
+        "members[0].before[0].model.layers[0]");
+  CHECK(field([&](MemberSpec& member) { member.model.kind = bad; }) == "members[0].model.layers[0]");
+  CHECK(field([](MemberSpec& member) { member.last.replicas = 1U << 20; }) == "members[0].last.replicas");
+  CHECK(field([](MemberSpec& member) { member.before[0].workers = {.replicas = 1U << 20}; }) ==
+        "members[0].before[0].workers.replicas");
+  CHECK(field([](MemberSpec& member) { member.device = CpuDevice{{-1}}; }) == "members[0].device");
+  CHECK(field([](MemberSpec& member) {
+          member.before[0].model.kind = PythonModel{.factory = "m:make", .arguments = {"{x"}};
+        }) == "members[0].before[0].model.arguments");
+  const std::string reason =
+      ": it has a value that means nothing with the other fields, so it would not count; leave it at its default\n";
+  CHECK(problem([](MemberSpec& member) { member.before[0].device = CpuDevice{{3}}; }) ==
+        "members[0].before[0].device" + reason);
+  CHECK(problem([](MemberSpec& member) { member.before[0].workers.mode = UnitMode::threads; }) ==
+        "members[0].before[0].workers" + reason);
+  CHECK(problem([](MemberSpec& member) { member.before.clear(); }) == "members[0].last" + reason);
+  CHECK(problem([](MemberSpec& member) { member.train.epochs = 7; }) == "members[0].train" + reason);
+}
+
 TEST_CASE("training is on the input unless the value says otherwise") {
   EnsembleSpec value = two_fakes();
   value.input.dataset = Dataset::digits;
