@@ -215,7 +215,8 @@ TEST_CASE("what cannot be compared is rejected before anything is started") {
   refused(kTwoFakes, {"members.1.views=[hflip]"}, "'b' has 'views', which the other strategies do not have");
   refused(kTwoFakes, {"members.1.model={kind: saved, predictions: x.npy}"},
           "'b' has saved predictions, and 'tutti bench' compares how fast models run");
-  refused(kTwoFakes, {"members.1={name: b, stages: [{model: {kind: fake}}, {model: {kind: fake}}]}"},
+  const std::string stages = "[{model: {kind: fake, classes: 4}}, {model: {kind: fake, classes: 4}}]";
+  refused(kTwoFakes, {"members.1={name: b, stages: " + stages + "}"},
           "'b' has 'stages', which the other strategies do not have");
   refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined predictions to compare");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");

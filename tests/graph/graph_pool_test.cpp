@@ -144,11 +144,11 @@ batch_images: 8
   CAPTURE(plan.program.err());
   REQUIRE(plan.code == 0);
   CHECK(contains(plan.out(), "\n  model:\n    kind: "));
-  CHECK(contains(plan.out(), "\n    path: " + file("dense") + "\n"));
+  CHECK(contains(plan.out(), "\n    path: \"" + file("dense") + "\"\n"));
   CHECK(contains(plan.out(), "\nwritten, with these forms: chosen.yaml\n"));
   const std::string chosen = place.read("chosen.yaml");
-  CHECK(contains(chosen, "path: " + file("dense")));
-  CHECK_FALSE(contains(chosen, "files:"));
+  CHECK(contains(chosen, "path: \"" + file("dense") + "\""));
+  CHECK_FALSE(contains(chosen, " files:"));
   CHECK_FALSE(contains(chosen, "unknown_operator"));
   CHECK(Finished(place, {"run", "chosen.yaml", "output=chosen"}).code == 0);
   const json::value report = parse_json(place.read("chosen/report.json"), "the report");

@@ -215,8 +215,8 @@ TEST_CASE("the plan of a folder counts its images and its bytes") {
                  "     16.4 kB  3x6x7 in all slots: shorter side 8, centre 6x7, bicubic; for b\n"));
   CHECK(contains(plan.out(), "decoding: 2 threads x 48.8 MB (estimate: images of 12 million pixels)"));
   CHECK(contains(plan.out(), "images prepared for b: 2 x 3x6x7"));
-  const Finished staged(
-      place, {"plan", "e.yaml", "members.0={name: a, stages: [{model: {kind: fake}}, {model: {kind: fake}}]}"});
+  const std::string stages = "[{model: {kind: fake, classes: 3}}, {model: {kind: fake, classes: 3}}]";
+  const Finished staged(place, {"plan", "e.yaml", "members.0={name: a, stages: " + stages + "}"});
   CHECK(contains(staged.out(), "centre 12x12, bicubic; for a/0\n"));  // the second takes what the first outputs
   const std::string remark = "folder pets: left out 1 file not called like images";
   CHECK(contains(plan.err(), remark));
