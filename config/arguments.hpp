@@ -1,7 +1,8 @@
 // The `arguments` of a Python member's factory: any YAML below that key, as JSON, and back. It knows no other key.
 #pragma once
 
-#include "common/wire/model_forms.hpp"
+#include <tutti/models.hpp>
+
 #include "config/tree.hpp"
 #include "config/violations.hpp"
 
