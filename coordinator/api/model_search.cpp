@@ -1,6 +1,7 @@
 #include "coordinator/api/model_search.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <utility>
 
@@ -29,6 +30,12 @@ std::string name_of(const ChoiceGroup& group, std::size_t number) {
   return group.unit ? std::string(to_name(group.modes[number])) : config::candidate_name(group.kinds[number]);
 }
 
+/// Forms that were slower than another one by this factor at first do not compute alternately with it.
+constexpr double kFarBehind = 3;
+/// At most so many turns, and none is started after this time.
+constexpr int kTurns = 3;
+constexpr std::chrono::duration<double> kAlternating{0.6};
+
 class Search {
  public:
   Search(const config::EnsembleSpec& spec, ModelTrials& trials, std::vector<ChoiceGroup> groups)
@@ -48,7 +55,10 @@ class Search {
           rounds = std::max(rounds, group.size());
         }
       first_.assign(first_.size(), std::nullopt);
+      waiting_.clear();
       for (std::size_t round = 0; round < rounds; ++round) try_round(round, open);
+      if (waiting_.size() > 1) compare_alternately(open);
+      trials_.end();
       for (ChoiceGroup* const group : open)
         if (!choose(group->candidates)) refuse(*group);
     }
@@ -66,6 +76,13 @@ class Search {
   }
 
  private:
+  /// A trial whose workers are still there.
+  struct Waiting {
+    std::size_t round;
+    std::size_t number;  ///< for ModelTrials
+    std::vector<ChoiceGroup*> groups;
+  };
+
   static void add_to(KeptChoice& result, const ChoiceGroup& group) {
     const auto chosen = std::ranges::find_if(group.candidates, &ModelForm::chosen) - group.candidates.begin();
     if (group.unit) result.modes[*group.unit] = group.candidates;
@@ -91,6 +108,8 @@ class Search {
         const ModelTrials::Results results = trials_.run(setup_for(round, on_trial), deaths);
         for (ChoiceGroup* const group : on_trial) note(round, *group, results);
         note_others(results);
+        if (deaths == ModelTrials::Deaths::are_repaired) return;
+        if (const auto number = trials_.keep()) waiting_.push_back({round, *number, on_trial});
         return;
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) throw;
@@ -162,12 +181,53 @@ class Search {
       const ModelTrials::Result& result = *results[rank];
       candidate.backend = result.backend;
       candidate.batch_images = std::max(candidate.batch_images, result.batch_images);
-      candidate.images_per_second =
-          std::min(candidate.images_per_second, group.unit ? result.unit_images_per_second : result.images_per_second);
+      candidate.images_per_second = std::min(candidate.images_per_second, speed_in(group, result.speed));
       group.batches[round][place] = result.batch_images;
       if (!first_[rank]) first_[rank] = result;
       compare(rank, result, candidate);
     }
+  }
+
+  static double speed_in(const ChoiceGroup& group, const ModelTrials::Speed& speed) {
+    return group.unit ? speed.worker : speed.member;
+  }
+
+  /// What was measured one form after the other may say more about the machine at that time than about the forms: those
+  /// that may be the fastest compute again, one round each, alternately, and the fastest round of each counts.
+  void compare_alternately(const std::vector<ChoiceGroup*>& open) {
+    std::erase_if(waiting_, [](const Waiting& one) {
+      return std::ranges::none_of(one.groups, [&](ChoiceGroup* group) { return may_be_fastest(*group, one.round); });
+    });
+    if (waiting_.size() < 2) return;
+    std::vector<std::vector<ModelForm>> before;
+    for (const ChoiceGroup* group : open) before.push_back(group->candidates);
+    try {
+      const auto begin = std::chrono::steady_clock::now();
+      for (int turn = 0; turn < kTurns && std::chrono::steady_clock::now() - begin < kAlternating; ++turn)
+        for (const Waiting& one : waiting_) turn_of(one, turn == 0);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      log::info("a member died while forms computed alternately; what each took alone counts: {}", line_of(error));
+      for (std::size_t place = 0; place < open.size(); ++place) open[place]->candidates = before[place];
+    }
+  }
+
+  void turn_of(const Waiting& one, bool is_first) {
+    const ModelTrials::Speeds speeds = trials_.again(one.number);
+    for (ChoiceGroup* const group : one.groups) {
+      double slowest = std::numeric_limits<double>::infinity();
+      for (const std::size_t rank : group->ranks) slowest = std::min(slowest, speed_in(*group, speeds[rank]));
+      double& known = group->candidates[one.round].images_per_second;
+      known = is_first ? slowest : std::max(known, slowest);
+    }
+  }
+
+  static bool may_be_fastest(const ChoiceGroup& group, std::size_t round) {
+    double fastest = 0;
+    for (const ModelForm& one : group.candidates)
+      if (one.reason.empty()) fastest = std::max(fastest, one.images_per_second);
+    const ModelForm& form = group.candidates[round];
+    return form.reason.empty() && form.images_per_second * kFarBehind >= fastest;
   }
 
   void compare(std::size_t rank, const ModelTrials::Result& result, ModelForm& candidate) const {
@@ -200,7 +260,8 @@ class Search {
   ModelTrials& trials_;
   std::vector<ChoiceGroup> groups_;
   std::vector<std::optional<ModelTrials::Result>> first_;  ///< by rank: of the first form that could be started
-  std::vector<std::uint32_t> other_batches_;               ///< by rank, of members without a choice
+  std::vector<Waiting> waiting_;
+  std::vector<std::uint32_t> other_batches_;  ///< by rank, of members without a choice
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include "coordinator/api/model_trial.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
 #include <stop_token>
 #include <utility>
 
@@ -15,9 +18,10 @@
 namespace tutti {
 namespace {
 
-/// For the speed of one form; trials of batches take as long as they need.
-constexpr BatchSearch::Seconds kEachForm{0.12};
-constexpr int kLeastRounds = 3;
+/// For the speed of one form whose workers do not wait for another round; trials of batches take as long as they need.
+constexpr BatchSearch::Seconds kOnly{0.12};
+/// If they do: then this is a first impression.
+constexpr BatchSearch::Seconds kGlance{0.04};
 /// Samples whose outputs are compared.
 constexpr std::uint32_t kCompared = 32;
 
@@ -49,31 +53,27 @@ BatchSearch::Seconds unit_seconds(const WorkerPlan& worker, const std::vector<Ba
   return worker.mode == UnitMode::threads ? longest : sum;
 }
 
-/// By rank, the images that its worker takes in a second, with the batches that were chosen: of the fastest round,
-/// which other programs disturbed least.
-ByRank<double> unit_speeds(Pool& pool, const ByRank<BatchChoice>& chosen) {
-  const Plan& plan = pool.plan();
-  if (plan.batches == Batches::to_measure) {
-    ByRank<std::uint32_t> batches(plan.members.size());
-    for (const Rank rank : IdRange<Rank>(plan.members.size())) batches[rank] = chosen[rank].batch_images;
-    pool.try_batches(batches);
+/// Rounds of this length: of the slowest member, and of all of them together a few times as long.
+constexpr BatchSearch::Seconds kRound{0.025};
+
+/// As many batches as the slowest member computes in kRound; at most a segment.
+std::uint32_t round_images(const Plan& plan, const ByRank<BatchChoice>& chosen) {
+  double slowest = std::numeric_limits<double>::infinity();
+  std::uint32_t batch = 1;
+  for (const BatchChoice& choice : chosen) {
+    batch = std::max(batch, choice.batch_images);
+    for (const BatchSpeed& speed : choice.speeds)
+      if (speed.batch_images == choice.batch_images) slowest = std::min(slowest, speed.images_per_second);
   }
+  if (batch >= plan.arena.images) return plan.arena.images;
+  const double batches = std::floor(kRound.count() * slowest / batch);
+  return batch * static_cast<std::uint32_t>(std::clamp<double>(batches, 1, plan.arena.images / batch));
+}
+
+Groups each_alone(const Plan& plan) {
   Groups each;
   for (const Rank rank : IdRange<Rank>(plan.members.size())) each.push_back({rank});
-  MadeUpRounds rounds(pool, each);
-  ByRank<double> speeds(plan.members.size());
-  BatchSearch::Seconds spent{};
-  for (int round = 0; round < kLeastRounds || spent < kEachForm; ++round) {
-    rounds.run(plan.arena.images);
-    spent += rounds.times().wall;
-    if (rounds.disturbed()) continue;
-    for (const WorkerPlan& worker : plan.workers) {
-      const BatchSearch::Seconds took = unit_seconds(worker, rounds.times().busy);
-      for (const Rank rank : worker.members)
-        if (took.count() > 0) speeds[rank] = std::max(speeds[rank], plan.arena.images / took.count());
-    }
-  }
-  return speeds;
+  return each;
 }
 
 Options only_needed(const Options& options) {
@@ -86,6 +86,73 @@ Options only_needed(const Options& options) {
 
 }  // namespace
 
+/// A pool in which all members predict made-up samples.
+class ModelTrials::Trial {
+ public:
+  Trial(Plan plan, std::vector<std::size_t> ranks, const std::filesystem::path& worker, const std::stop_token& stop)
+      : ranks_(std::move(ranks)),
+        pool_(std::move(plan), worker, {}, nullptr, nullptr, stop),
+        giving_up_(stop, [this] { pool_.fail(start_given_up()); }),
+        each_(each_alone(pool_.plan())),
+        rounds_(pool_, each_) {}
+
+  Pool& pool() { return pool_; }
+  const Plan& plan() const { return pool_.plan(); }
+  /// In the description, of each member that runs.
+  const std::vector<std::size_t>& ranks() const { return ranks_; }
+
+  ByRank<std::vector<float>> answers() {
+    ByRank<std::vector<float>> answers;
+    rounds_.run(std::min(kCompared, plan().arena.images), &answers);
+    return answers;
+  }
+
+  /// From now on members compute batches of these sizes, and rounds are as long as these speeds say.
+  void settle(const ByRank<BatchChoice>& chosen) {
+    images_ = round_images(plan(), chosen);
+    if (plan().batches != Batches::to_measure) return;
+    ByRank<std::uint32_t> batches(plan().members.size());
+    for (const Rank rank : IdRange<Rank>(plan().members.size())) batches[rank] = chosen[rank].batch_images;
+    pool_.try_batches(batches);
+  }
+
+  /// The fastest of rounds that take this long, which other programs disturbed least. `of_all`: how many members the
+  /// description has.
+  Speeds rounds(BatchSearch::Seconds least, std::size_t of_all) {
+    Speeds speeds(of_all);
+    for (BatchSearch::Seconds spent{}; spent < least; spent += rounds_.times().wall) {
+      rounds_.run(images_);
+      if (!rounds_.disturbed()) add_round(speeds);
+    }
+    return speeds;
+  }
+
+ private:
+  /// As for batches: the whole time of the round counts for the slowest member, since some may have started late.
+  void add_round(Speeds& speeds) const {
+    const auto& [wall, busy] = rounds_.times();
+    const BatchSearch::Seconds longest = std::ranges::max(busy);
+    for (const WorkerPlan& worker : plan().workers) {
+      const BatchSearch::Seconds together = unit_seconds(worker, busy);
+      for (const Rank rank : worker.members) {
+        const BatchSearch::Seconds alone = busy[rank.value()];
+        const bool feeds_another = rank.value() >= ranks_.size();  // a stage that is not its member's last
+        if (feeds_another || alone.count() <= 0) continue;
+        Speed& speed = speeds[ranks_[rank.value()]];
+        speed.member = std::max(speed.member, images_ / (wall * (alone / longest)).count());
+        speed.worker = std::max(speed.worker, images_ / together.count());
+      }
+    }
+  }
+
+  const std::vector<std::size_t> ranks_;
+  Pool pool_;
+  const std::stop_callback<std::function<void()>> giving_up_;
+  const Groups each_;
+  MadeUpRounds rounds_;
+  std::uint32_t images_ = 0;
+};
+
 ModelTrials::ModelTrials(const config::EnsembleSpec& spec, const Options& options, std::filesystem::path worker)
     : spec_(spec),
       options_(only_needed(options)),
@@ -93,6 +160,8 @@ ModelTrials::ModelTrials(const config::EnsembleSpec& spec, const Options& option
       machine_(look_at_machine(worker_, gpus_wanted(spec))),
       form_(api_form(spec, spec.input)),
       plan_(make_plan(spec, machine_, form_, options_)) {}
+
+ModelTrials::~ModelTrials() = default;
 
 Plan ModelTrials::plan_of(const Setup& setup, Deaths deaths) const {
   config::EnsembleSpec trial = for_trials(spec_, deaths);
@@ -119,36 +188,58 @@ Plan ModelTrials::plan_of(const Setup& setup, Deaths deaths) const {
   return plan;
 }
 
+bool ModelTrials::has_room_beside_another(const Plan& plan) const {
+  if (std::ranges::any_of(plan.workers, &WorkerPlan::cuda)) return false;
+  std::uint64_t needed = plan.needed_bytes();
+  for (const auto& kept : kept_) needed += kept->plan().needed_bytes();
+  return needed <= plan.available.bytes / 2;  // what is needed is "at least"
+}
+
 ModelTrials::Results ModelTrials::run(const Setup& setup, Deaths deaths) {
   started_ = false;
-  Pool pool(plan_of(setup, deaths), worker_, {}, nullptr, nullptr, options_.stop);
+  last_.reset();
+  std::vector<std::size_t> ranks;
+  for (std::size_t rank = 0; rank < setup.kinds.size(); ++rank)
+    if (setup.kinds[rank]) ranks.push_back(rank);
+  last_ = std::make_unique<Trial>(plan_of(setup, deaths), std::move(ranks), worker_, options_.stop);
   started_ = true;
-  const std::stop_callback giving_up(options_.stop, [&] { pool.fail(start_given_up()); });
-  const Groups groups = batch_groups(pool.plan());
-  ByRank<std::vector<float>> answers;
-  MadeUpRounds(pool, groups).run(std::min(kCompared, pool.plan().arena.images), &answers);
-  const ByRank<BatchChoice> speeds = measured_speeds(pool, kEachForm);
-  const Status status = pool.status(StatusDetail::counters);
-  ByRank<double> units(pool.plan().members.size());
-  if (tries_modes(spec_)) units = unit_speeds(pool, speeds);
+  Trial& trial = *last_;
+  const ByRank<std::vector<float>> answers = trial.answers();
+  const BatchSearch::Seconds each = has_room_beside_another(trial.plan()) ? kGlance : kOnly;
+  const ByRank<BatchChoice> chosen = measured_speeds(trial.pool(), each);
+  trial.settle(chosen);
+  const Speeds speeds = trial.rounds(tries_modes(spec_) ? each : BatchSearch::Seconds::zero(), setup.kinds.size());
+  const Status status = trial.pool().status(StatusDetail::counters);
   Results results(setup.kinds.size());
-  std::size_t place = 0;  // among those that run
-  for (std::size_t rank = 0; rank < setup.kinds.size(); ++rank) {
-    if (!setup.kinds[rank]) continue;
+  for (std::size_t place = 0; place < trial.ranks().size(); ++place) {
+    const std::size_t rank = trial.ranks()[place];
     const Rank its(place);
     if (answers[its].empty())
       throw Error(ErrorKind::failed, fmt::format("{}: its outputs for made-up samples are missing, because it died "
                                                  "with them",
                                                  spec_.members[rank].name));
-    Result result{status.members[place].backend, pool.outputs()[its], std::move(answers[its]),
-                  speeds[its].batch_images};
-    for (const BatchSpeed& speed : speeds[its].speeds)
-      if (speed.batch_images == result.batch_images) result.images_per_second = speed.images_per_second;
-    result.unit_images_per_second = units[its];
+    Result result{status.members[place].backend, trial.pool().outputs()[its], answers[its], chosen[its].batch_images};
+    for (const BatchSpeed& speed : chosen[its].speeds)
+      if (speed.batch_images == result.batch_images) result.speed.member = speed.images_per_second;
+    result.speed.worker = speeds[rank].worker;
     results[rank] = std::move(result);
-    ++place;
   }
   return results;
+}
+
+std::optional<std::size_t> ModelTrials::keep() {
+  if (!has_room_beside_another(last_->plan())) return std::nullopt;
+  kept_.push_back(std::move(last_));
+  return kept_.size() - 1;
+}
+
+ModelTrials::Speeds ModelTrials::again(std::size_t kept) {
+  return kept_.at(kept)->rounds(kRound, spec_.members.size());
+}
+
+void ModelTrials::end() {
+  last_.reset();
+  kept_.clear();
 }
 
 }  // namespace tutti

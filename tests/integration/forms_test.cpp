@@ -7,6 +7,8 @@
 
 #include "config/candidates.hpp"
 #include "coordinator/api/model_choice.hpp"
+#include "coordinator/api/model_trial.hpp"
+#include "coordinator/decide/candidates.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 #include "tests/support/variable.hpp"
@@ -136,12 +138,12 @@ TEST_CASE("a form that loads and fails while predicting is left out with its rea
   CHECK_FALSE(contains(reason, "on_worker_failure"));
 }
 
-/// Two members, of which the second has no choice and dies once in every trial.
-config::EnsembleSpec with_one_that_dies() {
+/// Two members, of which the second has no choice and dies at this batch of every trial. Each round is a batch.
+config::EnsembleSpec with_one_that_dies(std::uint64_t at_batch = 2) {
   auto spec = fake_spec(2);
   spec.segment_images = spec.batch_images = 4;
   leave_open(spec, 0, {form(spec, 30000), form(spec, 20000)});
-  fake_model(spec, 1).faults = {{FaultKind::exit, FaultPhase::predict, 4}};
+  fake_model(spec, 1).faults = {{FaultKind::exit, FaultPhase::predict, at_batch}};
   return spec;
 }
 
@@ -153,6 +155,39 @@ TEST_CASE("a member without a choice that dies in a trial is replaced as the use
   log::set_level(log::Level::warning);
   CHECK(delay_of(kept, 0) == 20000);
   CHECK(lines.with("a member died in a trial of forms; the trial is made again: ").size() == 2);
+}
+
+TEST_CASE("if a member dies while forms compute alternately what each took alone counts") {
+  const NothingLeft check;
+  const Lines lines;
+  log::set_level(log::Level::info);
+  const auto kept = chosen(with_one_that_dies(5));  // four batches are computed alone
+  log::set_level(log::Level::warning);
+  CHECK(delay_of(kept, 0) == 20000);
+  CHECK(lines.with("a member died while forms computed alternately; what each took alone counts: ").size() == 1);
+}
+
+TEST_CASE("workers of a trial that is kept compute again while those of another wait") {
+  const NothingLeft check;
+  auto spec = fake_spec(2);
+  spec.segment_images = spec.batch_images = 4;
+  ModelTrials trials(spec, without_cache(), with_worker().worker);
+  const auto run = [&](std::uint64_t delay_us) {
+    const FakeModel model = form(spec, delay_us);
+    trials.run({{model, model}, {}});
+    return trials.keep();
+  };
+  REQUIRE(run(1000) == 0U);
+  REQUIRE(run(8000) == 1U);
+  for (int turn = 0; turn < 2; ++turn) {
+    const ModelTrials::Speeds fast = trials.again(0);
+    const ModelTrials::Speeds slow = trials.again(1);
+    for (const std::size_t rank : {0, 1}) {
+      CHECK(slow[rank].member <= 4 / 0.008);
+      CHECK(fast[rank].member <= 4 / 0.001);
+      CHECK(fast[rank].member > slow[rank].member);
+    }
+  }
 }
 
 TEST_CASE("a member without a choice that dies in a trial is the error if the user wants no restarts") {
@@ -291,7 +326,7 @@ TEST_CASE("what was chosen comes from the cache until something changes") {
   CHECK(lines.with("trying").size() == 1);
   CHECK(lines.with("from the cache").size() == 1);
   CHECK(second == first);
-  CHECK(second.members[0].model.tried.forms == first.members[0].model.tried.forms);
+  CHECK(choice_text(second.members[0].model.tried.forms) == choice_text(first.members[0].model.tried.forms));
   spec.batch_images = 2;
   choose_models(spec, options, options.worker);
   CHECK(lines.with("trying").size() == 2);
