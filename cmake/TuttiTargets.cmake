@@ -36,7 +36,12 @@ endif()
 if(TUTTI_KILL_POINTS)
   target_compile_definitions(tutti_flags INTERFACE TUTTI_KILL_POINTS)
 endif()
-if(TUTTI_WARNINGS_AS_ERRORS)
+# Other compilers than those that every change is checked with may warn where these do not: their users want a program.
+if((CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13) OR
+   (CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15))
+  set(checked_compiler ON)
+endif()
+if(TUTTI_WARNINGS_AS_ERRORS AND checked_compiler)
   target_compile_options(tutti_flags INTERFACE -Werror)
 endif()
 if(TUTTI_SANITIZE)

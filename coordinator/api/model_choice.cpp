@@ -1,6 +1,7 @@
 #include "coordinator/api/model_choice.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -43,7 +44,7 @@ std::vector<ChoiceGroup> by_worker(const Plan& plan, const std::vector<ChoiceGro
         ++before;
         continue;
       }
-      group.ranks.insert(group.ranks.end(), before->ranks.begin(), before->ranks.end());
+      std::ranges::copy(before->ranks, std::back_inserter(group.ranks));
       before = joined.erase(before);
     }
     std::ranges::sort(group.ranks);
