@@ -23,8 +23,9 @@
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"
+#include "evaluation/hosted_models.hpp"
 #include "evaluation/label_scores.hpp"
-#include "program/evaluate/hosting.hpp"
+#include "evaluation/run/run_report.hpp"
 #include "program/measured_memory.hpp"
 #include "program/plan_text.hpp"
 #include "program/quick_start.hpp"
@@ -146,7 +147,8 @@ config::EnsembleSpec measure(const config::EnsembleSpec& spec, Options options, 
 }  // namespace
 
 Outcome train(const CommandLine& line, Interruption& interruption) {
-  Session session("train", line, true, interruption);
+  User user(line, interruption);
+  Session session(setup_of("train", line, true), load(line), user);
   check_training(session.spec());
   std::unique_ptr<Source> test;
   if (session.spec().input.dataset != config::Dataset::memory) {
@@ -163,7 +165,7 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
         if (test && test->label_layout())
           session.score(*test, 0, nullptr, {}, [&](Sink& sink) { session.ensemble().run(*test, sink); });
       });
-  return session.conclude({});
+  return conclude(session, line, results_table(session.report()), {});
 }
 
 void plan(const CommandLine& line, Interruption& interruption) {

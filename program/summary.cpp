@@ -14,14 +14,6 @@ constexpr std::size_t kRangesShown = 5;
 
 const char* were(std::uint64_t count) { return count == 1 ? "was" : "were"; }
 
-/// Adds a range that comes after all others; extends the last range if they touch.
-void add_range(std::vector<images::ImageRange>& ranges, const images::ImageRange& next) {
-  if (!ranges.empty() && ranges.back().first + ranges.back().count == next.first)
-    ranges.back().count += next.count;
-  else
-    ranges.push_back(next);
-}
-
 std::string range_text(const images::ImageRange& images) {
   return images.count == 1 ? fmt::format("{}", images.first)
                            : fmt::format("{}-{}", images.first, images.first + images.count - 1);
@@ -36,8 +28,6 @@ std::string images_text(const std::vector<images::ImageRange>& ranges) {
   return text;
 }
 
-bool is_absent(const images::MemberReport& member) { return member.status.state == WorkerState::absent; }
-
 /// The images of `all` that `which` selects, as ranges.
 template <class Which>
 std::vector<images::ImageRange> images_that(const std::vector<IncompleteSegment>& all, Which which) {
@@ -45,25 +35,6 @@ std::vector<images::ImageRange> images_that(const std::vector<IncompleteSegment>
   for (const IncompleteSegment& some : all)
     if (which(some)) add_range(ranges, {some.first, some.count});
   return ranges;
-}
-
-/// Images of one stream that lack members; `prefix` names the stream.
-struct Lacking {
-  std::string prefix;
-  const std::vector<IncompleteSegment>& images;
-};
-
-/// Those of the ensemble's output, or of each task.
-std::vector<Lacking> all_lacking(const images::Report& report) {
-  std::vector<Lacking> all;
-  if (report.ensemble) {
-    all.push_back({"", report.ensemble->incomplete});
-    return all;
-  }
-  if (!report.evaluation) return all;
-  for (const images::TaskReport& task : report.evaluation->tasks)
-    all.push_back({report.evaluation->tasks.size() == 1 ? "" : task.name + ": ", task.incomplete});
-  return all;
 }
 
 /// "cnn-2 is missing from images 6000-19999, the first is segment 12; it is absent: ...
@@ -133,12 +104,6 @@ std::string faults_text(const FaultCounts& faults) {
   return text + "\n";
 }
 
-bool is_incomplete(const images::Report& report) {
-  const std::vector<Lacking> all = all_lacking(report);
-  return std::any_of(all.begin(), all.end(), [](const Lacking& lacking) { return !lacking.images.empty(); }) ||
-         std::any_of(report.members.begin(), report.members.end(), is_absent);
-}
-
 std::string missing_text(const images::Report& report, std::uint32_t segment_images) {
   const std::vector<Lacking> all = all_lacking(report);
   std::string text;
@@ -146,19 +111,6 @@ std::string missing_text(const images::Report& report, std::uint32_t segment_ima
     text += member_lines(rank, report.members[rank], all, segment_images, report.faults.not_waited_for > 0);
   for (const Lacking& lacking : all) text += aside_line(lacking);
   return text;
-}
-
-std::vector<images::ImageRange> ranges_of(const std::vector<std::uint64_t>& segments,
-                                          const images::JournalHeader& run) {
-  std::vector<images::ImageRange> ranges;
-  for (const std::uint64_t segment : segments) add_range(ranges, {segment * run.segment_images, run.count_of(segment)});
-  return ranges;
-}
-
-images::FinishedReport finished_report(const images::Journal& journal, std::uint64_t resumed) {
-  const images::JournalHeader& run = journal.header();
-  return {journal.finished_segments(),       run.segments(), journal.finished_images(), run.images, resumed,
-          ranges_of(journal.finished(), run)};
 }
 
 }  // namespace tutti::program

@@ -7,7 +7,6 @@
 
 #include <tutti/status.hpp>
 
-#include "results/journal.hpp"
 #include "results/report.hpp"
 
 namespace tutti::program {
@@ -22,17 +21,8 @@ std::string seconds_text(double seconds);
 /// A line for each step of the cascade: for how many images its members were asked.
 std::string cascade_text(const images::Report& report);
 
-/// Whether the exit code says that something is missing: a member is absent, or images lack a member.
-bool is_incomplete(const images::Report& report);
-
 /// One line per member that did not predict everything, and one for the segments that were set aside; empty if nothing
 /// is missing. `segment_images` is the length of a segment.
 std::string missing_text(const images::Report& report, std::uint32_t segment_images);
-
-/// The images of these segments, which are in order; adjacent ranges are joined.
-std::vector<images::ImageRange> ranges_of(const std::vector<std::uint64_t>& segments, const images::JournalHeader& run);
-
-/// How far a run came; `resumed` of its segments were finished in earlier runs.
-images::FinishedReport finished_report(const images::Journal& journal, std::uint64_t resumed);
 
 }  // namespace tutti::program

@@ -132,4 +132,12 @@ void check_columns(const std::vector<TableColumn>& columns, const Source& names,
   }
 }
 
+void check_table(const std::vector<TableColumn>& columns, bool has_table, const Source& source, std::uint32_t classes) {
+  if (!has_table)
+    throw Error(ErrorKind::usage, "--csv needs predictions of one class per image, and these are not",
+                "rule none, tiles, masks, numbers, features and 'activation: sigmoid' have no predictions.csv",
+                "leave --csv out, and read predictions.npy");
+  check_columns(columns, source, classes);
+}
+
 }  // namespace tutti::images

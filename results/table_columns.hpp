@@ -42,4 +42,7 @@ std::string image_text(TableColumn::What what, const Source& names, std::uint64_
 /// Throws Error(usage) if a class does not exist, or if two images would be called the same.
 void check_columns(const std::vector<TableColumn>& columns, const Source& names, std::uint32_t classes);
 
+/// Throws Error(usage) if there is no table for these predictions (`has_table`), or if the columns do not fit them.
+void check_table(const std::vector<TableColumn>& columns, bool has_table, const Source& source, std::uint32_t classes);
+
 }  // namespace tutti::images

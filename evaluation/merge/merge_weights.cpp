@@ -37,8 +37,8 @@ class Caller final : public MergeWatcher {
     const auto drain = [&ensemble] { ensemble.drain(); };
     return std::make_shared<std::stop_callback<decltype(drain)>>(options_.stop, drain);
   }
-  std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const std::string& what,
-                                           std::uint64_t total) override {
+  std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const std::string& what, std::uint64_t total,
+                                           std::uint64_t /*known*/) override {
     return std::make_unique<ToldImages>(options_.on_progress, what, total);
   }
   std::function<void(std::uint64_t, std::uint64_t)> show_bytes() override {

@@ -94,7 +94,7 @@ std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<co
 void SoupMeasuring::measure_task(Ensemble& ensemble, const EvaluationTask& task, std::vector<SoupScore>& scores) const {
   const std::string round = round_ == 0 ? "members" : fmt::format("soup {}", round_);
   const std::unique_ptr<ShownImages> shown = watcher_.show_images(
-      ensemble, task.name.empty() ? round : fmt::format("{}, {}", round, task.name), task.source->count());
+      ensemble, task.name.empty() ? round : fmt::format("{}, {}", round, task.name), task.source->count(), 0);
   Evaluation evaluation({spec_.combine.over, 0, {}, {}}, task.head_or_null());
   ShownSink sink(evaluation, *shown);
   ensemble.run(*task.source, sink);

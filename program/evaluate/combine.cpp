@@ -6,6 +6,7 @@
 
 #include "evaluation/combining.hpp"
 #include "evaluation/evaluation_report.hpp"
+#include "evaluation/run/lacking.hpp"
 #include "program/commands.hpp"
 #include "program/evaluate/array_words.hpp"
 #include "program/say.hpp"

@@ -12,16 +12,16 @@
 #include "evaluation/evaluating_sink.hpp"
 #include "evaluation/evaluation_report.hpp"
 #include "evaluation/evaluation_task.hpp"
+#include "evaluation/hosted_models.hpp"
 #include "evaluation/label_scores.hpp"
+#include "evaluation/run/advice.hpp"
+#include "evaluation/run/run_report.hpp"
+#include "evaluation/run/saved_labels.hpp"
 #include "evaluation/spread_sink.hpp"
-#include "program/advice.hpp"
 #include "program/commands.hpp"
 #include "program/evaluate/cascade_sweep.hpp"
-#include "program/evaluate/hosting.hpp"
 #include "program/evaluate/picture.hpp"
 #include "program/progress.hpp"
-#include "program/reporting.hpp"
-#include "program/saved_labels.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
 #include "program/table_option.hpp"
@@ -41,7 +41,8 @@ class Evaluate {
         hosting_(without_saved(with_files(host_models(load(line), line.merged)))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
-        session_("evaluate", line, interruption, for_largest_task(), *tasks_.front().source, held_scores()) {
+        user_(line, interruption),
+        session_(setup_of("evaluate", line), for_largest_task(), user_, *tasks_.front().source, held_scores()) {
     columns_ = columns_of(line);
     if (!hosting_.described.cascade.empty()) log::info("the cascade is left out: every member predicts every image");
     if (hosting_.described.quorum) log::info("the quorum is left out: every member is waited for");
@@ -71,7 +72,7 @@ class Evaluate {
     }
     const images::EvaluationReport& found = *session_.report().evaluation;
     const std::string sweep = found.cascade_sweep ? sweep_table(*found.cascade_sweep) : "";
-    const Outcome outcome = session_.conclude(evaluation_table(found) + sweep, "");
+    const Outcome outcome = conclude(session_, line_, evaluation_table(found) + sweep, "");
     if (!line_.picture.empty()) draw(found);
     return outcome;
   }
@@ -92,7 +93,7 @@ class Evaluate {
     for (const EvaluationTask& task : tasks_)
       if (!columns_.empty()) {
         const Evaluation evaluation(form_for(models), task.head_or_null());
-        check_table(columns_, !form_.rules.empty() && evaluation.has_classes(), *task.source, classes_of(task));
+        images::check_table(columns_, !form_.rules.empty() && evaluation.has_classes(), *task.source, classes_of(task));
       }
     for (const EvaluationTask& task : tasks_)
       if (!task.head && task.class_names.empty()) warn_of(doubts(hosting_.described, *task.source, models));
@@ -237,11 +238,12 @@ class Evaluate {
   }
 
   const CommandLine& line_;
-  const Hosting hosting_;
+  const HostedModels hosting_;
   const EvaluationForm form_;
   std::vector<images::TableColumn> columns_;  ///< of --csv
   std::vector<EvaluationTask> tasks_;
   std::optional<CascadeSweep> sweep_;
+  User user_;
   Session session_;
 };
 

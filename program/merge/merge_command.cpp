@@ -9,36 +9,25 @@
 
 #include "common/counted.hpp"
 #include "evaluation/evaluation_task.hpp"
+#include "evaluation/hosted_models.hpp"
 #include "evaluation/merge/merge_run.hpp"
-#include "program/evaluate/hosting.hpp"
 #include "program/merge/merge_progress.hpp"
 #include "program/progress.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
+#include "program/watching.hpp"
 
 namespace tutti::program {
 namespace {
 
-class ShownProgress final : public ShownImages {
- public:
-  ShownProgress(const Ensemble& ensemble, const std::string& what, std::uint64_t total, bool quiet)
-      : progress_(style_for(stderr, quiet), what, total, 0, [&ensemble] { return ensemble.status(); }) {}
-  void show(std::uint64_t done) override { progress_.show(done); }
-
- private:
-  Progress progress_;
-};
-
 /// The user's terminal and signals.
-class User final : public MergeWatcher {
+class MergeUser final : public MergeWatcher {
  public:
-  User(Interruption& interruption, bool quiet) : interruption_(interruption), quiet_(quiet) {}
-  std::shared_ptr<void> guard(Ensemble& ensemble) override {
-    return std::make_shared<Interruption::Watch>(interruption_, ensemble);
-  }
-  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what,
-                                           std::uint64_t total) override {
-    return std::make_unique<ShownProgress>(ensemble, what, total, quiet_);
+  MergeUser(Interruption& interruption, bool quiet) : interruption_(interruption), quiet_(quiet) {}
+  std::shared_ptr<void> guard(Ensemble& ensemble) override { return watch(interruption_, ensemble); }
+  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
+                                           std::uint64_t known) override {
+    return shown_on_terminal(ensemble, what, total, known, quiet_);
   }
   std::function<void(std::uint64_t, std::uint64_t)> show_bytes() override {
     auto line = std::make_shared<MergeProgressLine>(style_for(stderr, quiet_));
@@ -87,7 +76,7 @@ Outcome merge(const CommandLine& line, Interruption& interruption) {
   if (!spec.merge)
     throw Error(ErrorKind::usage, fmt::format("{} does not say what to merge", line.file.string()), {},
                 "add merge: {method: average}");
-  User user(interruption, line.quiet);
+  MergeUser user(interruption, line.quiet);
   MergeRun run(std::move(spec), line.worker, user);
   const bool has_tasks = !run.spec().tasks.empty();
   if (has_tasks) {  // mistakes in them are reported before anything is measured or merged

@@ -4,15 +4,13 @@
 #include <doctest/doctest.h>
 
 #include "config/load.hpp"
-#include "program/evaluate/hosting.hpp"
+#include "evaluation/hosted_models.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/program/made_heads.hpp"
 
 namespace tutti::test {
 namespace {
-
-using namespace program;
 
 const std::string kFeatures =
     "members: [{name: a, model: {kind: fake, classes: 2}, output: features}]\ncombine: {over: features}\n";
@@ -164,7 +162,7 @@ TEST_CASE("base and merged model follow the members and have the settings of the
       "e.yaml");
   spec.base = spec.members[0].model;
   spec.base->weights = "base.st";
-  const Hosting hosting = host_models(spec, {"merged.st", "greedy=soup.st"});
+  const HostedModels hosting = host_models(spec, {"merged.st", "greedy=soup.st"});
   REQUIRE(hosting.hosted.members.size() == 4);
   CHECK(hosting.described.members.size() == 1);
   CHECK(hosting.hosted.members[1].name == "base");
@@ -203,10 +201,10 @@ TEST_CASE("a merged tower is a folder or the weights for the folder of the base"
   const auto spec = config::load_text(
       "members: [{name: a, model: {kind: clip-vit, path: tower, weights: a.st}}]\ncombine: {over: features}\n",
       "e.yaml");
-  const Hosting folder = host_models(spec, {merged.path().string()});
+  const HostedModels folder = host_models(spec, {merged.path().string()});
   CHECK(std::get<ClipVitModel>(folder.hosted.members[1].model.kind).path == merged.path());
   CHECK(folder.hosted.members[1].model.weights.empty());
-  const Hosting file = host_models(spec, {"m.st"});
+  const HostedModels file = host_models(spec, {"m.st"});
   CHECK(std::get<ClipVitModel>(file.hosted.members[1].model.kind).path == "tower");
   CHECK(file.hosted.members[1].model.weights == "m.st");
 }
@@ -233,7 +231,7 @@ TEST_CASE("a base that outputs something else than the members is refused with w
 TEST_CASE("a merged torchscript model has the network of a member and the merged weights") {
   const auto spec = config::load_text(
       "members: [{name: a, model: {kind: torchscript, path: n.pt, weights: a.st, optimize: off}}]\n", "e.yaml");
-  const Hosting hosting = host_models(spec, {"soup=m.st"});
+  const HostedModels hosting = host_models(spec, {"soup=m.st"});
   REQUIRE(hosting.hosted.members.size() == 2);
   CHECK(hosting.hosted.members[1].model == config::ModelSpec{TorchScriptModel{"n.pt", false}, "m.st"});
 }

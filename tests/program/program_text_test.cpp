@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "config/candidates.hpp"
+#include "evaluation/run/run_report.hpp"
 #include "program/measured_memory.hpp"
 #include "program/plan_text.hpp"
 #include "program/progress.hpp"

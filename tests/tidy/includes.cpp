@@ -23,7 +23,6 @@ struct Place {
 /// All folders, those below another before it.
 const std::vector<std::string_view>& everything() {
   static const std::vector<std::string_view> all{"program/init/",
-                                                 "program/run/",
                                                  "program/evaluate/",
                                                  "program/merge/",
                                                  "program/",
@@ -64,6 +63,7 @@ const std::vector<Place>& places() {
       {"include/tutti/evaluate.hpp", {}, true},
       {"include/tutti/map.hpp", {}, true},
       {"include/tutti/merging.hpp", {}, true},
+      {"include/tutti/run.hpp", {}, true},
       {"include/", {}},
       {"common/wire/", {"common/"}},
       {"common/", {}},
@@ -92,10 +92,9 @@ const std::vector<Place>& places() {
         "common/"},
        true},
       {"program/main.cpp",
-       program_and({"program/init/", "program/run/", "program/evaluate/", "program/merge/", "program/"}), true},
+       program_and({"program/init/", "program/evaluate/", "program/merge/", "program/"}), true},
       {"program/commands.cpp", program_and({"program/evaluate/", "program/"}), true},
       {"program/init/", program_and({"program/"}), true},
-      {"program/run/", program_and({"program/evaluate/", "program/"}), true},
       {"program/evaluate/", program_and({"common/wire/", "program/"}), true},
       {"program/merge/", program_and({"program/evaluate/", "program/"}), true},
       {"program/", program, true},

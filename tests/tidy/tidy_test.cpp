@@ -237,7 +237,7 @@ TEST_CASE("what decides has no threads or files or system calls") {
 }
 
 TEST_CASE("only those above the coordinator's pool see the Ensemble") {
-  for (const char* path : {"coordinator/api/x.cpp", "program/run/x.cpp", "examples/embed/main.cpp", "tests/x.cpp"}) {
+  for (const char* path : {"coordinator/api/x.cpp", "program/x.cpp", "examples/embed/main.cpp", "tests/x.cpp"}) {
     CAPTURE(path);
     CHECK(includes(path, "#include <tutti/ensemble.hpp>").empty());
   }

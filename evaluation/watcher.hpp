@@ -1,0 +1,42 @@
+// Who watches long work with an ensemble: shows how far it is, and gives it up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include <tutti/ensemble.hpp>
+
+namespace tutti {
+
+/// Shows the images of a pool; one thread.
+class ShownImages {
+ public:
+  ShownImages() = default;
+  ShownImages(const ShownImages&) = delete;
+  ShownImages& operator=(const ShownImages&) = delete;
+  virtual ~ShownImages() = default;
+  /// `done` of all images are finished.
+  virtual void show(std::uint64_t done) = 0;
+};
+
+/// All calls come from the thread that does the work.
+class Watcher {
+ public:
+  Watcher() = default;
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+  virtual ~Watcher() = default;
+
+  /// While the guard exists, the ensemble is drained if the work is given up; the ensemble outlives it.
+  virtual std::shared_ptr<void> guard(Ensemble& ensemble) = 0;
+  /// `ensemble` processes images until this is destroyed: `total`, of which `known` need no computing. `what` is
+  /// "predict", "members", "soup 2".
+  virtual std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what,
+                                                   std::uint64_t total, std::uint64_t known) = 0;
+  /// Gives up the start of a pool, for which there is no guard.
+  virtual std::stop_token stop() const { return {}; }
+};
+
+}  // namespace tutti

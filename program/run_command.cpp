@@ -1,0 +1,26 @@
+// `tutti run`: a PredictionRun whose user sits at the program.
+#include <fmt/format.h>
+
+#include "evaluation/evaluation_report.hpp"
+#include "evaluation/run/prediction_run.hpp"
+#include "program/commands.hpp"
+#include "program/reporting.hpp"
+#include "program/session.hpp"
+#include "program/table_option.hpp"
+
+namespace tutti::program {
+
+Outcome run(const CommandLine& line, Interruption& interruption) {
+  User user(line, interruption);
+  PredictionRun run(setup_of("run", line), load(line), columns_of(line), user);
+  run.perform();
+  const images::Report& report = run.session().report();
+  const std::string rules = run.has_rules() ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";
+  std::string again;
+  if (!run.whole())  // with the same quorum the same members might be late again
+    again = fmt::format("to compute these segments again: {}{}\n", run.command(),
+                        run.session().spec().quorum ? " quorum=null" : "");
+  return conclude(run.session(), line, results_table(report) + rules, again);
+}
+
+}  // namespace tutti::program
