@@ -116,6 +116,10 @@ constexpr auto enum_names(StartMethod) {
   return std::array{EnumName{StartMethod::automatic, "auto"}, EnumName{StartMethod::spawn, "spawn"},
                     EnumName{StartMethod::forkserver, "forkserver"}};
 }
+constexpr auto enum_names(Precision) {
+  return std::array{EnumName{Precision::f32, "f32"}, EnumName{Precision::bf16, "bf16"},
+                    EnumName{Precision::f16, "f16"}};
+}
 constexpr auto enum_names(UnitMode) {
   return std::array{EnumName{UnitMode::loop, "loop"}, EnumName{UnitMode::threads, "threads"},
                     EnumName{UnitMode::fused, "fused"}};

@@ -39,7 +39,9 @@ void refuse_keys_of_other_kinds(Fields& fields, std::string_view kind) {
     if (std::ranges::find(row.kinds, kind) != row.kinds.end()) continue;
     if (!known && row.key == "output") continue;
     const bool in_file = known && row.key == kWeightsKey && facts_of(*known).weights == WeightsFrom::package;
-    const std::string remedy = in_file ? "; the model's file holds its own weights: name it with 'path'" : "";
+    std::string_view remedy = in_file ? "; the model's file holds its own weights: name it with 'path'" : "";
+    if (row.key == "precision" && kind == "onnx")
+      remedy = "; ONNX Runtime computes on the CPU as the model's file says: convert the file";
     fields.refuse(row.key, fmt::format("'{}' belongs to {}, not to {}{}", row.key, one_of(row.kinds), kind, remedy));
   }
 }
@@ -130,6 +132,14 @@ struct FieldReader {
       value = *from_name<ComputedBy>(*word);
   }
 
+  void operator()(std::string_view key, Precision& value, const form::Choice&) const {
+    if (const Tree* tree = fields.find(key); tree != nullptr && (tree->is_word("int8") || tree->is_word("i8")))
+      return fields.refuse(key, fmt::format("'{}' cannot be int8: a model computes in int8 if its file is quantised; "
+                                            "leave '{}' out for such a file",
+                                            key, key));
+    fields.choice(key, value);
+  }
+
   void operator()(std::string_view key, std::vector<std::string>& values, const form::Texts& texts) const {
     const Tree* tree = fields.find(key);
     if (tree == nullptr) return;
@@ -174,6 +184,8 @@ struct FieldReader {
     const SourcePosition& said = fields.position_of("factory");
     if (value.empty() && said.line > 0) value = std::filesystem::path(said.file).parent_path().string();
   }
+
+  void operator()(std::string_view key, std::string& value, const form::CacheFolder&) const { fields.text(key, value); }
 
   void operator()(std::string_view key, std::string& value, const form::Path& path) const {
     if (!path.needed.empty()) fields.require(key, path.needed);

@@ -162,6 +162,8 @@ constexpr std::array kKeys{
               R"({"type": "array", "items": {"type": "string"}, "minItems": 1})"},
     SchemaKey{"model", "backend", "the library that computes it; auto: the fastest, chosen at the start"},
     SchemaKey{"model", "streams", "parts of a batch that are computed at the same time"},
+    SchemaKey{"model", "precision", "the numbers in which OpenVINO computes"},
+    SchemaKey{"model", "cache", "a folder where OpenVINO's compiled model is kept for the next start"},
     SchemaKey{"model", "optimize", "freeze and optimise the module"},
     SchemaKey{"model", "random", "the model draws random numbers on purpose"},
     SchemaKey{"model", "output", "which output of the model is used", kTexts},

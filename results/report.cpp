@@ -48,6 +48,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"role", member.role},
           {"kind", status.kind},
           {"library", or_null(status.backend.empty() ? std::optional<std::string>() : status.backend)},
+          {"note", as_utf8(status.note)},
           {"device", status.device},
           {"cores", json::array(status.cores.begin(), status.cores.end())},
           {"threads", status.threads},

@@ -12,6 +12,7 @@ json::value status_of_member(const MemberStatus& member) {
   return {{"name", as_utf8(member.name)},
           {"kind", member.kind},
           {"library", member.backend.empty() ? json::value(nullptr) : json::value(as_utf8(member.backend))},
+          {"note", as_utf8(member.note)},
           {"device", as_utf8(member.device)},
           {"cores", json::array(member.cores.begin(), member.cores.end())},
           {"threads", member.threads},

@@ -338,6 +338,51 @@ set_up_libtorch() {
   export TUTTI_LIBTORCH
 }
 
+# --- OpenVINO -----------------------------------------------------------------------------------------------------
+
+# is_openvino FOLDER: whether it is the folder of the Python package, with the library that workers open.
+is_openvino() { compgen -G "$1/libs/libopenvino_c.so*" >/dev/null; }
+
+# fetch_openvino REQUIREMENT FOLDER: installs the wheel into FOLDER/site. Workers open its libraries alone, so what the
+# package requires for Python is left out.
+fetch_openvino() {
+  local log=$root/build/openvino.log
+  logged "$log" python3 -m venv "$2/venv" ||
+    fail 1 "Could not make a Python environment; is Python's venv module installed?"
+  logged "$log" "$2/venv/bin/pip" install --no-cache-dir --disable-pip-version-check --progress-bar off --no-deps \
+    --target "$2/site" "$1" || {
+    rm -rf "$2"
+    fail 1 "Could not fetch OpenVINO: $1" \
+      "Is there a network connection? Otherwise set TUTTI_OPENVINO to an OpenVINO that is there."
+  }
+}
+
+# set_up_openvino: exports TUTTI_OPENVINO: what it names already, or the version of the tests in .openvino/, which is put
+# there in one step.
+set_up_openvino() {
+  local target=$root/.openvino partial=$root/.openvino.partial requirement
+  if [[ -n ${TUTTI_OPENVINO:-} ]]; then
+    say "TUTTI_OPENVINO is set, so nothing is fetched"
+    return
+  fi
+  requirement=$(grep '^openvino' "$root/tests/python/requirements.txt")
+  exec 9<"$root"
+  flock 9
+  if [[ ! -r $target/stamp || $(<"$target/stamp") != "$requirement" ]]; then
+    rm -rf "$partial"
+    mkdir -p "$partial"
+    say "installing OpenVINO ($requirement) into .openvino"
+    fetch_openvino "$requirement" "$partial"
+    is_openvino "$partial/site/openvino" || fail 1 "$requirement was installed, but has no libopenvino_c.so"
+    say "$requirement" >"$partial/site/stamp"
+    [[ ! -e $target ]] || mv "$target" "$partial/old"
+    mv "$partial/site" "$target"
+    rm -rf "$partial"
+  fi
+  exec 9<&-
+  export TUTTI_OPENVINO=$target/openvino
+}
+
 # --- Python for the tests -----------------------------------------------------------------------------------------
 
 # What the tests compare pictures with: the version that belongs to torch_requirement, without that torch.

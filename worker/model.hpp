@@ -134,6 +134,9 @@ class Model {
   /// predictions, valid until the next call.
   virtual std::span<const float> probe(const Samples& samples, std::uint32_t count) = 0;
 
+  /// Nothing is probed any more: what only the warm-up needs may go.
+  virtual void end_warm_up() {}
+
   /// The trainable part of it, which lives as long as the model; nullptr if there is none.
   virtual Trainable* trainable() { return nullptr; }
 };

@@ -41,6 +41,7 @@ class Viewed final : public Model {
   void begin_segment(std::uint64_t first_image) override { model_->begin_segment(first_image); }
   std::string why_unsteady() const override { return model_->why_unsteady(); }
   std::vector<std::string> notes() const override { return model_->notes(); }
+  void end_warm_up() override { model_->end_warm_up(); }
 
   /// Only after probe(), which finds out what is predicted in each view.
   void predict(const Samples& samples, std::uint32_t count, std::span<float> output) override;

@@ -227,6 +227,7 @@ class FirstCalls {
 WarmUp warm_up(Model& model, const MemberRequest& request, int control_fd) {
   FirstCalls calls(model, request, control_fd);
   calls.run();
+  model.end_warm_up();
   return calls.result();
 }
 

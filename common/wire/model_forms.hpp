@@ -84,6 +84,8 @@ struct Call {};
 struct Interpreter {};
 /// The folder where modules are looked for; by default that of the description. What is found there counts.
 struct ModuleFolder {};
+/// A folder where something is kept that makes the next start faster, and changes no prediction. It need not exist.
+struct CacheFolder {};
 
 }  // namespace form
 

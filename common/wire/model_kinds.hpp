@@ -192,6 +192,8 @@ struct Description<OpenVinoModel> {
     field("path", model.path, form::Path{"the file of the model, such as .onnx or .xml"});
     field("output", model.entries, form::Texts{1});
     field("streams", model.streams, form::Whole{1, 256});
+    field("precision", model.precision, form::Choice{});
+    field("cache", model.cache, form::CacheFolder{});
   }
   /// The weights of an .xml, a .pdmodel or an .onnx next to it; all of a SavedModel. Sorted; only those that are there.
   static std::vector<std::filesystem::path> more_files(const OpenVinoModel& model);

@@ -10,6 +10,7 @@
 
 #include <tutti/error.hpp>
 
+#include "common/difference.hpp"
 #include "common/log.hpp"
 #include "common/tensor_text.hpp"
 #include "config/candidates.hpp"

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -29,22 +28,6 @@ std::string part_text(double part) {
 }
 
 }  // namespace
-
-double difference_of(std::span<const float> first, std::span<const float> other) {
-  TUTTI_CHECK(first.size() == other.size());
-  double largest = 0;
-  double apart = 0;
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    const bool numbers = std::isfinite(first[i]) && std::isfinite(other[i]);
-    const bool same = first[i] == other[i] || (std::isnan(first[i]) && std::isnan(other[i]));
-    if (!numbers && !same) return std::numeric_limits<double>::infinity();
-    if (!numbers) continue;
-    largest = std::max(largest, std::abs(static_cast<double>(first[i])));
-    apart = std::max(apart, std::abs(static_cast<double>(first[i]) - static_cast<double>(other[i])));
-  }
-  if (apart == 0) return 0;
-  return largest > 0 ? apart / largest : std::numeric_limits<double>::infinity();
-}
 
 std::optional<std::size_t> choose(std::vector<ModelForm>& candidates) {
   const auto reference = std::ranges::find_if(candidates, was_started);

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -18,10 +17,6 @@ constexpr double kFarthest = 1e-4;
 
 /// Candidates whose speeds differ by less are equally fast: the first of them is chosen.
 constexpr double kEquallyFast = 0.02;
-
-/// The largest difference between the outputs of two candidates for the same samples, as a part of the largest of the
-/// first ones. Infinity if one has a NaN or an infinity where the other has another value. They are of the same length.
-double difference_of(std::span<const float> first, std::span<const float> other);
 
 /// Chooses the fastest of those that could be started and whose outputs are near those of the first of them. A
 /// candidate with a reason could not be started. Writes the reasons why the others were not chosen, and returns which

@@ -44,6 +44,7 @@ struct Reduction {
   // Its version, and those of its libraries, are part of the backend.
   void operator()(std::string_view, std::string& python, const form::Interpreter&) const { python.clear(); }
   void operator()(std::string_view, std::string& folder, const form::ModuleFolder&) const { folder.clear(); }
+  void operator()(std::string_view, std::string& folder, const form::CacheFolder&) const { folder.clear(); }
   void operator()(std::string_view, std::uint64_t& time, const form::Delay&) const { time = 0; }
   void operator()(std::string_view, std::vector<ScriptedFault>& faults, const form::Faults&) const {
     std::erase_if(faults, [](const ScriptedFault& fault) { return fault.kind != FaultKind::nan; });

@@ -108,6 +108,7 @@ void StatusBoard::ready(bool first, Rank rank, const control::Ready& ready) {
   const MutexLock lock(mutex_);
   MemberStatus& member = status_.members[rank.value()];
   if (first) member.backend = ready.backend;
+  if (first) member.note = ready.note;
   member.output = ready.output;
   member.parts = ready.parts;
   member.parameters = ready.parameters;

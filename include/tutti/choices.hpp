@@ -81,6 +81,8 @@ enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, ki
 /// And in which phase of its life.
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
 
+/// The numbers in which a library computes where it may choose: float32, bfloat16 or float16.
+enum class Precision : std::uint8_t { f32, bf16, f16 };
 /// The library of a network that Tutti describes itself. Training always uses LibTorch.
 enum class ComputedBy : std::uint8_t { torch, openvino, onnxruntime };
 /// How much the places of a tile count where tiles overlap: those near its centre more, or alike.

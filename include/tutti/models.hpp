@@ -61,9 +61,11 @@ struct OnnxFileModel {
 
 /// Any model of a format that OpenVINO reads.
 struct OpenVinoModel {
-  std::string path{};                  ///< a file, or the folder of a SavedModel
-  std::vector<std::string> entries{};  ///< as of an OnnxFileModel
-  std::uint32_t streams = 1;           ///< parts of a batch that are computed at the same time
+  std::string path{};                    ///< a file, or the folder of a SavedModel
+  std::vector<std::string> entries{};    ///< as of an OnnxFileModel
+  std::uint32_t streams = 1;             ///< parts of a batch that are computed at the same time
+  Precision precision = Precision::f32;  ///< in which it is computed, unless its file says it for a part
+  std::string cache{};                   ///< the folder where the compiled model is kept; empty: nowhere
   friend bool operator==(const OpenVinoModel&, const OpenVinoModel&) = default;
 };
 

@@ -189,6 +189,7 @@ struct MemberStatus {
   std::string name;                      ///< as the description calls it
   std::string kind;                      ///< "small-cnn"
   std::string backend;                   ///< "torch 2.11.0"; empty until ready
+  std::string note;                      ///< what its worker said about the loaded model; empty: nothing
   std::string device;                    ///< as resolved: "cpu:0", "cuda:0 (NVIDIA H200)"
   std::vector<int> cores;                ///< the cores that it is pinned to; empty: not pinned
   std::uint32_t threads = 0;             ///< that compute a batch

@@ -31,6 +31,7 @@ void bind_member(nb::module_& module) {
       .def_ro("name", &MemberStatus::name)
       .def_ro("kind", &MemberStatus::kind, "Of its model: \"torchscript\".")
       .def_ro("backend", &MemberStatus::backend, "\"torch 2.11.0\"; empty until it is ready.")
+      .def_ro("note", &MemberStatus::note, "What its worker said about the loaded model; empty: nothing.")
       .def_ro("device", &MemberStatus::device, "As it was resolved: \"cpu:0\".")
       .def_ro("cores", &MemberStatus::cores, "The cores that it is pinned to; empty: none.")
       .def_ro("threads", &MemberStatus::threads)

@@ -265,6 +265,18 @@ TEST_CASE("a model needs a known kind") {
         "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto, not a list");
 }
 
+TEST_CASE("a precision is one of those in which a library can be asked to compute") {
+  CHECK(model_problem("kind: openvino, path: a.xml, precision: bf16").empty());
+  CHECK(model_problem("kind: openvino, path: a.xml, precision: half") ==
+        "'precision' must be f32, bf16 or f16, not 'half'");
+  CHECK(model_problem("kind: openvino, path: a.xml, precision: int8") ==
+        "'precision' cannot be int8: a model computes in int8 if its file is quantised; leave 'precision' out for such "
+        "a file");
+  CHECK(model_problem("kind: onnx, path: a.onnx, precision: bf16") ==
+        "'precision' belongs to openvino, not to onnx; ONNX Runtime computes on the CPU as the model's file says: "
+        "convert the file");
+}
+
 TEST_CASE("keys of another kind of model are refused with the kinds that have them") {
   CHECK(model_problem("kind: small-cnn, layers: [3]") == "'layers' belongs to mlp, not to small-cnn");
   CHECK(model_problem("kind: small-cnn, path: x.pt") ==

@@ -224,12 +224,21 @@ class Models(ExportTest):
     def test_options_that_cannot_be_combined_are_rejected(self) -> None:
         pt, pt2 = self.folder / "a.pt", self.folder / "a.pt2"
         for words, text in (
-                (["--output", self.folder / "a.onnx"], "has no format"),
+                (["--output", self.folder / "a.h5"], "has no format"),
+                (["--output", self.folder / "a.onnx", "--device", "cuda"], "Tutti computes ONNX models on the CPU"),
+                (["--output", self.folder / "a.onnx", "--weights", "w.safetensors"], "an .onnx keeps its own"),
+                (["--output", self.folder / "a.onnx", "--best"], "leave out --format, and the ending of"),
+                (["--output", self.folder / "a", "--best", "--format", "pt"], "--best chooses the format"),
+                (["--output", self.folder / "a", "--best", "--device", "cuda"], "--best measures on the CPU"),
+                (["--output", self.folder / "a", "--best", "--weights", "w.safetensors"], "the others keep their own"),
+                (["--output", self.folder / "a", "--best", "--threads", "0"], "--threads must be from 1 to 1024, not 0"),
+                (["--output", self.folder / "a", "--best", "--all-entries", "--entry", "0"], "--all-entries is for"),
+                (["--output", pt, "--threads", "2"], "--threads goes with --best"),
                 (["--output", pt2, "--all-entries", "--entry", "0"], "--all-entries is for --format pt"),
                 (["--output", pt, "--all-entries"], "--all-entries needs --entry"),
                 (["--output", pt, "--clip-output", "logits"], "--clip-output logits needs --head"),
                 (["--output", pt, "--head", "h"], "--head goes with --clip-output logits"),
-                (["--output", pt, "--batch", "4"], "--batch is for --format pt2"),
+                (["--output", pt, "--batch", "4"], "--batch is for --format pt2 and onnx"),
                 (["--output", pt, "--mean", "1"], "--mean and --std must be used together"),
                 (["--output", pt, "--mean", "a", "--std", "1"], "--mean takes numbers"),
                 (["--output", pt, "--mean", "0,0", "--std", "1"], "--mean has 2 values, and the images have 3 channels"),

@@ -97,6 +97,13 @@ class Unscriptable(nn.Module):
         return images.flatten(1)
 
 
+class NoOnnx(nn.Module):
+    """ONNX has no such operator."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(images.flatten(1))
+
+
 class OneForAll(nn.Module):
     """Its output does not count the images."""
 
@@ -166,6 +173,10 @@ def width_of_batch() -> nn.Module:
 
 def length_of_batch() -> nn.Module:
     return LengthOfBatch()
+
+
+def no_onnx() -> nn.Module:
+    return NoOnnx()
 
 
 def unscriptable() -> nn.Module:

@@ -225,7 +225,7 @@ test_what_the_benchmarks_take_is_installed_on_request() {
 
 test_set_up_rejects_arguments_that_it_does_not_know() {
   outcome "$source_root/scripts/setup" --all
-  expect_code 2 && expect_text "only takes --bench; unknown: --all"
+  expect_code 2 && expect_text "only takes --bench and --openvino; unknown: --all"
 }
 
 # --- LibTorch ---------------------------------------------------------------------------------------------------
@@ -324,6 +324,59 @@ test_too_little_disk_is_said_before_anything_is_fetched() {
   expect_code 1 && expect_text "needs 999999999 MB of disk" && expect_text "TUTTI_LIBTORCH"
   outcome check_disk "$scratch" 0
   expect_code 0
+}
+
+# --- OpenVINO -----------------------------------------------------------------------------------------------------
+
+# What set_up_openvino needs of the tree, and what pip would make.
+with_openvino() {
+  unset TUTTI_OPENVINO
+  mkdir -p "$root/tests/python"
+  say openvino==1.0 >"$root/tests/python/requirements.txt"
+  fetch_openvino() {
+    say "fetched $1" >>"$scratch/fetches"
+    mkdir -p "$2/site/openvino/libs"
+    touch "$2/site/openvino/libs/libopenvino_c.so.1"
+  }
+}
+
+test_openvino_is_installed_once_for_each_version() {
+  with_openvino
+  set_up_openvino
+  unset TUTTI_OPENVINO
+  set_up_openvino
+  [[ $TUTTI_OPENVINO == "$root/.openvino/openvino" && $(fetches) == 1 && ! -e $root/.openvino.partial ]]
+  unset TUTTI_OPENVINO
+  say openvino==2.0 >"$root/tests/python/requirements.txt"
+  set_up_openvino
+  [[ $(<"$scratch/fetches") == $'fetched openvino==1.0\nfetched openvino==2.0' && ! -e $root/.openvino.partial ]]
+}
+
+test_an_openvino_that_is_named_is_used_as_it_is() {
+  with_openvino
+  TUTTI_OPENVINO=$scratch/given
+  set_up_openvino
+  [[ $TUTTI_OPENVINO == "$scratch/given" && $(fetches) == 0 ]]
+}
+
+test_a_wheel_without_openvino_is_an_error_and_leaves_the_old_one() {
+  with_openvino
+  set_up_openvino
+  unset TUTTI_OPENVINO
+  say openvino==2.0 >"$root/tests/python/requirements.txt"
+  fetch_openvino() { mkdir -p "$2/site/openvino"; }
+  outcome set_up_openvino
+  expect_code 1 && expect_text "openvino==2.0 was installed, but has no libopenvino_c.so"
+  is_openvino "$root/.openvino/openvino"
+}
+
+test_a_fetch_of_openvino_that_fails_names_what_was_wanted() {
+  # A venv whose pip has no network.
+  stand_in python3 'mkdir -p "$3/bin"; printf "#!/bin/bash\necho name resolution failed; exit 1\n" >"$3/bin/pip"; chmod +x "$3/bin/pip"'
+  outcome fetch_openvino openvino==1.0 "$scratch/partial"
+  expect_code 1 && expect_text "Could not fetch OpenVINO: openvino==1.0" && expect_text "set TUTTI_OPENVINO"
+  expect_text "name resolution failed"
+  [[ ! -e $scratch/partial ]]
 }
 
 # --- Steps and arguments -----------------------------------------------------------------------------------------

@@ -134,6 +134,7 @@ class Stub final : public worker::Model, public worker::Trainable {
   void begin_segment(std::uint64_t first_image) override { segment = first_image; }
   std::string why_unsteady() const override { return "why"; }
   std::vector<std::string> notes() const override { return {"note"}; }
+  void end_warm_up() override { warm = true; }
 
   void predict(const worker::Samples& samples, std::uint32_t count, std::span<float> output) override {
     compute(samples, count);
@@ -158,6 +159,7 @@ class Stub final : public worker::Model, public worker::Trainable {
   const ImageShape& shape() const { return shape_; }
 
   std::uint32_t expected_batch = 0;
+  bool warm = false;
   std::uint64_t segment = 0;
   std::vector<const float*> places;  // where each batch began
   std::vector<Planes> seen;          // the first image of each batch

@@ -103,6 +103,8 @@ TEST_CASE("the model behind the views is told what it must know") {
   CHECK(bench.viewed->parameters() == 77);
   CHECK(bench.viewed->why_unsteady() == "why");
   CHECK(bench.viewed->notes() == std::vector<std::string>{"note"});
+  bench.viewed->end_warm_up();
+  CHECK(bench.stub->warm);
 }
 
 TEST_CASE("training sees the images and the next prediction the views again") {

@@ -30,8 +30,10 @@ class Counting final : public worker::Model {
     answer_.assign(values_(count), 0.0F);
     return answer_;
   }
+  void end_warm_up() override { calls_before_end = order.size(); }
 
   std::map<std::uint32_t, int> calls;
+  std::size_t calls_before_end = 0;
   std::vector<std::uint32_t> order;
   float sum = 0;
 
@@ -78,6 +80,7 @@ TEST_CASE("a program is called twice with one image and once with two") {
     Counting model(ten_each);
     worker::warm_up(model, request, -1);
     CHECK(model.order == std::vector<std::uint32_t>{1, 1, 2});
+    CHECK(model.calls_before_end == 3);
   }
 }
 

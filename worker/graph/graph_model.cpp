@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -14,6 +15,7 @@
 #include <fmt/ranges.h>
 
 #include "common/counted.hpp"
+#include "common/difference.hpp"
 #include "common/half.hpp"
 #include "common/lfs_pointer.hpp"
 #include "worker/activation.hpp"
@@ -70,8 +72,7 @@ void each(const void* from, std::span<float> to, float (*as_float)(Value)) {
 constexpr std::string_view kFloat32 = "float32";
 constexpr std::array kConversions{
     Conversion{kFloat32, [](const void* from, std::span<float> to) { std::memcpy(to.data(), from, to.size_bytes()); }},
-    Conversion{"float16",
-               [](const void* from, std::span<float> to) { each<std::uint16_t>(from, to, float_of_half); }},
+    Conversion{"float16", [](const void* from, std::span<float> to) { each<std::uint16_t>(from, to, float_of_half); }},
     Conversion{"bfloat16",
                [](const void* from, std::span<float> to) { each<std::uint16_t>(from, to, float_of_bfloat); }},
     Conversion{"float64", [](const void* from, std::span<float> to) {
@@ -86,13 +87,15 @@ const Conversion* conversion_from(std::string_view type) {
 
 class GraphModel final : public Model {
  public:
-  GraphModel(const MemberRequest& request, GraphFile file, std::unique_ptr<GraphSession> session)
+  GraphModel(const MemberRequest& request, GraphFile file, std::unique_ptr<GraphSession> session, Exact exact)
       : request_(request),
         file_(std::move(file)),
         activates_(needs_activation(request)),
         session_(std::move(session)),
+        exact_(std::move(exact)),
         scratch_(session_->lanes(), std::vector<std::vector<std::byte>>(session_->inputs().size())),
-        output_(choose_output()) {
+        output_(choose_output()),
+        notes_(file_.notes) {
     for (std::size_t input = 0; input < session_->inputs().size(); ++input) feeds_.push_back(feed_for(input));
     if (request_.takes.size() != feeds_.size())
       throw Error(ErrorKind::usage,
@@ -107,7 +110,12 @@ class GraphModel final : public Model {
     return known == outputs_.end() ? Dims{} : known->second;
   }
   std::uint64_t parameters() const override { return file_.parameters; }
-  std::vector<std::string> notes() const override { return notes_; }
+  std::vector<std::string> notes() const override {
+    std::vector<std::string> notes = notes_;
+    if (apart_) notes.push_back(precision_note());
+    return notes;
+  }
+  void end_warm_up() override { exact_.session.reset(); }
   void expect_images(const ImageShape& shape) override {
     request_.takes.front().seen = shape.layout();
     feeds_.front() = feed_for(0);
@@ -119,7 +127,7 @@ class GraphModel final : public Model {
     explained(ErrorKind::failed, failed_on(count), {}, [&] {
       const auto place = [&](const Part& part) { return output.subspan(part.first * width, part.rows * width); };
       compute(
-          samples, count,
+          *session_, samples, count,
           [&](const Part& part) -> std::optional<Into> {
             if (!in_place_ || (fixed_ != 0 && fixed_ != part.rows)) return std::nullopt;
             Into into{place(part), {part.rows}};
@@ -137,8 +145,9 @@ class GraphModel final : public Model {
     explained(ErrorKind::usage, failed_on(count), misfit_hint(), [&] {
       probed_.clear();
       compute(
-          samples, count, [](const Part&) { return std::optional<Into>(); },
+          *session_, samples, count, [](const Part&) { return std::optional<Into>(); },
           [&](const Part& part, const Made& made) { look(part, made); });
+      if (exact_.session) compare(samples, count);
     });
     const Dims sizes = output();
     if (activates_) {
@@ -247,8 +256,8 @@ class GraphModel final : public Model {
   /// Computes a batch in parts of one size, as many at a time as there are lanes, and takes them in order. The cut
   /// depends on `count` alone. Calls into_of(part) before each, and take(part, made) after it.
   template <class IntoOf, class Take>
-  void compute(const Samples& samples, std::uint32_t count, IntoOf into_of, Take take) {
-    const std::uint32_t lanes = session_->lanes();
+  void compute(GraphSession& session, const Samples& samples, std::uint32_t count, IntoOf into_of, Take take) {
+    const std::uint32_t lanes = session.lanes();
     const std::uint32_t step = fixed_ == 0 ? (count + lanes - 1) / lanes : fixed_;
     const std::uint32_t parts = (count + step - 1) / step;
     const auto part_at = [&](std::uint32_t p) { return Part{p * step, std::min(step, count - p * step)}; };
@@ -256,26 +265,26 @@ class GraphModel final : public Model {
     std::uint32_t finished = 0;
     const auto take_next = [&] {
       const std::uint32_t part = finished++;
-      take(part_at(part), session_->finish(part % lanes));
+      take(part_at(part), session.finish(part % lanes));
     };
     try {
       for (; started < parts; ++started) {
         if (started >= lanes) take_next();
         const Part part = part_at(started);
         const std::optional<Into> into = into_of(part);
-        session_->start(started % lanes, inputs_for(samples, part, started % lanes), output_, into ? &*into : nullptr);
+        session.start(started % lanes, inputs_for(samples, part, started % lanes), output_, into ? &*into : nullptr);
       }
       while (finished < parts) take_next();
     } catch (...) {
-      while (finished < started) wait_for(finished++ % lanes);
+      while (finished < started) wait_for(session, finished++ % lanes);
       throw;
     }
   }
 
   /// The memory of a call must not go away while it is computed.
-  void wait_for(std::uint32_t lane) noexcept {
+  static void wait_for(GraphSession& session, std::uint32_t lane) noexcept {
     try {
-      session_->finish(lane);
+      session.finish(lane);
     } catch (const std::exception&) {
       return;  // another call failed before
     }
@@ -313,8 +322,7 @@ class GraphModel final : public Model {
     const auto known = outputs_.find(request_.seen().dims);
     const Dims* const before = known == outputs_.end() ? nullptr : &known->second;
     const bool floating = conversion_from(made.type) != nullptr;
-    const Dims sizes =
-        sizes_of({made.sizes, made.type, floating}, request_, fixed_ == 0 ? part.rows : fixed_, before);
+    const Dims sizes = sizes_of({made.sizes, made.type, floating}, request_, fixed_ == 0 ? part.rows : fixed_, before);
     outputs_.try_emplace(request_.seen().dims, sizes);
     in_place_ = made.type == kFloat32;
     if (!in_place_ && !std::exchange(converts_, true))
@@ -322,6 +330,28 @@ class GraphModel final : public Model {
     const std::size_t begin = probed_.size();
     probed_.resize(begin + part.rows * elements_of(sizes));
     convert(made, std::span(probed_).subspan(begin));
+  }
+
+  /// The outputs that were probed with those for the same samples in float32, before the activation.
+  void compare(const Samples& samples, std::uint32_t count) {
+    std::vector<float> exact(probed_.size());
+    const std::size_t width = exact.size() / count;
+    compute(
+        *exact_.session, samples, count, [](const Part&) { return std::optional<Into>(); },
+        [&](const Part& part, const Made& made) {
+          convert(made, std::span(exact).subspan(part.first * width, part.rows * width));
+        });
+    apart_ = std::max(apart_.value_or(0), difference_of(exact, probed_));
+  }
+
+  std::string precision_note() const {
+    if (*apart_ == 0) return fmt::format("in {}, its outputs for made-up samples are those in f32", exact_.precision);
+    if (std::isinf(*apart_))
+      return fmt::format("in {}, some of its outputs for made-up samples are not finite, or far from those in f32",
+                         exact_.precision);
+    return fmt::format(
+        "in {}, its outputs for made-up samples differ from those in f32 by at most {:.1e} of the largest",
+        exact_.precision, *apart_);
   }
 
   static void convert(const Made& made, std::span<float> output) {
@@ -332,6 +362,8 @@ class GraphModel final : public Model {
   GraphFile file_;
   bool activates_;
   std::unique_ptr<GraphSession> session_;
+  Exact exact_;
+  std::optional<double> apart_{};  ///< what was probed and `exact_`, as a part of the largest output
   std::vector<std::vector<std::vector<std::byte>>> scratch_;  ///< by lane, and by input of the model
   std::size_t output_;
   std::vector<Feed> feeds_;       ///< by input of the model
@@ -359,8 +391,8 @@ void check_model_file(const std::string& path) {
 }
 
 std::unique_ptr<Model> make_graph_model(const MemberRequest& request, const GraphFile& file,
-                                        std::unique_ptr<GraphSession> session) {
-  return std::make_unique<GraphModel>(request, file, std::move(session));
+                                        std::unique_ptr<GraphSession> session, Exact exact) {
+  return std::make_unique<GraphModel>(request, file, std::move(session), std::move(exact));
 }
 
 }  // namespace tutti::worker

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -24,7 +25,8 @@ struct GraphFile {
   std::string path;      ///< for messages; of a network of Tutti, its kind
   std::string output{};  ///< the name of the output to use; empty: it has one
   Channels channels = Channels::first;
-  std::uint64_t parameters = 0;  ///< 0: not known
+  std::uint64_t parameters = 0;      ///< 0: not known
+  std::vector<std::string> notes{};  ///< what the user should know already
 };
 
 /// Calls `work`; an exception of the library becomes Error(kind, message, its reason, hint).
@@ -42,8 +44,15 @@ auto explained(ErrorKind kind, const std::string& message, const std::string& hi
 /// Throws Error(usage) if the path leads to nothing, or to a Git LFS pointer.
 void check_model_file(const std::string& path);
 
-/// Throws Error(usage) if the model does not take what the member takes, or has no such output.
+/// The same model in float32, with as many lanes, for a session that computes in `precision`.
+struct Exact {
+  std::unique_ptr<GraphSession> session{};  ///< null: there is nothing to compare with
+  std::string precision{};                  ///< for messages: "bf16"
+};
+
+/// Throws Error(usage) if the model does not take what the member takes, or has no such output. While the model warms
+/// up, its outputs are compared with those of `exact`, and a note says how far apart they are.
 std::unique_ptr<Model> make_graph_model(const MemberRequest& request, const GraphFile& file,
-                                        std::unique_ptr<GraphSession> session);
+                                        std::unique_ptr<GraphSession> session, Exact exact = {});
 
 }  // namespace tutti::worker

@@ -1,6 +1,8 @@
 #include "worker/openvino/openvino_session.hpp"
 
 #include <array>
+#include <cstdlib>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,9 +14,9 @@
 namespace tutti::worker::ov {
 namespace {
 
-constexpr std::array kTypes{std::pair{kF32, Dtype::float32},     std::pair{kF16, Dtype::float16},
-                            std::pair{kBf16, Dtype::bfloat16},   std::pair{kU8, Dtype::uint8},
-                            std::pair{kI32, Dtype::int32},       std::pair{kI64, Dtype::int64},
+constexpr std::array kTypes{std::pair{kF32, Dtype::float32},    std::pair{kF16, Dtype::float16},
+                            std::pair{kBf16, Dtype::bfloat16},  std::pair{kU8, Dtype::uint8},
+                            std::pair{kI32, Dtype::int32},      std::pair{kI64, Dtype::int64},
                             std::pair{kBoolean, Dtype::boolean}};
 
 std::string type_text(int type) {
@@ -56,30 +58,91 @@ Model read_text(const Library& library, std::string_view xml, const std::vector<
                             xml.size(), tensor.get()));
 }
 
-/// The cores belong to other members, too; and the same bits come out on every processor that has the same kernels,
-/// so float32 stays float32.
-Compiled compile(const Library& library, const Model& model, std::uint32_t threads, std::uint32_t streams) {
-  const Functions& call = library.functions();
-  const std::string thread_count = std::to_string(threads);
-  const std::string stream_count = std::to_string(streams);
-  constexpr std::size_t kArguments = 10;
+constexpr const char* kDevice = "CPU";
+constexpr const char* kPrecision = "INFERENCE_PRECISION_HINT";
+
+/// What a model is compiled with. The cores belong to other members, too; and the same bits come out on every processor
+/// that has the same kernels, so float32 stays float32.
+std::array<std::pair<const char*, std::string>, 5> properties_of(const Settings& settings) {
+  return {{{"INFERENCE_NUM_THREADS", std::to_string(settings.threads)},
+           {"NUM_STREAMS", std::to_string(settings.streams)},
+           {"ENABLE_CPU_PINNING", "NO"},
+           {kPrecision, std::string(to_name(settings.precision))},
+           {"EXECUTION_MODE_HINT", "ACCURACY"}}};
+}
+
+/// They are given to the core, because a model that is imported takes them from there. One thread at a time loads
+/// models.
+void set_properties(const Library& library, const Settings& settings) {
+  for (const auto& [key, value] : properties_of(settings))
+    library.check(library.functions().core_set_property(core(library), kDevice, key, value.c_str()));
+}
+
+/// With the properties of the core.
+Compiled compile(const Library& library, const Model& model) {
   Handle compiled = nullptr;
-  const Status status = call.core_compile_model(core(library), model.get(), "CPU", kArguments, &compiled,  //
-                                                "INFERENCE_NUM_THREADS", thread_count.c_str(),             //
-                                                "NUM_STREAMS", stream_count.c_str(),                       //
-                                                "ENABLE_CPU_PINNING", "NO",                                //
-                                                "INFERENCE_PRECISION_HINT", "f32",                         //
-                                                "EXECUTION_MODE_HINT", "ACCURACY");
+  const Status status = library.functions().core_compile_model(core(library), model.get(), kDevice, 0, &compiled);
   if (status != 0) throw CannotCompute(library.message_of(status));
   return Compiled(compiled);
+}
+
+/// The library takes float32, or another type, for one that the processor lacks.
+void check_precision(const Library& library, const Compiled& compiled, Precision asked) {
+  const std::string found = library.text(library.functions().compiled_model_get_property, compiled.get(), kPrecision);
+  if (found != to_name(asked)) throw OtherPrecision(fmt::format("it would compute in {}", found));
+}
+
+// ---- the cache -----------------------------------------------------------------------------------------------------
+
+/// What a compiled model depends on besides the model.
+std::string dependencies(const Library& library, const Settings& settings) {
+  std::string lines = fmt::format("openvino: {}\n", library.build());
+  for (const char* const key : {"FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"})
+    lines +=
+        fmt::format("{}: {}\n", key, library.text(library.functions().core_get_property, core(library), kDevice, key));
+  for (const char* const name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"})
+    if (const char* const value = std::getenv(name); value != nullptr) lines += fmt::format("{}: {}\n", name, value);
+  for (const auto& [key, value] : properties_of(settings)) lines += fmt::format("{}: {}\n", key, value);
+  return lines;
+}
+
+/// Nothing if there is none, or the library does not take it.
+std::optional<Compiled> imported(const Library& library, CompiledCache& cache, const std::string& key) {
+  const std::optional<std::string> bytes = cache.kept(key);
+  if (!bytes) return std::nullopt;
+  Handle compiled = nullptr;
+  const Status status =
+      library.functions().core_import_model(core(library), bytes->data(), bytes->size(), kDevice, &compiled);
+  return status == 0 ? std::optional<Compiled>(compiled) : std::nullopt;
+}
+
+void keep(const Library& library, CompiledCache& cache, const std::string& key, const Compiled& compiled) {
+  cache.keep(key, [&](const std::string& path) {
+    library.check(library.functions().compiled_model_export_model(compiled.get(), path.c_str()));
+  });
+}
+
+Compiled compiled_model(const Library& library, const std::string& path, const Settings& settings,
+                        CompiledCache* cache) {
+  set_properties(library, settings);
+  const std::string key = cache == nullptr ? std::string() : dependencies(library, settings);
+  if (cache != nullptr)
+    if (std::optional<Compiled> kept = imported(library, *cache, key)) {
+      check_precision(library, *kept, settings.precision);
+      return std::move(*kept);
+    }
+  Compiled compiled = compile(library, read(library, path));
+  check_precision(library, compiled, settings.precision);
+  if (cache != nullptr) keep(library, *cache, key, compiled);
+  return compiled;
 }
 
 class OpenVinoSession final : public GraphSession {
  public:
   /// `constants`: memory that the model reads them from.
-  OpenVinoSession(const Model& model, std::uint32_t threads, std::uint32_t streams, std::vector<float> constants = {})
+  OpenVinoSession(Compiled compiled, std::uint32_t streams, std::vector<float> constants = {})
       : constants_(std::move(constants)),
-        compiled_(compile(library_, model, threads, streams)),
+        compiled_(std::move(compiled)),
         inputs_(ports(call_.compiled_model_inputs_size, call_.compiled_model_input_by_index, input_types_)),
         outputs_(ports(call_.compiled_model_outputs_size, call_.compiled_model_output_by_index, output_types_)) {
     lanes_.resize(streams);
@@ -187,14 +250,16 @@ class OpenVinoSession final : public GraphSession {
 
 }  // namespace
 
-std::unique_ptr<GraphSession> load_session(const std::string& path, std::uint32_t threads, std::uint32_t streams) {
-  return std::make_unique<OpenVinoSession>(read(Library::get(), path), threads, streams);
+std::unique_ptr<GraphSession> load_session(const std::string& path, const Settings& settings, CompiledCache* cache) {
+  return std::make_unique<OpenVinoSession>(compiled_model(Library::get(), path, settings, cache), settings.streams);
 }
 
 std::unique_ptr<GraphSession> load_session_of(std::string_view xml, std::vector<float> constants,
                                               std::uint32_t threads) {
-  const Model model = read_text(Library::get(), xml, constants);
-  return std::make_unique<OpenVinoSession>(model, threads, 1, std::move(constants));
+  const Library& library = Library::get();
+  const Model model = read_text(library, xml, constants);
+  set_properties(library, {.threads = threads});
+  return std::make_unique<OpenVinoSession>(compile(library, model), 1, std::move(constants));
 }
 
 }  // namespace tutti::worker::ov

@@ -56,6 +56,7 @@ struct Functions {
   void (*core_free)(Handle core);
   /// A null device: of the library itself. Then pairs of a key and a value.
   Status (*core_set_property)(Handle core, const char* device, ...);
+  Status (*core_get_property)(Handle core, const char* device, const char* key, char** value);
   Status (*core_read_model)(Handle core, const char* path, const char* weights, Handle* model);
   /// Of a model in memory. `constants`: a tensor with the bytes of the file of its weights, whose memory the model
   /// uses.
@@ -66,6 +67,10 @@ struct Functions {
   Status (*core_compile_model)(Handle core, Handle model, const char* device, std::size_t arguments, Handle* compiled,
                                ...);
   void (*compiled_model_free)(Handle compiled);
+  Status (*compiled_model_get_property)(Handle compiled, const char* key, char** value);
+  /// Of what compiled_model_export_model() wrote, with the properties of the core.
+  Status (*core_import_model)(Handle core, const char* bytes, std::size_t count, const char* device, Handle* compiled);
+  Status (*compiled_model_export_model)(Handle compiled, const char* path);
 
   Status (*compiled_model_inputs_size)(Handle compiled, std::size_t* count);
   Status (*compiled_model_input_by_index)(Handle compiled, std::size_t index, Handle* port);

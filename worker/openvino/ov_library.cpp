@@ -55,20 +55,20 @@ const Library& Library::get() {
 
 Library::Library() {
   void* const open = open_user_library(description());
-  version_ = version_of(open);
+  build_ = build_of(open);
+  version_ = build_.substr(0, build_.find('-'));
   bind(open);
   check_types();
 }
 
-std::string Library::version_of(void* open) {
+std::string Library::build_of(void* open) {
   const auto get = reinterpret_cast<Status (*)(Version*)>(function_of(open, "ov_get_openvino_version", description()));
   const auto release = reinterpret_cast<void (*)(Version*)>(function_of(open, "ov_version_free", description()));
   Version version;
   if (get(&version) != 0) refuse("of an unknown version", "it does not say its version");
-  const std::string_view build(version.build);
-  std::string number(build.substr(0, build.find('-')));
+  std::string build = version.build;
   release(&version);
-  return number;
+  return build;
 }
 
 void Library::bind(void* open) {
@@ -82,11 +82,15 @@ void Library::bind(void* open) {
   to(all.core_create, "ov_core_create");
   to(all.core_free, "ov_core_free");
   to(all.core_set_property, "ov_core_set_property");
+  to(all.core_get_property, "ov_core_get_property");
   to(all.core_read_model, "ov_core_read_model");
   to(all.core_read_model_from_memory_buffer, "ov_core_read_model_from_memory_buffer");
   to(all.model_free, "ov_model_free");
   to(all.core_compile_model, "ov_core_compile_model");
   to(all.compiled_model_free, "ov_compiled_model_free");
+  to(all.compiled_model_get_property, "ov_compiled_model_get_property");
+  to(all.core_import_model, "ov_core_import_model");
+  to(all.compiled_model_export_model, "ov_compiled_model_export_model");
   to(all.compiled_model_inputs_size, "ov_compiled_model_inputs_size");
   to(all.compiled_model_input_by_index, "ov_compiled_model_input_by_index");
   to(all.compiled_model_outputs_size, "ov_compiled_model_outputs_size");

@@ -21,6 +21,8 @@ class Library {
   static const Library& get();
 
   const std::string& version() const noexcept { return version_; }
+  /// The version and from what it was built.
+  const std::string& build() const noexcept { return build_; }
   const Functions& functions() const noexcept { return functions_; }
 
   /// Throws std::runtime_error with the library's message unless the call worked.
@@ -29,6 +31,15 @@ class Library {
   }
   /// Of the call that returned it last.
   std::string message_of(Status status) const;
+  /// Calls a function that gives a text through its last argument.
+  template <class... Parameters, class... Arguments>
+  std::string text(Status (*function)(Parameters...), Arguments... arguments) const {
+    char* given = nullptr;
+    check(function(arguments..., &given));
+    std::string text = given;
+    functions_.free(given);
+    return text;
+  }
   /// Calls a function that makes something through its last argument.
   template <class... Parameters, class... Arguments>
   Handle make(Status (*function)(Parameters...), Arguments... arguments) const {
@@ -40,9 +51,10 @@ class Library {
  private:
   Library();
   void bind(void* open);
-  static std::string version_of(void* open);
+  static std::string build_of(void* open);
   void check_types() const;
 
+  std::string build_;
   std::string version_;
   Functions functions_{};
 };

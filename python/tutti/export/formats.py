@@ -1,16 +1,19 @@
-"""Writes a model as TorchScript (.pt), as an AOTInductor package (.pt2) or as safetensors, and loads the result.
+"""Writes a model as TorchScript (.pt), as an AOTInductor package (.pt2), as ONNX or as safetensors, and loads the result.
 The caller decides whether the file is kept."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import warnings
 from pathlib import Path
 from typing import Any, Callable
 
-from .errors import ExportError, first_line, need
+from .errors import DoesNotAgree, ExportError, first_line, need
 
 Runner = Callable[[Any], Any]
+ONNX_OPSET = 17  # ONNX Runtime 1.12, the oldest that Tutti opens, knows no later one
+ONNX_BYTES = 2 << 30  # of one file, which is a protocol buffer
 SMALL_CNN = {"conv1.weight": (32, 3, 3, 3), "conv1.bias": (32,), "conv2.weight": (64, 32, 3, 3), "conv2.bias": (64,),
              "conv3.weight": (64, 64, 3, 3), "conv3.bias": (64,), "fc1.weight": (64, 1024), "fc1.bias": (64,)}
 
@@ -77,6 +80,35 @@ def write_package(model: Any, example: Any, file: Path, batch: int | None, max_b
         raise ExportError(f"AOTInductor cannot compile the model: {first_line(error)}", hint=compiler) from None
 
 
+def onnx_kind() -> str:
+    """The kind of the member that computes an .onnx with a library of this environment. Raises ExportError if it has none."""
+    for package, kind in (("onnxruntime", "onnx"), ("openvino", "openvino")):
+        if importlib.util.find_spec(package) is not None:
+            return kind
+    raise ExportError("an .onnx file is checked with ONNX Runtime or OpenVINO, and neither is installed",
+                      hint="pip install onnxruntime")
+
+
+def write_onnx(model: Any, example: Any, file: Path, batch: int | None, method: str) -> None:
+    """An ONNX model with the input `images` and the output `output`; `batch` None: of any. `method`: trace or script."""
+    torch = need("torch", "exporting a model")
+    need("onnx", "writing an .onnx file")
+    held = sum(tensor.nbytes for tensors in (model.parameters(), model.buffers()) for tensor in tensors)
+    if held >= ONNX_BYTES:
+        raise ExportError(f"an .onnx file holds less than 2 GiB, and the weights are {held / (1 << 30):.1f} GiB",
+                          hint="use --format pt or --format pt2")
+    axes = {"images": {0: "batch"}, "output": {0: "batch"}} if batch is None else None
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in write_torchscript()
+            network = torch.jit.script(model) if method == "script" else model
+            torch.onnx.export(network, (example,), str(file), input_names=["images"], output_names=["output"],
+                              dynamic_axes=axes, opset_version=ONNX_OPSET, dynamo=False)
+    except Exception as error:
+        raise ExportError(f"torch.onnx cannot export the model: {first_line(error)}",
+                          hint="use --format pt or --format pt2") from None
+
+
 def write_clip_folder(vision: Any, source: Path, folder: Path) -> None:
     """Writes the vision model in Hugging Face's form into an existing folder: config.json, model.safetensors, and the
     files of its preprocessing that the source has."""
@@ -141,6 +173,23 @@ def load_torchscript(file: Path, device: str) -> Runner:
 def load_package(file: Path) -> Runner:
     inductor = need("torch._inductor", "exporting a model")
     return inductor.aoti_load_package(str(file))
+
+
+def load_onnx(file: Path, kind: str) -> Runner:
+    """By the library of onnx_kind(). Raises DoesNotAgree if it does not load the file."""
+    torch = need("torch", "exporting a model")
+    try:
+        if kind == "onnx":
+            session = need("onnxruntime", "checking an .onnx file").InferenceSession(
+                str(file), providers=["CPUExecutionProvider"])
+            return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+        openvino = need("openvino", "checking an .onnx file")
+        compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return lambda images: torch.from_numpy(compiled([images.numpy()])[0])
+    except ExportError:
+        raise
+    except Exception as error:  # each library has exceptions of its own
+        raise DoesNotAgree("the exported file cannot be loaded", first_line(error)) from None
 
 
 def load_clip_folder(folder: Path, clip_output: str) -> Runner:

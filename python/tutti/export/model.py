@@ -1,5 +1,6 @@
 """Exports a model: a torch.nn.Module, a Hugging Face image classifier or a CLIP vision tower becomes TorchScript (.pt),
-an AOTInductor package (.pt2) or safetensors, and its member entry for ensemble.yaml is printed or added to a file.
+an AOTInductor package (.pt2), ONNX or safetensors, and its member entry for ensemble.yaml is printed or added to a file.
+With --best it becomes whichever of the first three is the fastest.
 
 The exported file is loaded again and compared with the original on made-up images; if they differ by more than the
 tolerance, the command ends with 1, keeps no file and adds no member.
@@ -11,17 +12,19 @@ import argparse
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import formats, member, preprocessing, sources
+from . import best, formats, member, preprocessing, sources
 from .errors import DoesNotAgree, ExportError, counted, first_line, need
 from .files import folder_written_whole, written_whole
 
-SUMMARY = "a model into .pt, .pt2 or safetensors, with its member entry"
-FORMATS = {".pt": "pt", ".pt2": "pt2", ".safetensors": "safetensors", "": "safetensors"}
+SUMMARY = "a model into .pt, .pt2, .onnx or safetensors, with its member entry"
+FORMATS = {".pt": "pt", ".pt2": "pt2", ".onnx": "onnx", ".safetensors": "safetensors", "": "safetensors"}
+TRIED = ("pt", "pt2", "onnx")  # by --best; the outputs of the others are compared with those of the first
 
+MOST_THREADS = 1024
 MOST_AXES = 6  # of an output: that of the images, and those of a prediction
 
 
@@ -29,15 +32,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="package.module:factory, a pickled module, a folder of a Hugging "
                         "Face image classifier or CLIP model, or hf:owner/name")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH",
-                        help="FILE.pt, FILE.pt2, FILE.safetensors; for a CLIP tower as safetensors a folder")
-    parser.add_argument("--format", choices=["pt", "pt2", "safetensors"], help="default: by the name of PATH")
+                        help="FILE.pt, FILE.pt2, FILE.onnx, FILE.safetensors; for a CLIP tower as safetensors a folder; with "
+                        "--best without an ending")
+    parser.add_argument("--format", choices=["pt", "pt2", "onnx", "safetensors"], help="default: by the name of PATH")
+    parser.add_argument("--best", action="store_true", help="try .pt, .pt2 and .onnx on this machine, and keep the fastest")
+    parser.add_argument("--threads", type=int, metavar="N", help="best: threads that compute; default: one for each core")
     parser.add_argument("--name", help="of the member; default: by the name of PATH")
     parser.add_argument("--yaml", type=Path, metavar="FILE", help="add the member to this file instead of printing it")
     parser.add_argument("--shape", metavar="C,H,W", help="of one image; default: from the model's configuration")
-    parser.add_argument("--batch", default="dynamic", metavar="N", help="pt2: images per batch, or dynamic (%(default)s)")
+    parser.add_argument("--batch", default="dynamic", metavar="N",
+                        help="pt2, onnx: images per batch, or dynamic (%(default)s)")
     parser.add_argument("--max-batch", type=int, default=1024, metavar="N", help="pt2, dynamic: the most (%(default)s)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="pt2: what it is compiled for")
-    parser.add_argument("--method", choices=["trace", "script"], default="trace", help="pt: how it is made")
+    parser.add_argument("--method", choices=["trace", "script"], default="trace", help="pt, onnx: how it is made")
     parser.add_argument("--weights", type=Path, metavar="FILE.safetensors", help="pt: writes the weights there too and "
                         "names them in the member, so that members of one network can be merged")
     parser.add_argument("--entry", default="", metavar="NAME", help="which tensor of a tuple (0) or dict (pooler_output) "
@@ -100,10 +107,15 @@ def parsed_batch(text: str, max_batch: int) -> int | None:
 
 
 def chosen_format(options: argparse.Namespace) -> str:
-    """Raises ExportError if options cannot be combined."""
+    """A format, or "best". Raises ExportError if options cannot be combined."""
     chosen = options.format or FORMATS.get(options.output.suffix)
+    if options.best:
+        if options.format or options.output.suffix in (ending for ending in FORMATS if ending):
+            raise ExportError("--best chooses the format", hint=f"leave out --format, and the ending of '{options.output}'")
+        chosen = "best"
     if chosen is None:
-        raise ExportError(f"'{options.output}' has no format", hint="call it .pt, .pt2 or .safetensors, or use --format")
+        raise ExportError(f"'{options.output}' has no format",
+                          hint="call it .pt, .pt2, .onnx or .safetensors, or use --format")
     if options.all_entries and chosen != "pt":
         raise ExportError("--all-entries is for --format pt: a package outputs one tensor",
                           hint="remove --all-entries to export only --entry NAME")
@@ -113,11 +125,18 @@ def chosen_format(options: argparse.Namespace) -> str:
         raise ExportError("--clip-output logits needs --head FILE and --format safetensors: the worker applies the head")
     if options.head and options.clip_output != "logits":
         raise ExportError("--head goes with --clip-output logits")
-    if options.batch != "dynamic" and chosen != "pt2":
-        raise ExportError(f"--batch is for --format pt2: {chosen} takes any batch")
+    if options.batch != "dynamic" and chosen not in ("pt2", "onnx", "best"):
+        raise ExportError(f"--batch is for --format pt2 and onnx: {chosen} takes any batch")
+    if options.device == "cuda" and chosen in ("onnx", "best"):
+        raise ExportError("--device cuda is for --format pt2: " + ("Tutti computes ONNX models on the CPU"
+                          if chosen == "onnx" else "--best measures on the CPU"))
+    if options.threads is not None and (chosen != "best" or not 1 <= options.threads <= MOST_THREADS):
+        raise ExportError("--threads goes with --best" if chosen != "best" else
+                          f"--threads must be from 1 to {MOST_THREADS}, not {options.threads}")
     if options.weights and chosen != "pt":
-        raise ExportError("--weights is for --format pt: " + ("a package keeps its own" if chosen == "pt2" else
-                          "safetensors are the weights"))
+        raise ExportError("--weights is for --format pt: " + {
+            "pt2": "a package keeps its own", "onnx": "an .onnx keeps its own", "best": "the others keep their own",
+            "safetensors": "safetensors are the weights"}[chosen])
     if options.weights and options.weights.suffix != ".safetensors":
         raise ExportError(f"--weights takes a .safetensors file, not '{options.weights}'")
     for file in (options.output, options.weights):  # before a model is exported, which may take minutes
@@ -228,10 +247,10 @@ def native_reference(kind: dict[str, Any], file: Path) -> formats.Runner:
     return small_cnn if kind["kind"] == "small-cnn" else mlp
 
 
-def exported(source: sources.Source, plan: Plan, options: argparse.Namespace,
-             file: Path) -> tuple[dict[str, Any], formats.Runner]:
-    """Writes to `file`, which becomes the output; returns its `model:` and a function that runs it."""
-    path = str(options.output)
+def exported(source: sources.Source, plan: Plan, options: argparse.Namespace, file: Path,
+             output: Path) -> tuple[dict[str, Any], formats.Runner]:
+    """Writes to `file`, which becomes `output`; returns its `model:` and a function that runs it."""
+    path = str(output)
     if plan.format == "safetensors" and source.kind == "clip":
         formats.write_clip_folder(source.clip, source.folder, file)
         model = {"kind": "clip-vit", "path": path, "output": options.clip_output}
@@ -248,18 +267,23 @@ def exported(source: sources.Source, plan: Plan, options: argparse.Namespace,
         model = {"kind": "torchscript", "path": path} | ({"output": options.entry} if options.all_entries else {})
         return model, formats.load_torchscript(file, options.device)
     example = images(plan.shape, plan.batch or 2, options.device)
+    if plan.format == "onnx":
+        kind = formats.onnx_kind()
+        formats.write_onnx(network, example, file, plan.batch, options.method)
+        return {"kind": kind, "path": path}, formats.load_onnx(file, kind)
     formats.write_package(network, example, file, plan.batch, options.max_batch, options.device)
     return {"kind": "aoti", "path": path}, formats.load_package(file)
 
 
-def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
-    """Writes the output, which appears only if it agrees with the original; returns its `model:`."""
+def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespace, output: Path,
+                   called: str) -> dict[str, Any]:
+    """Writes `output`, which appears only if it agrees with the original; returns its `model:`. `called`: in messages."""
     is_folder = plan.format == "safetensors" and source.kind == "clip"
-    with (folder_written_whole if is_folder else written_whole)(options.output) as partial:
-        model, runner = exported(source, plan, options, partial)
+    with (folder_written_whole if is_folder else written_whole)(output) as partial:
+        model, runner = exported(source, plan, options, partial, output)
         difference, largest = compared(source.model, runner, plan, options)
         bound = options.tolerance * largest
-        print(f"{options.output}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
+        print(f"{called}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
         if difference > bound:
             raise DoesNotAgree("the exported file does not agree with the original",
                                f"it differs by {difference:.2g}, more than {bound:.2g}; nothing is kept, and no member "
@@ -270,6 +294,17 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
                 formats.write_state(partial, state)
             model["weights"] = str(options.weights)
     return model
+
+
+def export_best(source: sources.Source, plan: Plan, options: argparse.Namespace, answers: str) -> tuple[dict[str, Any], Path]:
+    """Keeps the file that is the fastest here; returns its `model:`, and where it is."""
+    def export(ending: str, file: Path) -> None:
+        one = replace(plan, format=ending, batch=None if ending == "pt" else plan.batch)
+        export_checked(source, one, options, file, f"{options.output}.{ending}")
+
+    kept = best.kept(options.output, TRIED, export,
+                     lambda files: best.measured(files, answers, plan.shape, plan.batch, options.threads or 0))
+    return {"kind": kept.kind, "path": str(kept.file)}, kept.file
 
 
 def write_classes(names: list[str], file: Path) -> None:
@@ -283,7 +318,9 @@ def run(options: argparse.Namespace) -> int:
     chosen = chosen_format(options)
     if not options.tolerance > 0:
         raise ExportError(f"--tolerance must be above 0, not {options.tolerance}")
-    member.checked_name(options.name or options.output.stem)
+    name = member.checked_name(options.name or (options.output.name if options.best else options.output.stem))
+    if options.best:
+        best.program()  # before a model is exported, which may take minutes
     source = sources.load(options.source, options.clip_output, options.allow_pickle)
     plan = planned(options, source, chosen)
     if options.device == "cuda":
@@ -292,14 +329,17 @@ def run(options: argparse.Namespace) -> int:
         source.model.to("cuda")
     tried(source.model, plan.shape, options.device, options.entry)
     if options.yaml:
-        member.check_room(options.yaml, options.name or options.output.stem)
-    model = export_checked(source, plan, options)
+        member.check_room(options.yaml, name)
     answers = options.answers or ("logits" if options.clip_output == "logits" else source.answers)
-    entry = member.entry(options.name or options.output.stem, model, answers, plan.member_input)
+    if options.best:
+        model, output = export_best(source, plan, options, answers)
+    else:
+        model, output = export_checked(source, plan, options, options.output, str(options.output)), options.output
+    entry = member.entry(name, model, answers, plan.member_input)
     if model["kind"] in ("small-cnn", "mlp"):
         del entry["output"]  # they output logits
     if source.classes and entry.get("output") == "logits":
-        write_classes(source.classes, options.output.with_suffix(".classes.json"))
+        write_classes(source.classes, output.with_suffix(".classes.json"))
     if options.yaml:
         member.add_to_file(options.yaml, entry)
         print(f"{options.yaml}: member '{entry['name']}' added")

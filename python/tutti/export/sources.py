@@ -84,7 +84,7 @@ def format_of(file: Path) -> tuple[str, str]:
     with file.open("rb") as opened:
         start = opened.read(16)
     if file.suffix == ".onnx" or start[:1] == b"\x08" and file.suffix not in (".pt", ".pth"):
-        return "an ONNX model, which Tutti cannot run", "export the PyTorch model that it was made from"
+        return "an ONNX model already", f"use it as it is: {{kind: onnx, path: {file}}}"
     if start[8:10] == b'{"':
         return ("a safetensors file: weights without a network",
                 "name a factory that makes the network and loads them, as package.module:factory")

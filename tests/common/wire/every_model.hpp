@@ -47,6 +47,7 @@ class Change {
   }
   void operator()(std::string_view, std::string& value, const form::Interpreter&) { value = "/usr/bin/python3"; }
   void operator()(std::string_view, std::string& value, const form::ModuleFolder&) { value = folder_.string(); }
+  void operator()(std::string_view, std::string& value, const form::CacheFolder&) { value = folder_.string(); }
   void operator()(std::string_view, std::vector<std::string>& values, const form::Paths&) {
     values.push_back(made(/*folder=*/false));
   }
@@ -99,7 +100,7 @@ inline std::vector<Changed> changed_one_by_one(const ModelKind& model, Change& c
   for_each_field(model, [&](std::string_view key, const auto&, const auto& its_form) {
     using Form = std::remove_cvref_t<decltype(its_form)>;
     constexpr bool kCounts = !std::is_same_v<Form, form::Delay> && !std::is_same_v<Form, form::Interpreter> &&
-                             !std::is_same_v<Form, form::ModuleFolder>;
+                             !std::is_same_v<Form, form::ModuleFolder> && !std::is_same_v<Form, form::CacheFolder>;
     Changed one{std::string(key), model, kCounts};
     for_each_field(one.model, [&](std::string_view other, auto& value, const auto& other_form) {
       if (other == key) change(other, value, other_form);

@@ -2,16 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "coordinator/decide/candidates.hpp"
 
 namespace tutti::test {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinite = std::numeric_limits<float>::infinity();
 
 ModelForm candidate(std::string model, double speed, double difference = 0) {
   return {.model = std::move(model), .backend = "x 1", .images_per_second = speed, .difference = difference};
@@ -20,8 +16,6 @@ ModelForm candidate(std::string model, double speed, double difference = 0) {
 ModelForm broken(std::string model, std::string reason) {
   return {.model = std::move(model), .reason = std::move(reason)};
 }
-
-double apart(std::vector<float> first, std::vector<float> other) { return difference_of(first, other); }
 
 TEST_CASE("the fastest candidate is chosen and the others say why they are not") {
   std::vector<ModelForm> all{candidate("a", 100), candidate("b", 300), candidate("c", 200)};
@@ -66,22 +60,6 @@ TEST_CASE("a candidate that could be started is chosen even if nothing was measu
   std::vector<ModelForm> none{candidate("a", 0), candidate("b", 0)};
   CHECK(choose(none) == 0);
   CHECK(none[1].reason == "nothing was measured");
-}
-
-TEST_CASE("differences are parts of the largest output of the first") {
-  CHECK(apart({1, -10, 2}, {1, -10, 2}) == 0);
-  CHECK(apart({1, -10, 2}, {1.5, -10, 2}) == doctest::Approx(0.05));
-  CHECK(apart({0, 0}, {0, 0}) == 0);
-  CHECK(std::isinf(apart({0, 0}, {0, 1})));
-  CHECK(apart({}, {}) == 0);
-}
-
-TEST_CASE("values that are not finite must be in the same places") {
-  CHECK(apart({kNan, 1}, {kNan, 1}) == 0);
-  CHECK(apart({kInfinite, 1}, {kInfinite, 1}) == 0);
-  CHECK(std::isinf(apart({kNan, 1}, {0, 1})));
-  CHECK(std::isinf(apart({1, 1}, {1, kNan})));
-  CHECK(std::isinf(apart({kInfinite, 1}, {-kInfinite, 1})));
 }
 
 TEST_CASE("the choice in one line has the speeds and what went wrong") {
