@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/common/error_of.hpp"
@@ -61,6 +62,12 @@ std::string chosen_in(const json::value& report) {
   return chosen;
 }
 
+/// Whether every form could be measured; else nothing is kept. Not every machine has every library.
+bool all_started(const json::value& report) {
+  return std::ranges::none_of(report.at("members").at(0).at("forms").as_array(),
+                              [](const json::value& form) { return form.at("library").is_null(); });
+}
+
 TEST_CASE("a run with the form that was chosen has the bytes of one in which it is written") {
   const FormsPlace place;
   const Finished first = place.run({"run", "e.yaml", "output=auto"});
@@ -93,11 +100,10 @@ TEST_CASE("a choice is remembered unless the user says no") {
   const FormsPlace place;
   REQUIRE(place.run({"run", "e.yaml"}).code == 0);
   const json::value report = place.report("runs/0001");
-  for (const json::value& form : report.at("members").at(0).at("forms").as_array())
-    if (form.at("library").is_null()) {
-      CHECK(contains(place.run({"run", "e.yaml"}).err(), "trying"));  // a form that was not started may be tomorrow
-      return;
-    }
+  if (!all_started(report)) {
+    CHECK(contains(place.run({"run", "e.yaml"}).err(), "trying"));  // a form that was not started may be tomorrow
+    return;
+  }
   const Finished second = place.run({"run", "e.yaml"});
   REQUIRE(second.code == 0);
   CHECK_FALSE(contains(second.err(), "trying"));
@@ -115,7 +121,7 @@ TEST_CASE("without a cache folder that can be written the forms are measured eac
     const Finished run = place.run({"run", "e.yaml"});
     CHECK(run.code == 0);
     CHECK(contains(run.err(), "trying"));
-    CHECK(contains(run.err(), "the choice is not kept for the next start: "));
+    CHECK(contains(run.err(), "the choice is not kept for the next start: ") == all_started(place.report("runs/0001")));
   }
 }
 
