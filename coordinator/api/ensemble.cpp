@@ -18,8 +18,8 @@
 #include "coordinator/api/submissions.hpp"
 #include "coordinator/api/training.hpp"
 #include "coordinator/api/weight_files.hpp"
-#include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/cascade.hpp"
+#include "coordinator/decide/lineup.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -75,7 +75,7 @@ class Ensemble::Impl {
         trace_(options.trace.empty() ? nullptr : make_trace(plan, options.trace)),
         events_(options.on_event),
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
-        accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
+        lineup_(std::make_shared<const Lineup>(first_lineup())),
         cascade_(pool_.plan().cascade, pool_.plan().combined()),
         terms_{pool_.plan().chains().rounds_of_rows(cascade_.rounds_of_members()), pool_.plan().quorum.has_value()},
         leases_(pool_.exchange(), pool_.arena(), pool_.plan().arena, most_of_segment()),
@@ -102,11 +102,13 @@ class Ensemble::Impl {
     while (calls_ > 0) calls_changed_.wait(lock);
   }
 
-  void run(Source& source, Sink& sink, const std::stop_token& stop) {
+  void run(Source& source, Sink& sink, const std::stop_token& stop) { run(source, sink, stop, lineup()); }
+
+  void run(Source& source, Sink& sink, const std::stop_token& stop, const std::shared_ptr<const Lineup>& lineup) {
     const Call call(*this);
     FittedSource fitted = fit(source);
-    Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get(), cascade_);
-    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms_);
+    Prediction prediction(fitted.source(), sink, lineup, trace_.get(), cascade_);
+    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, lineup->asked, terms_, lineup);
     const Error why(ErrorKind::interrupted, "the run was given up: its caller requested a stop");
     const std::stop_callback giving_up(stop, [&] { pool_.exchange().fail_call(*stream, why, 0, std::nullopt); });
     pool_.exchange().drive(stream);
@@ -115,8 +117,9 @@ class Ensemble::Impl {
 
   Predictions predict(const std::unique_ptr<Source>& source) {
     refuse_saved(pool_.plan());
-    const auto sink = collecting(*source);
-    run(*source, *sink, {});
+    const auto answering = lineup();
+    const auto sink = collecting(*source, *answering);
+    run(*source, *sink, {}, answering);
     return sink->take();
   }
 
@@ -247,13 +250,13 @@ class Ensemble::Impl {
     Submitted(Impl& ensemble, std::unique_ptr<Source> source)
         : source_(std::move(source)),
           fitted_(ensemble.fit(*source_)),
-          sink_(ensemble.collecting(*source_)),
+          lineup_(ensemble.lineup()),
+          sink_(collecting(*source_, *lineup_)),
           ensemble_(ensemble) {}
     const std::shared_ptr<Stream>& stream() override {
       if (stream_) return stream_;
-      prediction_.emplace(fitted_.source(), *sink_, ensemble_.accumulator_, ensemble_.pool_.outputs(),
-                          ensemble_.class_axis(), ensemble_.trace_.get(), ensemble_.cascade_);
-      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, ensemble_.all_members(), ensemble_.terms_);
+      prediction_.emplace(fitted_.source(), *sink_, lineup_, ensemble_.trace_.get(), ensemble_.cascade_);
+      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, lineup_->asked, ensemble_.terms_, lineup_);
       return stream_;
     }
     CallRows rows() override { return {fitted_.source(), *sink_}; }
@@ -262,6 +265,7 @@ class Ensemble::Impl {
    private:
     std::unique_ptr<Source> source_;
     FittedSource fitted_;
+    const std::shared_ptr<const Lineup> lineup_;
     std::unique_ptr<images::CollectingSink> sink_;
     Impl& ensemble_;
     std::optional<Prediction> prediction_;
@@ -278,7 +282,7 @@ class Ensemble::Impl {
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<MemberPlan>& members = pool_.plan().members;
     std::uint64_t classes = std::numeric_limits<std::uint64_t>::max();
-    for (const Dims& output : pool_.outputs()) classes = std::min(classes, elements_of(output));
+    for (const LineupMember& member : lineup_->members) classes = std::min(classes, elements_of(member.output));
     for (std::uint32_t epoch = 1;; ++epoch) {
       ByRank<bool> asked;
       for (const MemberPlan& member : members) asked.push_back(epoch <= member.epochs);
@@ -295,16 +299,17 @@ class Ensemble::Impl {
 
   FittedSource fit(Source& source) const { return fitted(source, pool_.plan()); }
 
-  /// Of the combined predictions; nothing with the rule `none`. Throws Error(usage) if they have no such axis.
-  std::optional<ClassAxis> class_axis() const {
-    if (!combined()) return std::nullopt;
-    const config::CombineSpec& combine = spec_.checked().combine;
-    const Dims output = pool_.outputs()[0];
-    return combine.decides() ? ClassAxis::of(output, combine.axis) : ClassAxis::of_row(elements_of(output));
+  Lineup first_lineup() const {
+    const Plan& plan = pool_.plan();
+    const config::EnsembleSpec& spec = spec_.checked();
+    const ByRank<Dims> outputs = pool_.outputs();
+    Lineup lineup = whole_lineup(Accumulator(spec.combine, plan.weights, spec.failure.on_nan), outputs,
+                                 combined_axis(spec.combine, outputs[0]), plan.members.size());
+    lineup.description = std::make_shared<const config::EnsembleSpec>(spec);
+    return lineup;
   }
-
-  bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
+  /// Of calls that begin now.
+  std::shared_ptr<const Lineup> lineup() const { return lineup_; }
 
   /// Images of a segment: with `coalesce`, whole batches.
   std::uint32_t most_of_segment() const {
@@ -317,13 +322,8 @@ class Ensemble::Impl {
     if (!coalesce) return std::nullopt;
     const std::uint32_t batch = pool_.plan().members.front().request.batch_images;
     return CoalesceSetting{std::chrono::microseconds(coalesce->max_delay_us),
-                           {accumulator_, pool_.outputs(), class_axis(), trace_.get(), batch, most_of_segment()},
-                           all_members(),
+                           {lineup_, trace_.get(), batch, most_of_segment()},
                            terms_};
-  }
-
-  std::unique_ptr<images::CollectingSink> collecting(const Source& source) const {
-    return tutti::collecting(source, spec_.checked(), pool_.outputs());
   }
 
   const Spec spec_;  // as it was at the start: what a new version may not change is used
@@ -336,7 +336,7 @@ class Ensemble::Impl {
   const std::unique_ptr<TraceRecorder> trace_;
   Events events_;
   Pool pool_;  // thread-safe
-  const Accumulator accumulator_;
+  const std::shared_ptr<const Lineup> lineup_;
   const Cascade cascade_;
   const Terms terms_;
   const Leases leases_;  // thread-safe
