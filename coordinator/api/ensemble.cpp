@@ -12,8 +12,8 @@
 #include "coordinator/api/fitted.hpp"
 #include "coordinator/api/health.hpp"
 #include "coordinator/api/leases.hpp"
+#include "coordinator/api/members.hpp"
 #include "coordinator/api/model_choice.hpp"
-#include "coordinator/api/new_version.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
 #include "coordinator/api/training.hpp"
@@ -34,11 +34,6 @@
 namespace tutti {
 
 namespace {
-
-Plan plan_of(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
-  const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  return make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
-}
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   Plan plan = plan_of(spec, options, worker);
@@ -70,12 +65,10 @@ class Ensemble::Impl {
 
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
       : spec_(spec),
-        worker_(worker),
-        described_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(plan, options.trace)),
         events_(options.on_event),
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
-        lineup_(std::make_shared<const Lineup>(first_lineup())),
+        members_(pool_, spec, {worker, options.environment}),
         cascade_(pool_.plan().cascade, pool_.plan().combined()),
         terms_{pool_.plan().chains().rounds_of_rows(cascade_.rounds_of_members()), pool_.plan().quorum.has_value()},
         leases_(pool_.exchange(), pool_.arena(), pool_.plan().arena, most_of_segment()),
@@ -171,12 +164,13 @@ class Ensemble::Impl {
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch) {
     const Call call(*this);
-    const MutexLock one_at_a_time(changing_);
+    const MutexLock one_at_a_time(members_.changing);
+    members_.check_may_train();
     FittedSource fitted = fit(source);
     const Learns learns = spec_.checked().members.front().train.learns;
     check_trains(pool_.plan(), learns, source);
     TrainResult result{weight_files(pool_.plan(), folder)};
-    trained_ = true;
+    members_.note_trained();
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(fitted.source(), learns, on_epoch);
     say_unturned(fitted.source());
@@ -189,32 +183,27 @@ class Ensemble::Impl {
     return result;
   }
 
-  void replace_member(std::string_view name, const Spec& given, const std::stop_token& stop) {
+  void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
     const Call call(*this);
-    const MutexLock one_at_a_time(changing_);
-    const Spec next(std::make_shared<const config::EnsembleSpec>(chosen_like(given.checked(), described().checked())));
-    if (trained_)
-      throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
-                  "make a new Ensemble of the weights that were saved");
-    const Rank rank = changed_member(described().checked(), next.checked(), name);
-    const Plan plan = plan_of(next.checked(), {}, worker_);
-    check_new_version(pool_.plan(), plan, rank);
-    pool_.replace(rank, plan.request_of(rank), plan.host_of(rank).python, stop);
-    const MutexLock lock(described_mutex_);
-    described_ = next;
+    members_.replace(name, next.checked(), stop);
   }
-  Spec described() const {
-    const MutexLock lock(described_mutex_);
-    return described_;
+  void add_member(const MemberSpec& member, const std::stop_token& stop) {
+    const Call call(*this);
+    members_.add(member, stop);
   }
+  void remove_member(std::string_view name) {
+    const Call call(*this);
+    members_.remove(name);
+  }
+  Spec described() const { return Spec(lineup()->description); }
 
   std::vector<NamedLayout> inputs() const {
     const InputForm& form = pool_.plan().input;
     return form.planes.empty() && !form.tiles ? form.tensors : std::vector<NamedLayout>{};
   }
-  Status status(StatusDetail detail) const { return pool_.status(detail); }
+  Status status(StatusDetail detail) const { return members_.status(detail); }
   Health health() const {
-    return health_of(pool_.status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
+    return health_of(status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
   }
   void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
   void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
@@ -282,7 +271,8 @@ class Ensemble::Impl {
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<MemberPlan>& members = pool_.plan().members;
     std::uint64_t classes = std::numeric_limits<std::uint64_t>::max();
-    for (const LineupMember& member : lineup_->members) classes = std::min(classes, elements_of(member.output));
+    const std::shared_ptr<const Lineup> answering = lineup();
+    for (const LineupMember& member : answering->members) classes = std::min(classes, elements_of(member.output));
     for (std::uint32_t epoch = 1;; ++epoch) {
       ByRank<bool> asked;
       for (const MemberPlan& member : members) asked.push_back(epoch <= member.epochs);
@@ -299,17 +289,8 @@ class Ensemble::Impl {
 
   FittedSource fit(Source& source) const { return fitted(source, pool_.plan()); }
 
-  Lineup first_lineup() const {
-    const Plan& plan = pool_.plan();
-    const config::EnsembleSpec& spec = spec_.checked();
-    const ByRank<Dims> outputs = pool_.outputs();
-    Lineup lineup = whole_lineup(Accumulator(spec.combine, plan.weights, spec.failure.on_nan), outputs,
-                                 combined_axis(spec.combine, outputs[0]), plan.members.size());
-    lineup.description = std::make_shared<const config::EnsembleSpec>(spec);
-    return lineup;
-  }
   /// Of calls that begin now.
-  std::shared_ptr<const Lineup> lineup() const { return lineup_; }
+  std::shared_ptr<const Lineup> lineup() const { return members_.lineup(); }
 
   /// Images of a segment: with `coalesce`, whole batches.
   std::uint32_t most_of_segment() const {
@@ -321,22 +302,16 @@ class Ensemble::Impl {
     const auto& coalesce = spec_.checked().coalesce;
     if (!coalesce) return std::nullopt;
     const std::uint32_t batch = pool_.plan().members.front().request.batch_images;
-    return CoalesceSetting{std::chrono::microseconds(coalesce->max_delay_us),
-                           {lineup_, trace_.get(), batch, most_of_segment()},
-                           terms_};
+    return CoalesceSetting{
+        std::chrono::microseconds(coalesce->max_delay_us), {lineup(), trace_.get(), batch, most_of_segment()}, terms_};
   }
 
-  const Spec spec_;  // as it was at the start: what a new version may not change is used
-  const std::filesystem::path worker_;
-  Mutex changing_;  // held by train() and replace_member(): one at a time
-  mutable Mutex described_mutex_;
-  Spec described_ TUTTI_GUARDED_BY(described_mutex_);  // changed while changing_ is held, too
-  bool trained_ TUTTI_GUARDED_BY(changing_) = false;
+  const Spec spec_;  // as it was at the start: only what does not change with the members is used
   // Its destructor writes the file, after the destructors of everything that reports to it.
   const std::unique_ptr<TraceRecorder> trace_;
   Events events_;
   Pool pool_;  // thread-safe
-  const std::shared_ptr<const Lineup> lineup_;
+  Members members_;
   const Cascade cascade_;
   const Terms terms_;
   const Leases leases_;  // thread-safe
@@ -387,6 +362,8 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
 void Ensemble::replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
   impl_->replace_member(name, next, stop);
 }
+void Ensemble::add_member(const MemberSpec& member, const std::stop_token& stop) { impl_->add_member(member, stop); }
+void Ensemble::remove_member(std::string_view name) { impl_->remove_member(name); }
 Spec Ensemble::spec() const { return impl_->described(); }
 std::vector<NamedLayout> Ensemble::inputs() const { return impl_->inputs(); }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }
