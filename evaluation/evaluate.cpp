@@ -2,7 +2,9 @@
 #include <tutti/evaluate.hpp>
 
 #include <chrono>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "common/json.hpp"
@@ -17,10 +19,28 @@
 namespace tutti {
 namespace {
 
+/// Members may come and go: an evaluation is of those that answered it.
+void check_same(bool same) {
+  if (!same)
+    throw Error(ErrorKind::failed, "members came or went while the evaluation began", {}, "evaluate once more");
+}
+
+/// `members`: of a description, or of a status.
+template <class Members>
+std::vector<std::string> names_of(const Members& members) {
+  std::vector<std::string> names;
+  for (const auto& member : members) names.push_back(member.name);
+  return names;
+}
+
 class Collecting final : public Sink {
  public:
-  explicit Collecting(Evaluation& evaluation) : evaluation_(evaluation) {}
+  /// The members of the ensemble are those that the evaluation is of.
+  Collecting(Evaluation& evaluation, const Ensemble& ensemble, std::vector<std::string> names)
+      : evaluation_(evaluation), ensemble_(ensemble), names_(std::move(names)) {}
   void write(const SegmentResult& result) override {
+    check_same(result.members.size() == names_.size());
+    if (result.first == 0) check_same(names_of(ensemble_.spec().checked().members) == names_);
     evaluation_.add(result);
     incomplete_.note(result);
   }
@@ -28,6 +48,8 @@ class Collecting final : public Sink {
 
  private:
   Evaluation& evaluation_;
+  const Ensemble& ensemble_;
+  const std::vector<std::string> names_;
   IncompleteSegments incomplete_;
 };
 
@@ -58,12 +80,13 @@ Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& op
   EvaluationTask& task = tasks.emplace_back(given_task(spec, source));
   if (options.ignore_index) task.input.ignore_index = options.ignore_index;
   const std::vector<MemberStatus> members = ensemble.status().members;
+  check_same(names_of(members) == names_of(spec.members));
   EvaluationForm form = evaluation_form(spec, options.rules);
   form.output = members.front().output;
   check_widths(tasks, members, members.size(), !form.rules.empty());
   Evaluation evaluation(form, nullptr);
   if (task.other_labels) evaluation.compare_with({source, task.input.ignore_index, outputs_of(members), 0});
-  Collecting sink(evaluation);
+  Collecting sink(evaluation, ensemble, names_of(members));
   const auto begin = std::chrono::steady_clock::now();
   ensemble.run(source, sink, options.stop);
   const double seconds = seconds_since(begin);

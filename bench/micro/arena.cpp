@@ -23,9 +23,8 @@ void fill(benchmark::State& state, Source& images) {
   const auto segments = static_cast<std::uint64_t>(state.max_iterations) + kLayout.slots;
   CyclicSource source(images, segments * kLayout.images);
   NullSink sink;
-  const Accumulator accumulator({}, {1});
-  const ByRank<Dims> outputs{Dims{10}};
-  Prediction prediction(source, sink, accumulator, outputs, ClassAxis::of_row(10));
+  const Lineup lineup = whole_lineup(Accumulator({}, {1}), {Dims{10}}, ClassAxis::of_row(10));
+  Prediction prediction(source, sink, std::make_shared<const Lineup>(lineup));
   std::uint32_t slot = 0;
   for (; slot < kLayout.slots; ++slot) prediction.fill(arena.data(), kLayout, SlotId(slot));
   for (auto _ : state) prediction.fill(arena.data(), kLayout, SlotId(slot++ % kLayout.slots));

@@ -137,8 +137,7 @@ void CoalescedRun::Rows::write(const SegmentResult& result) {
 
 CoalescedRun::CoalescedRun(std::vector<CallRows> calls, const RunSetting& setting)
     : rows_(calls, setting.batch_images),
-      prediction_(rows_, rows_, setting.accumulator, setting.outputs, setting.combined, setting.trace, {},
-                  setting.most_images) {
+      prediction_(rows_, rows_, setting.lineup, setting.trace, {}, setting.most_images) {
   TUTTI_CHECK(!calls.empty());
   TUTTI_CHECK(setting.most_images % setting.batch_images == 0);
   TUTTI_CHECK(calls.size() == 1 || rows_.padded <= setting.most_images, "several calls share one segment");

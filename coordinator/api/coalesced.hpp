@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,12 +26,10 @@ struct CallRows {
   Sink& sink;
 };
 
-/// What all runs of a pool have in common. Plain values and references that outlive them.
+/// What all runs of a pool have in common.
 struct RunSetting {
-  const Accumulator& accumulator;
-  ByRank<Dims> outputs;
-  std::optional<ClassAxis> combined;
-  TraceRecorder* trace = nullptr;
+  std::shared_ptr<const Lineup> lineup;
+  TraceRecorder* trace = nullptr;  ///< outlives them; or null
   std::uint32_t batch_images = 1;  ///< of every member
   std::uint32_t most_images = 1;   ///< of a segment: whole batches
 };

@@ -10,31 +10,32 @@
 namespace tutti {
 namespace {
 
-images::ResultForm result_form(std::uint64_t images, const config::EnsembleSpec& spec,
-                               const ByRank<Dims>& outputs) {
+images::ResultForm result_form(std::uint64_t images, const Lineup& lineup) {
   images::ResultForm form;
   form.images = images;
-  const config::CombineSpec& combine = spec.combine;
+  const config::CombineSpec& combine = lineup.description->combine;
   const bool combined = combine.rule != CombineRule::none;
-  if (combined) form.shape = outputs[0];
+  if (combined) form.shape = lineup.members.front().output;
   if (combine.decides()) form.decided = without_axis(*form.shape, combine.axis);
   if (combined && combine.spread) form.spread = spread_shape(combine, *form.shape);
-  if (!combined || spec.save_members)
-    for (const Rank rank : outputs.ids()) form.members.push_back({spec.members[rank.value()].name, outputs[rank]});
+  if (!combined || lineup.description->save_members)
+    for (std::size_t m = 0; m < lineup.members.size(); ++m)
+      form.members.push_back({lineup.description->members[m].name, lineup.members[m].output});
   return form;
 }
 
 }  // namespace
 
-std::unique_ptr<images::CollectingSink> collecting(const Source& source, const config::EnsembleSpec& spec,
-                                                   const ByRank<Dims>& outputs) {
-  const images::ResultForm form = result_form(source.count(), spec, outputs);
+std::unique_ptr<images::CollectingSink> collecting(const Source& source, const Lineup& lineup) {
+  const images::ResultForm form = result_form(source.count(), lineup);
   const images::Tiling* const tiling = images::tiling_of(source);
   if (tiling == nullptr) return std::make_unique<images::MemorySink>(form);
-  const config::CombineSpec& combine = spec.combine;
-  for (const Rank rank : outputs.ids())
-    images::check_tile_output(spec.members[rank.value()].name, outputs[rank], tiling->tiles().size,
-                              combine.decides() ? size_at(outputs[rank], combine.axis) : std::nullopt);
+  const config::CombineSpec& combine = lineup.description->combine;
+  for (std::size_t m = 0; m < lineup.members.size(); ++m) {
+    const Dims& output = lineup.members[m].output;
+    images::check_tile_output(lineup.description->members[m].name, output, tiling->tiles().size,
+                              combine.decides() ? size_at(output, combine.axis) : std::nullopt);
+  }
   return std::make_unique<images::BlendedMemory>(form, *tiling);
 }
 

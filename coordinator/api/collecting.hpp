@@ -5,15 +5,13 @@
 
 #include <tutti/images.hpp>
 
-#include "config/spec.hpp"
-#include "common/ids.hpp"
+#include "coordinator/decide/lineup.hpp"
 #include "results/sinks.hpp"
 
 namespace tutti {
 
-/// For the predictions of the source's samples, or of the inputs that it cuts them from. `outputs`: the sizes of each
-/// member's predictions. Throws Error(usage) if these cannot be put together.
-std::unique_ptr<images::CollectingSink> collecting(const Source& source, const config::EnsembleSpec& spec,
-                                                   const ByRank<Dims>& outputs);
+/// For the predictions that the lineup, which has a description, makes of the source's samples, or of the inputs that it
+/// cuts them from. Throws Error(usage) if these cannot be put together.
+std::unique_ptr<images::CollectingSink> collecting(const Source& source, const Lineup& lineup);
 
 }  // namespace tutti

@@ -12,14 +12,14 @@
 #include "coordinator/api/fitted.hpp"
 #include "coordinator/api/health.hpp"
 #include "coordinator/api/leases.hpp"
+#include "coordinator/api/members.hpp"
 #include "coordinator/api/model_choice.hpp"
-#include "coordinator/api/new_version.hpp"
 #include "coordinator/api/prediction.hpp"
 #include "coordinator/api/submissions.hpp"
 #include "coordinator/api/training.hpp"
 #include "coordinator/api/weight_files.hpp"
-#include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/cascade.hpp"
+#include "coordinator/decide/lineup.hpp"
 #include "coordinator/observe/trace.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
@@ -34,11 +34,6 @@
 namespace tutti {
 
 namespace {
-
-Plan plan_of(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
-  const config::InputSpec& input = options.training ? spec.train_input : spec.input;
-  return make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
-}
 
 Plan checked_plan(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
   Plan plan = plan_of(spec, options, worker);
@@ -70,12 +65,10 @@ class Ensemble::Impl {
 
   Impl(const Spec& spec, const Options& options, const std::filesystem::path& worker, Plan plan)
       : spec_(spec),
-        worker_(worker),
-        described_(spec),
         trace_(options.trace.empty() ? nullptr : make_trace(plan, options.trace)),
         events_(options.on_event),
         pool_(std::move(plan), worker, options.debug_member, trace_.get(), &events_, options.stop),
-        accumulator_(spec.checked().combine, pool_.plan().weights, spec.checked().failure.on_nan),
+        members_(pool_, spec, {worker, options.environment}),
         cascade_(pool_.plan().cascade, pool_.plan().combined()),
         terms_{pool_.plan().chains().rounds_of_rows(cascade_.rounds_of_members()), pool_.plan().quorum.has_value()},
         leases_(pool_.exchange(), pool_.arena(), pool_.plan().arena, most_of_segment()),
@@ -102,11 +95,13 @@ class Ensemble::Impl {
     while (calls_ > 0) calls_changed_.wait(lock);
   }
 
-  void run(Source& source, Sink& sink, const std::stop_token& stop) {
+  void run(Source& source, Sink& sink, const std::stop_token& stop) { run(source, sink, stop, lineup()); }
+
+  void run(Source& source, Sink& sink, const std::stop_token& stop, const std::shared_ptr<const Lineup>& lineup) {
     const Call call(*this);
     FittedSource fitted = fit(source);
-    Prediction prediction(fitted.source(), sink, accumulator_, pool_.outputs(), class_axis(), trace_.get(), cascade_);
-    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, all_members(), terms_);
+    Prediction prediction(fitted.source(), sink, lineup, trace_.get(), cascade_);
+    const auto stream = std::make_shared<Stream>(prediction, TaskKind::predict, lineup->asked, terms_, lineup);
     const Error why(ErrorKind::interrupted, "the run was given up: its caller requested a stop");
     const std::stop_callback giving_up(stop, [&] { pool_.exchange().fail_call(*stream, why, 0, std::nullopt); });
     pool_.exchange().drive(stream);
@@ -115,8 +110,9 @@ class Ensemble::Impl {
 
   Predictions predict(const std::unique_ptr<Source>& source) {
     refuse_saved(pool_.plan());
-    const auto sink = collecting(*source);
-    run(*source, *sink, {});
+    const auto answering = lineup();
+    const auto sink = collecting(*source, *answering);
+    run(*source, *sink, {}, answering);
     return sink->take();
   }
 
@@ -168,12 +164,13 @@ class Ensemble::Impl {
   TrainResult train(Source& source, const std::filesystem::path& folder,
                     const std::function<void(const EpochResult&)>& on_epoch) {
     const Call call(*this);
-    const MutexLock one_at_a_time(changing_);
+    const MutexLock one_at_a_time(members_.changing);
+    members_.check_may_train();
     FittedSource fitted = fit(source);
     const Learns learns = spec_.checked().members.front().train.learns;
     check_trains(pool_.plan(), learns, source);
     TrainResult result{weight_files(pool_.plan(), folder)};
-    trained_ = true;
+    members_.note_trained();
     pool_.command(ByRank<control::Message>(result.weights.size(), control::BeginTraining{}));
     train_epochs(fitted.source(), learns, on_epoch);
     say_unturned(fitted.source());
@@ -186,32 +183,27 @@ class Ensemble::Impl {
     return result;
   }
 
-  void replace_member(std::string_view name, const Spec& given, const std::stop_token& stop) {
+  void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
     const Call call(*this);
-    const MutexLock one_at_a_time(changing_);
-    const Spec next(std::make_shared<const config::EnsembleSpec>(chosen_like(given.checked(), described().checked())));
-    if (trained_)
-      throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
-                  "make a new Ensemble of the weights that were saved");
-    const Rank rank = changed_member(described().checked(), next.checked(), name);
-    const Plan plan = plan_of(next.checked(), {}, worker_);
-    check_new_version(pool_.plan(), plan, rank);
-    pool_.replace(rank, plan.request_of(rank), plan.host_of(rank).python, stop);
-    const MutexLock lock(described_mutex_);
-    described_ = next;
+    members_.replace(name, next.checked(), stop);
   }
-  Spec described() const {
-    const MutexLock lock(described_mutex_);
-    return described_;
+  void add_member(const MemberSpec& member, const std::stop_token& stop) {
+    const Call call(*this);
+    members_.add(member, stop);
   }
+  void remove_member(std::string_view name) {
+    const Call call(*this);
+    members_.remove(name);
+  }
+  Spec described() const { return Spec(lineup()->description); }
 
   std::vector<NamedLayout> inputs() const {
     const InputForm& form = pool_.plan().input;
     return form.planes.empty() && !form.tiles ? form.tensors : std::vector<NamedLayout>{};
   }
-  Status status(StatusDetail detail) const { return pool_.status(detail); }
+  Status status(StatusDetail detail) const { return members_.status(detail); }
   Health health() const {
-    return health_of(pool_.status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
+    return health_of(status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
   }
   void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
   void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
@@ -247,13 +239,13 @@ class Ensemble::Impl {
     Submitted(Impl& ensemble, std::unique_ptr<Source> source)
         : source_(std::move(source)),
           fitted_(ensemble.fit(*source_)),
-          sink_(ensemble.collecting(*source_)),
+          lineup_(ensemble.lineup()),
+          sink_(collecting(*source_, *lineup_)),
           ensemble_(ensemble) {}
     const std::shared_ptr<Stream>& stream() override {
       if (stream_) return stream_;
-      prediction_.emplace(fitted_.source(), *sink_, ensemble_.accumulator_, ensemble_.pool_.outputs(),
-                          ensemble_.class_axis(), ensemble_.trace_.get(), ensemble_.cascade_);
-      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, ensemble_.all_members(), ensemble_.terms_);
+      prediction_.emplace(fitted_.source(), *sink_, lineup_, ensemble_.trace_.get(), ensemble_.cascade_);
+      stream_ = std::make_shared<Stream>(*prediction_, TaskKind::predict, lineup_->asked, ensemble_.terms_, lineup_);
       return stream_;
     }
     CallRows rows() override { return {fitted_.source(), *sink_}; }
@@ -262,6 +254,7 @@ class Ensemble::Impl {
    private:
     std::unique_ptr<Source> source_;
     FittedSource fitted_;
+    const std::shared_ptr<const Lineup> lineup_;
     std::unique_ptr<images::CollectingSink> sink_;
     Impl& ensemble_;
     std::optional<Prediction> prediction_;
@@ -278,7 +271,8 @@ class Ensemble::Impl {
   void train_epochs(Source& source, Learns learns, const std::function<void(const EpochResult&)>& on_epoch) {
     const std::vector<MemberPlan>& members = pool_.plan().members;
     std::uint64_t classes = std::numeric_limits<std::uint64_t>::max();
-    for (const Dims& output : pool_.outputs()) classes = std::min(classes, elements_of(output));
+    const std::shared_ptr<const Lineup> answering = lineup();
+    for (const LineupMember& member : answering->members) classes = std::min(classes, elements_of(member.output));
     for (std::uint32_t epoch = 1;; ++epoch) {
       ByRank<bool> asked;
       for (const MemberPlan& member : members) asked.push_back(epoch <= member.epochs);
@@ -295,16 +289,8 @@ class Ensemble::Impl {
 
   FittedSource fit(Source& source) const { return fitted(source, pool_.plan()); }
 
-  /// Of the combined predictions; nothing with the rule `none`. Throws Error(usage) if they have no such axis.
-  std::optional<ClassAxis> class_axis() const {
-    if (!combined()) return std::nullopt;
-    const config::CombineSpec& combine = spec_.checked().combine;
-    const Dims output = pool_.outputs()[0];
-    return combine.decides() ? ClassAxis::of(output, combine.axis) : ClassAxis::of_row(elements_of(output));
-  }
-
-  bool combined() const { return spec_.checked().combine.rule != CombineRule::none; }
-  ByRank<bool> all_members() const { return ByRank<bool>(pool_.plan().members.size(), true); }
+  /// Of calls that begin now.
+  std::shared_ptr<const Lineup> lineup() const { return members_.lineup(); }
 
   /// Images of a segment: with `coalesce`, whole batches.
   std::uint32_t most_of_segment() const {
@@ -316,27 +302,16 @@ class Ensemble::Impl {
     const auto& coalesce = spec_.checked().coalesce;
     if (!coalesce) return std::nullopt;
     const std::uint32_t batch = pool_.plan().members.front().request.batch_images;
-    return CoalesceSetting{std::chrono::microseconds(coalesce->max_delay_us),
-                           {accumulator_, pool_.outputs(), class_axis(), trace_.get(), batch, most_of_segment()},
-                           all_members(),
-                           terms_};
+    return CoalesceSetting{
+        std::chrono::microseconds(coalesce->max_delay_us), {lineup(), trace_.get(), batch, most_of_segment()}, terms_};
   }
 
-  std::unique_ptr<images::CollectingSink> collecting(const Source& source) const {
-    return tutti::collecting(source, spec_.checked(), pool_.outputs());
-  }
-
-  const Spec spec_;  // as it was at the start: what a new version may not change is used
-  const std::filesystem::path worker_;
-  Mutex changing_;  // held by train() and replace_member(): one at a time
-  mutable Mutex described_mutex_;
-  Spec described_ TUTTI_GUARDED_BY(described_mutex_);  // changed while changing_ is held, too
-  bool trained_ TUTTI_GUARDED_BY(changing_) = false;
+  const Spec spec_;  // as it was at the start: only what does not change with the members is used
   // Its destructor writes the file, after the destructors of everything that reports to it.
   const std::unique_ptr<TraceRecorder> trace_;
   Events events_;
   Pool pool_;  // thread-safe
-  const Accumulator accumulator_;
+  Members members_;
   const Cascade cascade_;
   const Terms terms_;
   const Leases leases_;  // thread-safe
@@ -387,6 +362,8 @@ TrainResult Ensemble::train(Source& source, const std::filesystem::path& folder,
 void Ensemble::replace_member(std::string_view name, const Spec& next, const std::stop_token& stop) {
   impl_->replace_member(name, next, stop);
 }
+void Ensemble::add_member(const MemberSpec& member, const std::stop_token& stop) { impl_->add_member(member, stop); }
+void Ensemble::remove_member(std::string_view name) { impl_->remove_member(name); }
 Spec Ensemble::spec() const { return impl_->described(); }
 std::vector<NamedLayout> Ensemble::inputs() const { return impl_->inputs(); }
 Status Ensemble::status(StatusDetail detail) const { return impl_->status(detail); }

@@ -59,16 +59,15 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
   return Rank(rank);
 }
 
-void check_new_version(const Plan& running, const Plan& next, Rank rank) {
-  const auto& old = running.request_of(rank);
-  if (const std::string& member = running.members[rank.value()].stage_of; !member.empty())
-    refuse(fmt::format("{} has 'stages', and cannot be replaced", member), {}, "make a new Ensemble");
+void check_new_version(const Plan& running, const config::MemberSpec& old, const Plan& next, Rank rank) {
+  if (!old.before.empty())
+    refuse(fmt::format("{} has 'stages', and cannot be replaced", old.name), {}, "make a new Ensemble");
   if (running.training)
     refuse("a member cannot be replaced in an ensemble that was made to train", {},
            "make the ensemble without Options::training");
   if (running.debugging)
     refuse("a member cannot be replaced while a worker is debugged", {}, "leave Options::debug_member empty");
-  if (old.saved || next.request_of(rank).saved)
+  if (is_saved(facts_of(old.model.kind)) || next.request_of(rank).saved)
     refuse(fmt::format("{} has saved predictions, and these cannot be replaced or take the place of a model", old.name),
            {}, "make a new Ensemble");
   if (running.arena.arrays != next.arena.arrays || running.input.planes != next.input.planes)

@@ -10,22 +10,23 @@
 
 namespace tutti {
 
-Prediction::Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
-                       const std::optional<ClassAxis>& combined, TraceRecorder* trace, Cascade cascade,
-                       std::uint32_t most)
+Prediction::Prediction(Source& source, Sink& sink, std::shared_ptr<const Lineup> lineup, TraceRecorder* trace,
+                       Cascade cascade, std::uint32_t most)
     : source_(source),
       sink_(sink),
-      accumulator_(accumulator),
+      lineup_(std::move(lineup)),
       cascade_(std::move(cascade)),
-      combined_(combined),
       trace_(trace),
       count_(source.count()),
       most_(most),
       answers_(cascade_),
-      gathered_(outputs.size()),
-      rows_(outputs.size()),
-      asked_(outputs.size()) {
-  for (const Dims& output : outputs) widths_.push_back(static_cast<std::uint32_t>(elements_of(output)));
+      gathered_(members()),
+      rows_(members()),
+      asked_(members()) {
+  for (const LineupMember& member : lineup_->members)
+    widths_.push_back(static_cast<std::uint32_t>(elements_of(member.output)));
+  for (std::size_t m = 0; m < members(); ++m)
+    TUTTI_CHECK(cascade_.empty() || rank_of(m) == Rank(m), "a cascade names the members by their ranks");
 }
 
 std::uint32_t Prediction::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
@@ -60,7 +61,7 @@ std::optional<NextRound> Prediction::judge(const FinishedSegment& answered) {
     const Round round(r);
     const config::CascadeStep& step = cascade_.step_to(round);
     std::vector<std::uint32_t> samples = answers_.asked_in(cascade_.needed_for(round));
-    std::vector<bool> present(widths_.size());
+    std::vector<bool> present(members());
     for (const std::size_t rank : step.after) present[rank] = segment.rows[Rank(rank)].present;
     if (!samples.empty() && std::ranges::find(present, true) != present.end()) {
       combine_some(present, samples, some_);
@@ -81,17 +82,16 @@ std::optional<NextRound> Prediction::judge(const FinishedSegment& answered) {
 void Prediction::deliver(const FinishedSegment& finished) {
   const auto begin = trace_ != nullptr ? std::chrono::steady_clock::now() : TraceRecorder::Time{};
   const std::uint32_t images = finished.segment.images;
-  TUTTI_CHECK(finished.segment.rows.size() >= widths_.size(), "the rows of the members come first");
   if (!cascade_.empty()) answers_.look_at(finished, arena_, layout_);
-  std::vector<MemberSegmentResult> members;
+  std::vector<MemberSegmentResult> results;
   bool any = false;
-  for (const Rank rank : widths_.ids()) {
-    members.push_back(of_member(finished, rank));
-    any = any || finished.segment.rows[rank].present;
+  for (std::size_t m = 0; m < members(); ++m) {
+    results.push_back(of_member(finished, m));
+    any = any || finished.segment.rows[rank_of(m)].present;
   }
-  const std::uint32_t width = combined_ ? widths_[0] : 0;
+  const std::uint32_t width = lineup_->combined ? widths_[0] : 0;
   if (finished.segment.set_aside || !any) {
-    accumulator_.nothing(images, axis(), result_);
+    accumulator().nothing(images, axis(), result_);
   } else {
     bool whole = true;
     if (cascade_.empty())
@@ -99,8 +99,8 @@ void Prediction::deliver(const FinishedSegment& finished) {
     else
       whole = combine_by_rounds(finished);
     if (whole) {
-      accumulator_.check_finite(result_.values, width, delivered_);
-      accumulator_.check_finite_spread(result_.spread, result_.spread.size() / images, delivered_);
+      accumulator().check_finite(result_.values, width, delivered_);
+      accumulator().check_finite_spread(result_.spread, result_.spread.size() / images, delivered_);
     }
   }
   SegmentResult result;
@@ -111,32 +111,33 @@ void Prediction::deliver(const FinishedSegment& finished) {
   result.values = result_.values;
   result.predicted = result_.predicted;
   result.spread = result_.spread;
-  result.members = members;
+  result.members = results;
   if (source_.labelled())
     result.labels = slot_view(static_cast<const std::byte*>(arena_), layout_, finished.segment.slot, images).labels;
   delivered_ += images;
   write(result, finished.segment, begin);
 }
 
-/// What the result says of a member.
-MemberSegmentResult Prediction::of_member(const FinishedSegment& finished, Rank rank) {
+/// What the result says of the member at this place of the lineup.
+MemberSegmentResult Prediction::of_member(const FinishedSegment& finished, std::size_t m) {
+  const Rank rank = rank_of(m);
   const Ledger::Row& row = finished.segment.rows[rank];
   const std::uint32_t images = finished.segment.images;
-  const std::uint32_t width = widths_[rank];
+  const std::uint32_t width = widths_[m];
   const Round round = cascade_.round_of(rank);
   if (round == Round{}) return {width, row.present ? finished.answer(rank) : nan_rows(images, width), row.present};
-  asked_[rank] = answers_.flags_of(round);
-  MemberSegmentResult member{width, nan_rows(images, width), row.present, asked_[rank]};
+  asked_[m] = answers_.flags_of(round);
+  MemberSegmentResult member{width, nan_rows(images, width), row.present, asked_[m]};
   if (!row.present) {
     member.present = !row.asked && !row.missed && !finished.segment.set_aside;  // no sample needed it
     return member;
   }
-  std::vector<float>& rows = rows_[rank];
+  std::vector<float>& rows = rows_[m];
   rows.assign(std::size_t{images} * width, std::numeric_limits<float>::quiet_NaN());
   const std::span<const float> answers = finished.answer(rank);
   std::size_t place = 0;
   for (std::uint32_t sample = 0; sample < images; ++sample)
-    if (asked_[rank][sample] != 0)
+    if (asked_[m][sample] != 0)
       std::copy_n(&answers[place++ * width], width, rows.begin() + static_cast<std::ptrdiff_t>(sample) * width);
   member.values = rows;
   return member;
@@ -145,20 +146,20 @@ MemberSegmentResult Prediction::of_member(const FinishedSegment& finished, Rank 
 void Prediction::combine_all(const FinishedSegment& finished) {
   std::vector<bool> present;
   std::vector<std::span<const float>> answers;
-  for (const Rank rank : widths_.ids()) {
-    present.push_back(finished.segment.rows[rank].present);
-    answers.push_back(present.back() ? finished.answer(rank) : std::span<const float>{});
+  for (const LineupMember& member : lineup_->members) {
+    present.push_back(finished.segment.rows[member.rank].present);
+    answers.push_back(present.back() ? finished.answer(member.rank) : std::span<const float>{});
   }
-  accumulator_.combine(answers, present, finished.segment.images, axis(), result_);
+  accumulator().combine(answers, present, finished.segment.images, axis(), result_);
 }
 
 /// Combines the answers of the members that are present for these samples, which each of them was asked for.
 void Prediction::combine_some(const std::vector<bool>& present, std::span<const std::uint32_t> samples,
                               Accumulator::Result& result) {
   std::vector<std::span<const float>> answers(present.size());
-  for (const Rank rank : widths_.ids())
-    if (present[rank.value()]) answers[rank.value()] = answers_.of(rank, widths_[rank], samples, gathered_[rank]);
-  accumulator_.combine(answers, present, static_cast<std::uint32_t>(samples.size()), axis(), result);
+  for (std::size_t m = 0; m < members(); ++m)
+    if (present[m]) answers[m] = answers_.of(rank_of(m), widths_[m], samples, gathered_[m]);
+  accumulator().combine(answers, present, static_cast<std::uint32_t>(samples.size()), axis(), result);
 }
 
 namespace {
@@ -180,12 +181,13 @@ bool Prediction::combine_by_rounds(const FinishedSegment& finished) {
   std::map<std::uint32_t, std::vector<std::uint32_t>> groups;
   for (std::uint32_t sample = 0; sample < finished.segment.images; ++sample)
     groups[answers_.rounds_of(sample)].push_back(sample);
-  accumulator_.nothing(finished.segment.images, axis(), result_);
+  accumulator().nothing(finished.segment.images, axis(), result_);
   bool whole = true;
   for (const auto& [rounds, samples] : groups) {
     std::vector<bool> present;
-    for (const Rank rank : widths_.ids())
-      present.push_back(finished.segment.rows[rank].present && (rounds >> cascade_.round_of(rank).value() & 1U) != 0);
+    for (const LineupMember& member : lineup_->members)
+      present.push_back(finished.segment.rows[member.rank].present &&
+                        (rounds >> cascade_.round_of(member.rank).value() & 1U) != 0);
     if (std::ranges::find(present, true) == present.end()) {
       whole = false;
       continue;

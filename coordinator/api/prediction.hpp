@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,18 +17,17 @@
 #include "coordinator/decide/accumulator.hpp"
 #include "coordinator/decide/cascade.hpp"
 #include "coordinator/decide/class_axis.hpp"
+#include "coordinator/decide/lineup.hpp"
 #include "coordinator/pool/exchange.hpp"
 
 namespace tutti {
 
-/// Source, sink, accumulator and `trace`, which may be null, outlive it. `outputs`: the sizes of each member's
-/// predictions; `combined` of those of the ensemble, nothing with the rule `none`. `most`: images of a segment, if
-/// those of a slot are not meant.
+/// Source, sink and `trace`, which may be null, outlive it. `lineup`: the members that answer it; with a cascade, those
+/// of the description in rank order. `most`: images of a segment, if those of a slot are not meant.
 class Prediction final : public Work {
  public:
-  Prediction(Source& source, Sink& sink, const Accumulator& accumulator, const ByRank<Dims>& outputs,
-             const std::optional<ClassAxis>& combined, TraceRecorder* trace = nullptr, Cascade cascade = {},
-             std::uint32_t most = std::numeric_limits<std::uint32_t>::max());
+  Prediction(Source& source, Sink& sink, std::shared_ptr<const Lineup> lineup, TraceRecorder* trace = nullptr,
+             Cascade cascade = {}, std::uint32_t most = std::numeric_limits<std::uint32_t>::max());
 
   bool has_more() const override { return next_ < count_; }
   std::uint32_t fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) override;
@@ -44,19 +44,21 @@ class Prediction final : public Work {
   std::uint32_t segment_images() const { return std::min(layout_.images, most_); }
   void write(const SegmentResult& result, const Ledger::Segment& segment, TraceRecorder::Time begin);
   std::span<const float> nan_rows(std::uint32_t images, std::uint32_t width);
-  ClassAxis axis() const { return combined_.value_or(ClassAxis::of_row(0)); }
+  std::size_t members() const { return lineup_->members.size(); }
+  Rank rank_of(std::size_t member) const { return lineup_->members[member].rank; }
+  const Accumulator& accumulator() const { return lineup_->accumulator; }
+  ClassAxis axis() const { return lineup_->combined.value_or(ClassAxis::of_row(0)); }
   void combine_all(const FinishedSegment& finished);
   bool combine_by_rounds(const FinishedSegment& finished);
   void combine_some(const std::vector<bool>& present, std::span<const std::uint32_t> samples,
                     Accumulator::Result& result);
-  MemberSegmentResult of_member(const FinishedSegment& finished, Rank rank);
+  MemberSegmentResult of_member(const FinishedSegment& finished, std::size_t m);
 
   Source& source_;
   Sink& sink_;
-  const Accumulator& accumulator_;
+  const std::shared_ptr<const Lineup> lineup_;
   const Cascade cascade_;
-  ByRank<std::uint32_t> widths_;  ///< values per prediction
-  const std::optional<ClassAxis> combined_;
+  std::vector<std::uint32_t> widths_;  ///< values per prediction; this and what follows by place in the lineup
   TraceRecorder* const trace_;
   const std::uint64_t count_;
   const std::uint32_t most_;
@@ -69,10 +71,10 @@ class Prediction final : public Work {
   std::vector<float> nan_;      ///< the rows of a member that is not present
   // With a cascade.
   RoundAnswers answers_;
-  Accumulator::Result some_;             ///< of the samples that were asked for in the same rounds
-  ByRank<std::vector<float>> gathered_;  ///< the answers for these
-  ByRank<std::vector<float>> rows_;      ///< of a member that was not asked for all
-  ByRank<std::vector<std::uint8_t>> asked_;
+  Accumulator::Result some_;                  ///< of the samples that were asked for in the same rounds
+  std::vector<std::vector<float>> gathered_;  ///< the answers for these
+  std::vector<std::vector<float>> rows_;      ///< of a member that was not asked for all
+  std::vector<std::vector<std::uint8_t>> asked_;
 };
 
 }  // namespace tutti

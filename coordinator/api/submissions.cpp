@@ -207,7 +207,8 @@ void Submissions::insert_run(const std::vector<Active*>& calls, bool repeats) {
     Terms terms = coalesce_->terms;
     terms.shared = calls.size() > 1;
     if (!terms.shared) terms.extent = {coalesce_->run.most_images, rows_of_call};
-    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, coalesce_->asked, std::move(terms));
+    const auto& lineup = coalesce_->run.lineup;
+    added.stream = std::make_shared<Stream>(*added.work, TaskKind::predict, lineup->asked, std::move(terms), lineup);
   } else {
     added.stream = calls.front()->submission->stream();
   }

@@ -46,7 +46,6 @@ class Submission {
 struct CoalesceSetting {
   std::chrono::microseconds max_delay{};
   RunSetting run;
-  ByRank<bool> asked;
   Terms terms;
 };
 

@@ -1,7 +1,10 @@
 // Ensembles in the C API: their life and their state.
 #include <tutti/tutti.h>
 
+#include <fmt/format.h>
+
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/json.hpp"
@@ -18,6 +21,13 @@ std::shared_ptr<std::string> json_text(const json::value& value) {
 
 HeldEnsemble::Use use(const tutti_ensemble* ensemble, const char* function) {
   return HeldEnsemble::Use(object_of(ensemble, function));
+}
+
+const MemberSpec& member_of(const Spec& description, std::string_view name) {
+  for (const MemberSpec& member : description.checked().members)
+    if (member.name == name) return member;
+  throw Error(ErrorKind::usage, fmt::format("the description has no member '{}' to add", name), {},
+              "name one of its members");
 }
 
 }  // namespace
@@ -60,6 +70,22 @@ tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* n
     given(name, function, "name");
     const auto description = object_of(next, function);
     use(ensemble, function)->replace_member(name, *description);
+  });
+}
+
+tutti_code tutti_ensemble_add_member(tutti_ensemble* ensemble, const tutti_spec* from, const char* name,
+                                     tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    given(name, function, "name");
+    const auto description = object_of(from, function);
+    use(ensemble, function)->add_member(member_of(*description, name));
+  });
+}
+
+tutti_code tutti_ensemble_remove_member(tutti_ensemble* ensemble, const char* name, tutti_error** error) {
+  return guarded(error, __func__, [&](const char* function) {
+    given(name, function, "name");
+    use(ensemble, function)->remove_member(name);
   });
 }
 

@@ -26,6 +26,11 @@ struct Move {
 struct Retire {
   WorkerId worker;
 };
+/// The worker's member is not asked any more: let go of its process, if it has one, and of its spare. Nothing follows
+/// for this worker until another member takes its place.
+struct Vacate {
+  WorkerId worker;
+};
 /// All workers that were to be superseded were told to Retire; or none was, because of this `problem`.
 struct Superseded {
   std::string problem{};
@@ -103,8 +108,9 @@ struct Say {
   std::string line;
 };
 }  // namespace action
-using Action = std::variant<action::Move, action::Retire, action::Superseded, action::Spawn, action::Begin, action::Prepare, action::Tell, action::HandOut,
-                            action::Kill, action::Abandon, action::Hold, action::Release, action::Judge, action::Finish,
+using Action = std::variant<action::Move, action::Retire, action::Vacate, action::Superseded, action::Spawn,
+                            action::Begin, action::Prepare, action::Tell, action::HandOut, action::Kill,
+                            action::Abandon, action::Hold, action::Release, action::Judge, action::Finish,
                             action::CommandDone, action::FailCall, action::Fail, action::Say>;
 
 }  // namespace tutti

@@ -27,10 +27,10 @@ class Chains {
     for (const Rank rank : fed_by_.ids()) chain_of(rank);
   }
 
-  /// Whose answers it computes on.
-  std::optional<Rank> feeder_of(Rank rank) const { return fed_by_.empty() ? std::nullopt : fed_by_[rank]; }
+  /// Whose answers it computes on. Of a rank that came later: nobody's.
+  std::optional<Rank> feeder_of(Rank rank) const { return at(fed_by_, rank); }
   /// Who computes on its answers.
-  std::optional<Rank> fed_from(Rank rank) const { return feeds_.empty() ? std::nullopt : feeds_[rank]; }
+  std::optional<Rank> fed_from(Rank rank) const { return at(feeds_, rank); }
   /// The stages of a member, first one first; of a member without stages itself alone.
   std::vector<Rank> chain_of(Rank rank) const {
     Rank first = rank;
@@ -50,6 +50,10 @@ class Chains {
   }
 
  private:
+  static std::optional<Rank> at(const ByRank<std::optional<Rank>>& table, Rank rank) {
+    return rank.value() < table.size() ? table[rank] : std::nullopt;
+  }
+
   ByRank<std::optional<Rank>> fed_by_;
   ByRank<std::optional<Rank>> feeds_;
 };

@@ -60,6 +60,12 @@ class Hosting {
   /// The worker and its sisters: all that host its unit.
   const std::vector<WorkerId>& replicas_of(WorkerId worker) const { return workers_[units_[worker].front()]; }
   bool replicated(WorkerId worker) const { return replicas_of(worker).size() > 1; }
+  /// The same, and a further member, the last, in a worker of its own, the last.
+  Hosting with_member() const {
+    ByWorker<std::vector<Rank>> units = units_;
+    units.push_back({Rank(members())});
+    return Hosting(std::move(units));
+  }
   /// The same, but for a member that had shared a worker and now has a new one, the last, of its own.
   Hosting with_own_worker(Rank rank) const {
     const WorkerId worker = only_worker_of(rank);

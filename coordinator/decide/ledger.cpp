@@ -91,10 +91,12 @@ void Ledger::end_rounds(SegmentId number) {
 }
 
 void Ledger::rehost(Hosting hosting) {
-  TUTTI_CHECK(hosting.members() == hosting_.members());
+  TUTTI_CHECK(hosting.members() >= hosting_.members(), "members are added");
   TUTTI_CHECK(hosting.workers() >= hosting_.workers(), "workers are added");
   hosting_ = std::move(hosting);
   while (counts_.size() < hosting_.workers()) counts_.push_back({});
+  for (auto& [number, segment] : segments_)
+    while (segment.rows.size() < hosting_.members()) segment.rows.push_back({});
 }
 
 TaskRecord Ledger::hand_out(SegmentId number, Rank rank, WorkerId worker, Generation generation,

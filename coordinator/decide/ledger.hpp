@@ -101,7 +101,7 @@ class Ledger {
   /// Each member has a worker of its own.
   explicit Ledger(std::size_t members) : Ledger(Hosting::one_each(members)) {}
 
-  /// Members have moved; none that has a task.
+  /// Members have moved, none that has a task; or further ones have come, which no segment so far asks.
   void rehost(Hosting hosting);
 
   /// Enters a segment and returns its number. `asked[rank]` says which members get it, and `rounds` when; empty: all in

@@ -24,8 +24,8 @@ Supervisor::Supervisor(SupervisorSetting setting)
               "there are slots for all tasks from one checkpoint to the next");
 }
 
-WorkerLife Supervisor::new_life() const {
-  return WorkerLife({setting_.policy, setting_.deadlines, setting_.start_deadline, setting_.kill_deadline});
+WorkerLife Supervisor::new_life(Generation first) const {
+  return WorkerLife({setting_.policy, setting_.deadlines, setting_.start_deadline, setting_.kill_deadline}, first);
 }
 
 std::optional<Action> Supervisor::next() {
@@ -125,7 +125,7 @@ void Supervisor::describe(Rank rank, MemberStatus& status) const {
     // A member with replicas is as well as the best of them.
     const WorkerState now = state(worker);
     if (status.state == WorkerState::absent || now == WorkerState::running) status.state = now;
-    status.generation += lives_[worker].generation().value();
+    status.generation += replaced(worker);
   }
   if (work.absent()) status.state = WorkerState::absent;  // another stage of it may be what is missing
   status.deaths = deaths_[rank];

@@ -5,7 +5,7 @@
 // It has two parts, each with a table of its states, and connects them:
 //
 //   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp,
-//                                            _succession.cpp
+//                                            _succession.cpp, _places.cpp
 //   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp,
 //                                            _chains.cpp
 //
@@ -64,9 +64,9 @@ class Supervisor {
   void ready(WorkerId worker, WorkerLife::Seconds batch, Time now);
   /// The answer to Prepare or Tell.
   void done(Rank rank, const control::Done& answer, Time now);
-  /// A segment was filled into its slot. `index`: its number within its call, for messages. `last`: it is the last
-  /// training segment for the members asked, so each makes a checkpoint. Returns its number in the
-  /// pool's life; or nothing if no member is left (a Fail is among the actions).
+  /// A segment was filled into its slot. `asked` says nothing of members that came later. `index`: its number within
+  /// its call, for messages. `last`: it is the last training segment for the members asked, so each makes a checkpoint.
+  /// Returns its number in the pool's life; or nothing if no member is left (a Fail is among the actions).
   std::optional<SegmentId> open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
                                 std::uint64_t index, bool last, Time now, const Terms& terms = {});
   /// The answer to Judge: which round is next, and for how many samples; nothing: none is.
@@ -95,6 +95,14 @@ class Supervisor {
   void supersede(std::vector<WorkerId> workers, Time now);
   /// Nobody waits any more to take the places of workers that have not retired yet: they go on.
   void call_off(Time now);
+  /// A place, which is vacant, for a further member in a worker of its own: one that another has left, or a new one.
+  /// Segments that are open have nothing to do with it. Not in an ensemble that is trained.
+  Rank reserve(std::string name, std::string device);
+  /// The member of a vacant place is there: it can be asked from now on. Its worker is spawned.
+  void join(Rank rank, Time now);
+  /// The member, which has a worker of its own and is asked by no segment that is open, or will be, has gone: its place
+  /// is vacant. Vacate follows.
+  void vacate(Rank rank);
   /// Whether idle replicas may compute what others have; at first they may.
   void allow_take_over(bool allowed) { may_take_over_ = allowed; }
   /// Decides what depends only on the time, such as deadlines.
@@ -126,6 +134,8 @@ class Supervisor {
   const Chains& chains() const noexcept { return setting_.chains; }
   WorkerState state(WorkerId worker) const;
   Generation generation(WorkerId worker) const;
+  /// How often its process was replaced since its member is there.
+  std::uint32_t replaced(WorkerId worker) const { return lives_[worker].replaced(); }
   /// For people: "cnn-2 on cpu:1", "cnn-2 on cpu:1 and 3 more", or "cnn-2 (replica 1 of 3) on cpu:1".
   std::string place_of(WorkerId worker) const;
   /// For people: the member as this worker hosts it.
@@ -148,7 +158,7 @@ class Supervisor {
   /// Of a member without replicas: one that is trained.
   WorkerLife& life_of(Rank rank) { return lives_[hosting_.only_worker_of(rank)]; }
   const WorkerLife& life_of(Rank rank) const { return lives_[hosting_.only_worker_of(rank)]; }
-  WorkerLife new_life() const;
+  WorkerLife new_life(Generation first = {}) const;
   WorkerLife::Duty duty_of(WorkerId worker) const;
   bool any_in_flight(WorkerId worker) const;
 
@@ -278,6 +288,8 @@ class Supervisor {
   std::optional<Command> command_;
   std::optional<Error> command_problem_;
   std::vector<WorkerId> superseded_;  // for whose places others wait
+  std::set<Rank> vacant_;             // places without a member: absent, and nobody asks for them
+  FaultCounts past_;                  // deaths and restarts of members that have gone
 };
 
 }  // namespace tutti

@@ -20,12 +20,12 @@ void Supervisor::check_invariants() const {
 }
 
 void Supervisor::check_counts() const {
-  std::uint64_t deaths = 0;
-  std::uint64_t restarts = 0;
+  std::uint64_t deaths = past_.deaths;
+  std::uint64_t restarts = past_.restarts;
   std::uint64_t ending = 0;
   for (const WorkerLife& life : lives_) {
     deaths += life.deaths();
-    restarts += life.generation().value() - life.retired();
+    restarts += life.replaced() - life.retired();
     ending += life.phase() == WorkerLife::Phase::ending ? 1 : 0;
   }
   TUTTI_CHECK(counts_.deaths == deaths);
@@ -46,6 +46,7 @@ void Supervisor::check_member(Rank rank) const {
     return std::ranges::any_of(hosting_.workers_of(stage),
                                [&](WorkerId worker) { return lives_[worker].phase() != WorkerLife::Phase::given_up; });
   };
+  TUTTI_CHECK(!vacant_.contains(rank) || !has_worker(rank), "a vacant place has no worker");
   TUTTI_CHECK(work.absent() == !std::ranges::all_of(setting_.chains.chain_of(rank), has_worker),
               "a member is absent without a worker for each of its stages");
 }

@@ -33,7 +33,7 @@ void Supervisor::start(Time now) {
 void Supervisor::spawn(WorkerId worker, Time now) {
   WorkerLife& life = lives_[worker];
   life.spawn(now);
-  if (life.generation() > Generation(0)) ++counts_.restarts;
+  if (life.replaced() > 0) ++counts_.restarts;
   actions_.push_back(action::Spawn{worker, life.generation()});
 }
 

@@ -11,7 +11,7 @@ namespace tutti {
 
 std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, TaskKind kind, const ByRank<bool>& asked,
                                           std::uint64_t index, bool last, Time now, const Terms& terms) {
-  TUTTI_CHECK(asked.size() == work_.size());
+  TUTTI_CHECK(asked.size() <= work_.size());
   TUTTI_CHECK(slot.value() < setting_.slots);
   TUTTI_CHECK(images > 0);
   TUTTI_CHECK(images <= setting_.segment_images);
@@ -21,6 +21,8 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
   TUTTI_CHECK(!abandoned_.slots().contains(slot), "an abandoned process may still read this slot");
   // Whether a member of a later round is absent is known when the round comes.
   ByRank<bool> present = asked;
+  while (present.size() < work_.size()) present.push_back(false);
+  for (const Rank rank : vacant_) TUTTI_CHECK(!present[rank], "a member is asked while it is there");
   for (const Rank rank : work_.ids())
     if (absent(rank) && (terms.rounds.empty() || terms.rounds[rank] == Round{})) present[rank] = false;
   if (!any_member_left()) {

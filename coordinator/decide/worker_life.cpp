@@ -47,9 +47,10 @@ Next next_of(WorkerLife::Phase phase, WorkerLife::Event event) {
 
 }  // namespace
 
-WorkerLife::WorkerLife(const Setting& setting)
+WorkerLife::WorkerLife(const Setting& setting, Generation first)
     : budget(setting.policy.restart_limit, Seconds(setting.policy.restart_window), Seconds(setting.policy.back_off)),
-      setting_(setting) {}
+      setting_(setting),
+      first_(first) {}
 
 WorkerLife::Step WorkerLife::step(Event event) {
   const Next next = next_of(phase_, event);

@@ -67,7 +67,8 @@ class WorkerLife {
   /// What the process is working on, which decides how long it may take.
   enum class Duty : std::uint8_t { nothing, tasks, command };
 
-  explicit WorkerLife(const Setting& setting);
+  /// `first`: the generation of its first process, if others were in its place before.
+  explicit WorkerLife(const Setting& setting, Generation first = {});
 
   // ---- events
   void spawn(Time now);
@@ -109,8 +110,9 @@ class WorkerLife {
   bool started() const noexcept { return spawned_ > 0; }  ///< it has had a process, or will have one at once
   /// Whether there is a process that may still send messages.
   bool has_process() const noexcept { return phase_ != Phase::waiting && phase_ != Phase::given_up; }
-  /// How many processes came before the current one, or before the last.
-  Generation generation() const noexcept { return Generation(spawned_ == 0 ? 0U : spawned_ - 1); }
+  /// How many processes of this life came before the current one, or before the last.
+  std::uint32_t replaced() const noexcept { return spawned_ == 0 ? 0U : spawned_ - 1; }
+  Generation generation() const noexcept { return Generation(first_.value() + replaced()); }
   bool ran() const noexcept { return ran_; }        ///< this process reached the phase `running`
   bool fresh() const noexcept { return !worked_; }  ///< this process has answered no task yet
   bool distrusted() const noexcept { return distrusted_; }
@@ -135,6 +137,7 @@ class WorkerLife {
   std::optional<Time> start_deadline(Time now) const;
 
   Setting setting_;
+  Generation first_;
   Phase phase_ = Phase::waiting;
   std::uint32_t spawned_ = 0;
   Time spawned_at_{};

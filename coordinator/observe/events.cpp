@@ -23,6 +23,11 @@ std::ptrdiff_t running_workers(const MemberStatus& member) {
   return std::ranges::count(member.replicas, WorkerState::running, &ReplicaStatus::state);
 }
 
+/// A place that is vacant, or that another member has taken meanwhile, has nothing to tell.
+bool is_same_member(const std::vector<MemberStatus>& before, const MemberStatus& now, std::size_t place) {
+  return place < before.size() && !now.name.empty() && before[place].name == now.name;
+}
+
 /// Of a member without stages, or of a stage: what happened to its workers.
 void add_events_of_workers(const MemberStatus& before, const MemberStatus& now, bool left, std::vector<Event>& events) {
   if (now.deaths > before.deaths) events.push_back({Event::Kind::died, now.name, {}});
@@ -36,9 +41,10 @@ void add_events_of_workers(const MemberStatus& before, const MemberStatus& now, 
 
 std::vector<Event> events_between(const std::vector<MemberStatus>& before, const std::vector<MemberStatus>& now,
                                   bool& whole) {
-  TUTTI_CHECK(before.size() == now.size());
+  TUTTI_CHECK(before.size() <= now.size(), "places are added");
   std::vector<Event> events;
   for (std::size_t m = 0; m < now.size(); ++m) {
+    if (!is_same_member(before, now[m], m)) continue;
     const bool left = now[m].state == WorkerState::absent;
     const bool leaves = left && before[m].state != WorkerState::absent;
     if (now[m].stages.empty()) add_events_of_workers(before[m], now[m], left, events);

@@ -14,7 +14,7 @@
 namespace tutti {
 
 /// What happened to the members since they were `before`. `whole`: whether every member that is left had its workers
-/// the last time; it is updated.
+/// the last time; it is updated. By place: one without a name is vacant, and further ones may have come.
 std::vector<Event> events_between(const std::vector<MemberStatus>& before, const std::vector<MemberStatus>& now,
                                   bool& whole);
 

@@ -63,7 +63,7 @@ std::filesystem::path checked(const std::filesystem::path& file) {
 
 TraceRecorder::TraceRecorder(const std::filesystem::path& file, std::vector<std::string> names, Time begin,
                              std::size_t limit)
-    : names_(std::move(names)), pid_(::getpid()), begin_(stamp(begin)), limit_(limit), file_(checked(file)) {}
+    : pid_(::getpid()), begin_(stamp(begin)), limit_(limit), names_(std::move(names)), file_(checked(file)) {}
 
 TraceRecorder::~TraceRecorder() {
   try {
@@ -73,11 +73,19 @@ TraceRecorder::~TraceRecorder() {
   }
 }
 
+void TraceRecorder::joins(Rank rank, const std::string& name) {
+  const MutexLock lock(mutex_);
+  while (names_.size() <= rank.value()) names_.push_back({});
+  names_[rank] = name;
+}
+
 // ---- workers -------------------------------------------------------------------------------------------------------
 
 void TraceRecorder::chosen(int pid, const std::vector<Rank>& unit, Generation generation, Time now) {
   const MutexLock lock(mutex_);
-  processes_[pid] = {unit, generation, std::vector<Stamp>(unit.size(), stamp(now)), {}};
+  std::vector<std::string> names;
+  for (const Rank rank : unit) names.push_back(names_[rank]);
+  processes_[pid] = {unit, generation, std::move(names), std::vector<Stamp>(unit.size(), stamp(now)), {}};
 }
 
 void TraceRecorder::begun(int pid, Time now) {
@@ -243,7 +251,7 @@ std::string TraceRecorder::names() const {
   text += ",\n" + named("process_sort_index", pid_, pid_, "sort_index", "0");
   for (const auto& [tid, name] : threads_) text += ",\n" + named("thread_name", pid_, tid, "name", json_text(name));
   for (const auto& [pid, process] : processes_) {
-    std::string member = names_[process.unit.front()];
+    std::string member = process.names.front();
     if (process.unit.size() > 1) member += fmt::format(" and {} more", process.unit.size() - 1);
     const std::string name =
         process.generation == Generation(0) ? member : fmt::format("{} (replacement {})", member, process.generation);
@@ -252,8 +260,7 @@ std::string TraceRecorder::names() const {
             named("process_sort_index", pid, pid, "sort_index", fmt::format("{}", process.unit.front().value() + 1));
     if (process.unit.size() == 1) text += ",\n" + named("thread_name", pid, pid, "name", json_text("tasks"));
     for (std::size_t seat = 0; process.unit.size() > 1 && seat < process.unit.size(); ++seat)
-      text +=
-          ",\n" + named("thread_name", pid, track_of(pid, Seat(seat)), "name", json_text(names_[process.unit[seat]]));
+      text += ",\n" + named("thread_name", pid, track_of(pid, Seat(seat)), "name", json_text(process.names[seat]));
   }
   return text;
 }

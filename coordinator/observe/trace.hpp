@@ -43,6 +43,9 @@ class TraceRecorder {
   TraceRecorder(const TraceRecorder&) = delete;
   TraceRecorder& operator=(const TraceRecorder&) = delete;
 
+  /// The member of this rank, perhaps a further one, has this name from now on.
+  void joins(Rank rank, const std::string& name);
+
   // ---- workers. Reports about a process that was not chosen are ignored.
   /// The process hosts these members from now on, by seat.
   void chosen(int pid, const std::vector<Rank>& unit, Generation generation, Time now);
@@ -103,8 +106,9 @@ class TraceRecorder {
   struct Process {
     std::vector<Rank> unit;
     Generation generation{};
-    std::vector<Stamp> free_since;  ///< by seat: the end of the last slice
-    std::vector<Task> out;          ///< handed out and not answered: a few for each slot, at most
+    std::vector<std::string> names;  ///< by seat
+    std::vector<Stamp> free_since;   ///< by seat: the end of the last slice
+    std::vector<Task> out;           ///< handed out and not answered: a few for each slot, at most
   };
   struct Slot {
     SegmentId segment{};
@@ -122,12 +126,12 @@ class TraceRecorder {
   std::string text_of(const Event& event) const TUTTI_REQUIRES(mutex_);
   std::string arguments(const Event& event) const TUTTI_REQUIRES(mutex_);
 
-  const ByRank<std::string> names_;
   const int pid_;
   const Stamp begin_;
   const std::size_t limit_;
 
   Mutex mutex_;
+  ByRank<std::string> names_ TUTTI_GUARDED_BY(mutex_);
   AtomicFile file_ TUTTI_GUARDED_BY(mutex_);
   std::deque<Event> events_ TUTTI_GUARDED_BY(mutex_);
   std::deque<std::string> texts_ TUTTI_GUARDED_BY(mutex_);

@@ -102,6 +102,9 @@ struct Plan {
   std::string name_of(const WorkerPlan& worker) const;
 };
 
+/// As Plan::name_of(), of a worker that hosts members of these names.
+std::string unit_name(const std::vector<std::string>& members);
+
 /// Whether any member's device may be a GPU.
 GpuSearch gpus_wanted(const config::EnsembleSpec& spec);
 

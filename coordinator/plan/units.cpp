@@ -191,11 +191,16 @@ std::set<Library> Plan::libraries_of(const WorkerPlan& worker) const {
 }
 
 std::string Plan::name_of(const WorkerPlan& worker) const {
+  std::vector<std::string> names;
+  for (const Rank rank : worker.members) names.push_back(request_of(rank).name);
+  return unit_name(names);
+}
+
+std::string unit_name(const std::vector<std::string>& members) {
   constexpr std::size_t kMostNamed = 3;
-  std::string name = request_of(worker.members.front()).name;
-  if (worker.members.size() > kMostNamed) return fmt::format("{}+{} more", name, worker.members.size() - 1);
-  for (std::size_t seat = 1; seat < worker.members.size(); ++seat)
-    name += fmt::format("+{}", request_of(worker.members[seat]).name);
+  std::string name = members.front();
+  if (members.size() > kMostNamed) return fmt::format("{}+{} more", name, members.size() - 1);
+  for (std::size_t seat = 1; seat < members.size(); ++seat) name += fmt::format("+{}", members[seat]);
   return name;
 }
 

@@ -23,6 +23,12 @@ void BatchSizes::settle(const ByRank<BatchChoice>& choices) {
   settled_ = true;
 }
 
+void BatchSizes::set(Rank rank, std::uint32_t batch_images) {
+  TUTTI_CHECK(settled_ && batch_images > 0);
+  while (sizes_.size() <= rank.value()) sizes_.push_back(1);
+  sizes_[rank] = batch_images;
+}
+
 CompletionRecord BatchSizes::as_it_counts(CompletionRecord record) const {
   if (!settled_ && record.status == CompletionStatus::not_finite) record.status = CompletionStatus::done;
   return record;

@@ -31,6 +31,9 @@ class BatchSizes {
   /// The sizes are final from now on.
   void settle(const ByRank<BatchChoice>& choices) TUTTI_REQUIRES(on_loop);
 
+  /// The member of this rank is another, or a further one.
+  void set(Rank rank, std::uint32_t batch_images) TUTTI_REQUIRES(on_loop);
+
   bool settled() const noexcept TUTTI_REQUIRES(on_loop) { return settled_; }
   std::uint32_t of(Rank rank) const TUTTI_REQUIRES(on_loop) { return sizes_[rank]; }
 

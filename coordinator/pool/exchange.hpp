@@ -98,13 +98,20 @@ class Work {
 /// One run of Work through the pool.
 class Stream {
  public:
-  Stream(Work& stream_work, TaskKind stream_kind, ByRank<bool> stream_asked, Terms stream_terms = {})
-      : work(stream_work), kind(stream_kind), asked(std::move(stream_asked)), terms(std::move(stream_terms)) {}
+  Stream(Work& stream_work, TaskKind stream_kind, ByRank<bool> stream_asked, Terms stream_terms = {},
+         std::shared_ptr<const void> stream_lineup = {})
+      : work(stream_work),
+        kind(stream_kind),
+        asked(std::move(stream_asked)),
+        terms(std::move(stream_terms)),
+        lineup(std::move(stream_lineup)) {}
 
   Work& work;  ///< not used once cancelled
   const TaskKind kind;
   const ByRank<bool> asked;
   const Terms terms;
+  /// Keeps the members that are asked as long as a segment is in flight, even if the work has ended; null: they stay.
+  const std::shared_ptr<const void> lineup;
   /// It repeats what was in flight, so it is filled even while the exchange drains. Set before the first step.
   bool repeats = false;
   /// A leased slot that holds its only segment already; it goes back if the stream is cancelled before it is filled.

@@ -53,8 +53,9 @@ class Pool final : private WorkerListener {
   const Exchange& exchange() const noexcept { return *exchange_; }
   /// Mapped as long as anyone has it.
   std::shared_ptr<const Mapping> arena() const noexcept { return arena_; }
+  /// As it was at the start.
   const Plan& plan() const noexcept { return plan_; }
-  /// Values per image of each member: by rank, without the stages that feed others.
+  /// Values per image of each member: by rank, without the stages that feed others. Not once add() was called.
   ByRank<Dims> outputs() const;
 
   /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement gets
@@ -74,7 +75,21 @@ class Pool final : private WorkerListener {
   /// batches; `python` is the interpreter of a unit of Python members, else empty. Not on the loop's thread; one at a
   /// time, in a pool that does not train. Throws Error if the new version cannot be started or has other outputs, or if
   /// a stop is requested before it takes over; the old one then stays.
-  void replace(Rank rank, MemberRequest next, std::string python, std::stop_token stop);
+  void replace(Rank rank, MemberRequest next, std::string python, const std::stop_token& stop);
+
+  /// A member that has come.
+  struct Newcomer {
+    Rank rank;
+    Dims output;  ///< sizes of a prediction
+  };
+  /// Loads a further member in a process of its own, as `host` says, while the others go on predicting. Segments that
+  /// are filled after this has returned can ask it. Not on the loop's thread; one at a time, and not beside replace(),
+  /// in a pool that does not train, whose members have a worker each. Throws Error if it cannot be started, if the rule
+  /// cannot combine its outputs with those of the others, or if a stop is requested before it is ready.
+  Newcomer add(MemberRequest member, WorkerPlan host, const std::stop_token& stop);
+  /// The member, which no segment asks any more, goes: its process is told to leave, and its rank is that of a later
+  /// one. Returns at once; any thread.
+  void dismiss(Rank rank);
 
   /// Ends everything that is running, and every later call, with this error.
   void fail(const Error& error);
@@ -107,6 +122,7 @@ class Pool final : private WorkerListener {
   void perform(const action::Move& move) TUTTI_REQUIRES(on_loop);
   void perform(const action::Retire& retire) TUTTI_REQUIRES(on_loop);
   void perform(const action::Superseded& done) TUTTI_REQUIRES(on_loop);
+  void perform(const action::Vacate& vacate) TUTTI_REQUIRES(on_loop);
   void perform(const action::Spawn& spawn) TUTTI_REQUIRES(on_loop);
   void perform(const action::Begin& begin) TUTTI_REQUIRES(on_loop);
   void perform(const action::Prepare& prepare) TUTTI_REQUIRES(on_loop);
@@ -124,14 +140,21 @@ class Pool final : private WorkerListener {
   void perform(const action::Say& say) TUTTI_REQUIRES(on_loop);
 
   // ---- new versions (pool_succession.cpp)
-  void begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done,
-                        std::stop_token stop) TUTTI_REQUIRES(on_loop);
+  struct Succession;
+  void begin_succession(Rank rank, MemberRequest next, const std::string& python, Succession begun)
+      TUTTI_REQUIRES(on_loop);
+  Newcomer await_succession(std::future<Newcomer> done, const std::stop_token& stop);
   void give_succession_up() TUTTI_REQUIRES(on_loop);
   void limit_succession() TUTTI_REQUIRES(on_loop);
   void successor_is_ready(WorkerProcess& successor, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   void successor_failed(const Error& error) TUTTI_REQUIRES(on_loop);
   void end_succession(const std::optional<Error>& problem) TUTTI_REQUIRES(on_loop);
   void successor_ended(const ExitStatus& status, const std::optional<control::Failure>& reason) TUTTI_REQUIRES(on_loop);
+
+  // ---- members that come and go (pool_members.cpp)
+  void begin_joining(const MemberRequest& member, const WorkerPlan& host, Succession begun) TUTTI_REQUIRES(on_loop);
+  std::optional<Error> why_not_combined(Rank rank, const control::Ready& ready) const TUTTI_REQUIRES(on_loop);
+  void newcomer_is_ready(WorkerProcess& newcomer, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
 
   void make_arena();
   void start_processes(const std::filesystem::path& worker_program) TUTTI_REQUIRES(on_loop);
@@ -165,14 +188,16 @@ class Pool final : private WorkerListener {
   void settle(ByRank<BatchChoice> choices, double seconds) TUTTI_REQUIRES(on_loop);
   SupervisorSetting supervisor_setting() const;
 
-  /// A new version that is being loaded.
+  /// A new version that is being loaded, or a further member.
   struct Succession {
-    Rank rank;
-    ModelKind model;
-    std::promise<void> done;
+    std::promise<Newcomer> done;
     std::stop_token stop;
-    bool ready = false;       ///< the old ones answer what they have
-    bool taken_over = false;  ///< they have retired
+    Rank rank{};
+    std::string name{};
+    ModelKind model{};
+    std::optional<WorkerPlan> joins{};  ///< a further member, and where
+    bool ready = false;                 ///< the old ones answer what they have
+    bool taken_over = false;            ///< they have retired
   };
   struct Running {
     std::shared_ptr<Stream> stream;
@@ -187,7 +212,7 @@ class Pool final : private WorkerListener {
   const Clock::time_point begin_ = Clock::now();
   MemoryFile arena_file_;
   std::shared_ptr<Mapping> arena_;
-  // Written by the loop until all are ready; the constructor waits for that.
+  // Written by the loop, and used by it only once all are ready; the constructor waits for that.
   ByRank<Dims> outputs_;
   ByRank<std::vector<NamedLayout>> parts_;  // of outputs_, where several outputs are joined
   ByRank<bool> outputs_known_;

@@ -98,7 +98,7 @@ void Pool::say_ready(WorkerId worker, Rank rank, const control::Ready& ready) co
 
 void Pool::submit(const FilledSegment& filled) {
   if (over()) return;
-  const std::size_t members = plan_.members.size();
+  const std::size_t members = hosting().members();
   const auto segment = supervisor_.open(filled.slot, filled.images, filled.stream->kind, filled.stream->asked,
                                         filled.index, filled.last, Clock::now(), filled.stream->terms);
   if (segment && trace_ != nullptr) trace_->opened(filled.slot, *segment);
@@ -302,7 +302,7 @@ void Pool::perform(const action::Spawn& spawn) {
 void Pool::note_chosen(WorkerId worker) {
   const int pid = process_of(worker).pid();
   if (trace_ != nullptr && pid != 0)
-    trace_->chosen(pid, hosting().members_of(worker), supervisor_.generation(worker), Clock::now());
+    trace_->chosen(pid, hosting().members_of(worker), Generation(supervisor_.replaced(worker)), Clock::now());
 }
 
 void Pool::perform(const action::Begin& begin) {
@@ -369,7 +369,7 @@ void Pool::perform(const action::Finish& finish) {
   const auto found = running_.find(finish.segment);
   TUTTI_CHECK(found != running_.end());
   FinishedSegment finished{supervisor_.close(finish.segment), std::move(found->second.places)};
-  for (const Rank rank : outputs_.ids()) {
+  for (const Rank rank : finished.places.ids()) {
     const AnswerPlace& place = finished.places[rank];
     TUTTI_CHECK(place.channel || !finished.segment.rows[rank].present, "the answers that count can be read");
     TUTTI_CHECK(!place.channel || place.channel->layout().width(place.seat) == elements_of(outputs_[rank]));

@@ -27,31 +27,37 @@ std::string joined_text(const std::vector<NamedLayout>& parts) {
 
 }  // namespace
 
-void Pool::replace(Rank rank, MemberRequest next, std::string python, std::stop_token stop) {
-  std::promise<void> promise;
-  std::future<void> done = promise.get_future();
-  boost::asio::post(loop_, [this, rank, stop, next = std::move(next), python = std::move(python),
-                            promise = std::move(promise)]() mutable {
-    assert_on_loop(loop_);
-    begin_succession(rank, std::move(next), python, std::move(promise), stop);
-  });
+void Pool::replace(Rank rank, MemberRequest next, std::string python, const std::stop_token& stop) {
+  Succession begun{{}, stop};
+  auto done = begun.done.get_future();
+  boost::asio::post(
+      loop_, [this, rank, next = std::move(next), python = std::move(python), begun = std::move(begun)]() mutable {
+        assert_on_loop(loop_);
+        begin_succession(rank, std::move(next), python, std::move(begun));
+      });
+  await_succession(std::move(done), stop);
+}
+
+Pool::Newcomer Pool::await_succession(std::future<Newcomer> done, const std::stop_token& stop) {
   const std::stop_callback giving_up(stop, [this] {
     boost::asio::post(loop_, [this] {
       assert_on_loop(loop_);
       give_succession_up();
     });
   });
-  done.get();
+  return done.get();
 }
 
-void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& python, std::promise<void> done,
-                            std::stop_token stop) {
+void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& python, Succession begun) {
   TUTTI_CHECK(!succession_, "one at a time");
   TUTTI_CHECK(!plan_.training && batches_.settled());
-  succession_.emplace(Succession{rank, next.model, std::move(done), std::move(stop)});
+  begun.rank = rank;
+  begun.name = next.name;
+  begun.model = next.model;
+  succession_.emplace(std::move(begun));
   if (const auto failure = exchange_->failure()) return end_succession(*failure);
   if (supervisor_.absent(rank)) return end_succession(not_replaced(next.name, "it was left out before"));
-  next.threads = plan_.request_of(rank).threads;
+  next.threads = roster_.request_of(hosting().workers_of(rank).front(), hosting().seat_of(rank)).threads;
   set_batch(plan_, next, batches_.of(rank));
   try {
     for (const WorkerId worker : hosting().workers_of(rank))
@@ -67,8 +73,11 @@ void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& py
 void Pool::give_succession_up() {
   if (!succession_ || succession_->taken_over || !succession_->stop.stop_requested()) return;
   supervisor_.call_off(Clock::now());
-  end_succession(Error(ErrorKind::interrupted, fmt::format("the new version of {} was given up before it took over",
-                                                           plan_.request_of(succession_->rank).name)));
+  const std::string& name = succession_->name;
+  end_succession(
+      Error(ErrorKind::interrupted, succession_->joins
+                                        ? fmt::format("{} was given up before it joined the ensemble", name)
+                                        : fmt::format("the new version of {} was given up before it took over", name)));
   carry_out();
 }
 
@@ -88,6 +97,7 @@ void Pool::limit_succession() {
 void Pool::successor_is_ready(WorkerProcess& successor, const std::vector<control::Ready>& ready) {
   const std::vector<Rank>& unit = hosting().members_of(successor.id());
   TUTTI_CHECK(succession_ && ready.size() == unit.size());
+  if (succession_->joins) return newcomer_is_ready(successor, ready);
   for (std::size_t seat = 0; seat < unit.size(); ++seat) {
     const Rank rank = unit[seat];
     if (ready[seat].output != outputs_[rank])
@@ -117,9 +127,10 @@ void Pool::successor_failed(const Error& error) {
   if (!succession_) return roster_.dismiss_successors();
   if (succession_->taken_over) return;  // it was for a worker that was given up
   supervisor_.call_off(Clock::now());
-  const std::string name = plan_.request_of(succession_->rank).name;
-  end_succession(Error(error.kind(), fmt::format("the new version of {} cannot take over: {}", name, error.message()),
-                       error.detail(), error.hint()));
+  const std::string what = succession_->joins
+                               ? fmt::format("{} cannot join the ensemble", succession_->name)
+                               : fmt::format("the new version of {} cannot take over", succession_->name);
+  end_succession(Error(error.kind(), fmt::format("{}: {}", what, error.message()), error.detail(), error.hint()));
 }
 
 void Pool::end_succession(const std::optional<Error>& problem) {
@@ -129,7 +140,7 @@ void Pool::end_succession(const std::optional<Error>& problem) {
   if (problem)
     succession_->done.set_exception(std::make_exception_ptr(*problem));
   else
-    succession_->done.set_value();
+    succession_->done.set_value({succession_->rank, outputs_[succession_->rank]});
   succession_.reset();
 }
 
@@ -141,7 +152,7 @@ void Pool::perform(const action::Retire& retire) {
 
 void Pool::perform(const action::Superseded& done) {
   TUTTI_CHECK(succession_);
-  const std::string& name = plan_.request_of(succession_->rank).name;
+  const std::string& name = succession_->name;
   if (!done.problem.empty()) return end_succession(not_replaced(name, done.problem));
   board_.changed(succession_->rank, std::string(kind_name(succession_->model)));
   log::info("{} is replaced by its new version", name);
@@ -162,8 +173,7 @@ void Pool::successor_ended(const ExitStatus& status, const std::optional<control
 /// A new version of a unit that is parted would be one of both members.
 void Pool::perform(const action::Move& move) {
   if (roster_.has_successor(move.from) && succession_)
-    end_succession(
-        not_replaced(plan_.request_of(succession_->rank).name, "the members that share its worker were parted"));
+    end_succession(not_replaced(succession_->name, "the members that share its worker were parted"));
   roster_.move(move.from, move.rank, move.to);
 }
 

@@ -15,6 +15,12 @@ bool opens_torch(const std::vector<control::Load>& unit) {
       unit, [](const control::Load& one) { return facts_of(one.member.model).library == Library::torch; });
 }
 
+std::string unit_name_of(const std::vector<control::Load>& unit) {
+  std::vector<std::string> names;
+  for (const control::Load& one : unit) names.push_back(one.member.name);
+  return unit_name(names);
+}
+
 }  // namespace
 
 Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting setting)
@@ -22,6 +28,7 @@ Roster::Roster(boost::asio::io_context& loop, WorkerListener& listener, Setting 
   for (const WorkerId worker : posts_.ids()) {
     Post& post = posts_[worker];
     post.plan = setting_.plan.workers[worker.value()];
+    post.feeds = setting_.plan.feeds_others(post.plan);
     for (const Rank rank : post.plan.members) {
       post.unit.push_back({setting_.plan.request_of(rank), true, post.plan.mode});
       post.unit.back().member.cuda = post.plan.cuda;
@@ -48,7 +55,7 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const WorkerPlan& 
       WorkerProcess::Setting{.worker = worker,
                              .cores = plan.cores,
                              .environment = plan.environment,
-                             .name = setting_.plan.name_of(plan),
+                             .name = unit_name_of(unit),
                              .unit = unit,
                              .preload = preload,
                              .program = setting_.program,
@@ -57,7 +64,7 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const WorkerPlan& 
                              .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
                              .debug = std::ranges::any_of(unit, is_debugged),
                              .core_files = setting_.plan.failure.core_files,
-                             .feeds = setting_.plan.feeds_others(plan),
+                             .feeds = post.feeds,
                              .load = load,
                              .fork_server = plan.forked ? &setting_.fork_server : nullptr});
   process->spawn();
@@ -114,7 +121,7 @@ void Roster::make_spare(WorkerId worker) {
 }
 
 void Roster::say_no_spare(WorkerId worker, const Error& error) const {
-  log::warning("no spare worker for {}: {}", setting_.plan.name_of(posts_[worker].plan), error.what());
+  log::warning("no spare worker for {}: {}", unit_name_of(posts_[worker].unit), error.what());
 }
 
 void Roster::spare_failed(const WorkerProcess& spare, const Error& error) {
@@ -147,6 +154,17 @@ void Roster::prepare_successor(WorkerId worker, Seat seat, const MemberRequest& 
   plan.python = python;
   // What the fork server has loaded is for the libraries of the old one.
   plan.forked = plan.forked && opens_torch(unit) == opens_torch(post.unit);
+  auto process = start(worker, plan, unit, true);
+  post.successor = Successor{std::move(plan), std::move(unit), std::move(process), {}};
+}
+
+void Roster::prepare_newcomer(WorkerId worker, WorkerPlan plan, const MemberRequest& member) {
+  TUTTI_CHECK(worker.value() <= posts_.size(), "workers are added one by one");
+  if (worker.value() == posts_.size()) posts_.push_back({});
+  Post& post = posts_[worker];
+  TUTTI_CHECK(!post.worker && !post.spare && !post.successor, "a further member takes a vacant place");
+  std::vector<control::Load> unit{{member, false, plan.mode}};
+  unit.front().member.cuda = plan.cuda;
   auto process = start(worker, plan, unit, true);
   post.successor = Successor{std::move(plan), std::move(unit), std::move(process), {}};
 }
@@ -187,6 +205,14 @@ void Roster::hand_over(WorkerId worker, std::chrono::steady_clock::duration pati
     post.spare_ready = std::move(successor.ready);
   }
   check_post(worker);
+}
+
+void Roster::vacate(WorkerId worker, std::chrono::steady_clock::duration patience) {
+  Post& post = posts_[worker];
+  TUTTI_CHECK(!post.successor, "a member that goes gets no new version");
+  if (post.worker) let_go(std::exchange(post.worker, nullptr), patience);
+  if (post.spare) let_go(std::exchange(post.spare, nullptr), patience);
+  post.spare_ready.clear();
 }
 
 /// A process that has a channel reads its control socket only between tasks, and it has none; a spare may be loading.

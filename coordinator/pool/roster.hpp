@@ -55,6 +55,9 @@ class Roster {
   /// Error(failed) if no process can be started.
   void prepare_successor(WorkerId worker, Seat seat, const MemberRequest& member, const std::string& python)
       TUTTI_REQUIRES(on_loop);
+  /// Starts a process that loads this member as `plan` says, for a worker that has none: one whose place is vacant, or
+  /// the next one. It is the worker's successor then. Throws Error(failed) if no process can be started.
+  void prepare_newcomer(WorkerId worker, WorkerPlan plan, const MemberRequest& member) TUTTI_REQUIRES(on_loop);
   /// The successor is loaded and warm.
   void successor_ready(const WorkerProcess& successor, const std::vector<control::Ready>& ready)
       TUTTI_REQUIRES(on_loop);
@@ -66,6 +69,12 @@ class Roster {
   /// The worker hosts what its successor has loaded from now on. Its process, which has nothing to do, and its spare are
   /// told to leave, and killed if they have not after this time; take_worker() takes the successor.
   void hand_over(WorkerId worker, std::chrono::steady_clock::duration patience) TUTTI_REQUIRES(on_loop);
+  /// The worker hosts nothing more: its process, which has nothing to do, and its spare are told to leave, as above.
+  void vacate(WorkerId worker, std::chrono::steady_clock::duration patience) TUTTI_REQUIRES(on_loop);
+  /// What the member at this seat is loaded as.
+  const MemberRequest& request_of(WorkerId worker, Seat seat) const TUTTI_REQUIRES(on_loop) {
+    return posts_[worker].unit.at(seat.value()).member;
+  }
   /// Removes a process that had been told to leave and has ended; false if it is not one.
   bool forget_leaving(const WorkerProcess& process) TUTTI_REQUIRES(on_loop);
   /// Abandons the worker's process. It may still write to a checkpoint file at any time, so all files but the valid one
@@ -103,6 +112,7 @@ class Roster {
   struct Post {
     WorkerPlan plan;
     std::vector<control::Load> unit;
+    bool feeds = false;  ///< others compute on what it outputs
     std::shared_ptr<WorkerProcess> worker;
     std::shared_ptr<WorkerProcess> spare;
     std::vector<control::Ready> spare_ready;  ///< by seat; none if it is not ready yet

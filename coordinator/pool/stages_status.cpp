@@ -31,7 +31,7 @@ MemberStatus whole_of(const std::string& name, std::vector<MemberStatus> stages)
 
 std::vector<MemberStatus> with_stages(const Plan& plan, std::vector<MemberStatus> rows) {
   const std::size_t combined = plan.combined();
-  if (rows.size() == combined) return rows;
+  if (plan.members.size() == combined) return rows;  // perhaps more than there were at the start
   const Chains chains = plan.chains();
   std::vector<MemberStatus> members;
   for (const Rank rank : IdRange<Rank>(combined)) {

@@ -12,17 +12,25 @@
 
 namespace tutti {
 
+namespace {
+
+MemberStatus status_of(const MemberRequest& request, const WorkerPlan& worker) {
+  MemberStatus member;
+  member.name = request.name;
+  member.kind = kind_name(request.model);
+  member.device = worker.device;
+  member.cores = worker.cores;
+  member.threads = request.threads;
+  member.batch_images = request.batch_images;
+  return member;
+}
+
+}  // namespace
+
 StatusBoard::StatusBoard(const Plan& plan) : plan_(plan) {
   for (const Rank rank : IdRange<Rank>(plan.members.size())) {
-    const MemberRequest& request = plan.request_of(rank);
     const WorkerPlan& worker = plan.host_of(rank);
-    MemberStatus member;
-    member.name = request.name;
-    member.kind = kind_name(request.model);
-    member.device = worker.device;
-    member.cores = worker.cores;
-    member.threads = request.threads;
-    member.batch_images = request.batch_images;
+    MemberStatus member = status_of(plan.request_of(rank), worker);
     member.batch_images_measured = plan.batches == Batches::measured_before;
     member.same_bits = worker.same_bits;
     member.forms = plan.members[rank.value()].forms;
@@ -119,6 +127,17 @@ void StatusBoard::ready(bool first, Rank rank, const control::Ready& ready) {
 void StatusBoard::changed(Rank rank, const std::string& kind) {
   const MutexLock lock(mutex_);
   status_.members[rank.value()].kind = kind;
+}
+
+void StatusBoard::joins(Rank rank, const MemberRequest& request, const WorkerPlan& worker) {
+  const MutexLock lock(mutex_);
+  while (status_.members.size() <= rank.value()) status_.members.emplace_back();
+  status_.members[rank.value()] = status_of(request, worker);
+}
+
+void StatusBoard::vacated(Rank rank) {
+  const MutexLock lock(mutex_);
+  status_.members[rank.value()] = {};
 }
 
 void StatusBoard::handed_out(Rank rank) {

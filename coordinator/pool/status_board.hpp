@@ -27,7 +27,8 @@ class StatusBoard {
   explicit StatusBoard(const Plan& plan);
 
   // ---- any thread
-  /// `input_bytes`: copied into the arena so far.
+  /// `input_bytes`: copied into the arena so far. The place of a member that has gone stays, without a name, until
+  /// another takes it.
   Status read(StatusDetail detail, std::uint64_t input_bytes) const;
   void failed();
   /// The pool has ended; one that had failed stays failed.
@@ -42,6 +43,10 @@ class StatusBoard {
   void ready(bool first, Rank rank, const control::Ready& ready) TUTTI_REQUIRES(on_loop);
   /// The member has another model now, of this kind.
   void changed(Rank rank, const std::string& kind) TUTTI_REQUIRES(on_loop);
+  /// Another member takes this place, which was vacant, or is the next one.
+  void joins(Rank rank, const MemberRequest& request, const WorkerPlan& worker) TUTTI_REQUIRES(on_loop);
+  /// The member of this place has gone.
+  void vacated(Rank rank) TUTTI_REQUIRES(on_loop);
   void handed_out(Rank rank) TUTTI_REQUIRES(on_loop);
   void answered(WorkerId worker, Rank rank, const CompletionRecord& record) TUTTI_REQUIRES(on_loop);
   void missed_wake_ups(int count) TUTTI_REQUIRES(on_loop);

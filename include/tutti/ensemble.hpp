@@ -140,10 +140,26 @@ class TUTTI_API Ensemble {
   /// stop is requested before it takes over.
   void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop = {});
 
+  /// Adds a member, the last, while predictions go on: it is loaded and warm before this returns, on its `device`, and
+  /// calls that begin later are answered by all members, as by an ensemble that was started with them. A call that
+  /// began before is answered by the members of then. One change at a time, and not once train() was called. Throws
+  /// Error, and the ensemble stays as it is: Error(usage) if the description with this member has mistakes (each with
+  /// the name of its field), if it outputs another shape, or if the ensemble is of a kind whose members stay: with
+  /// `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions; Error(failed) if it cannot be started;
+  /// Error(interrupted) if the ensemble ends meanwhile, or if a stop is requested before it has joined. It computes
+  /// with the threads and in the batches that a start with all these members would give it; with `batch_images: auto`
+  /// it is refused. Whether there is memory for it is not checked before.
+  void add_member(const MemberSpec& member, const std::stop_token& stop = {});
+  /// Removes the member that is called `name`: calls that begin later are answered without it. Returns at once. Its
+  /// worker leaves, and its memory is free, when the calls that began before have ended. Throws Error(usage) if there
+  /// is no such member, if it is the last one that predicts, if the rule cannot combine the others (the sum of their
+  /// weights), or if members of this ensemble stay, as add_member() says; then nothing has changed.
+  void remove_member(std::string_view name);
+
   /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a
   /// sample is a picture that is resized or cut into tiles and may have any size.
   std::vector<NamedLayout> inputs() const;
-  /// The description in effect: that of the start, with the new versions of members.
+  /// The description in effect: that of the start, with the members that are there, and their new versions.
   Spec spec() const;
   /// A copy of the state of now.
   Status status(StatusDetail detail = StatusDetail::counters) const;

@@ -61,7 +61,8 @@ struct Evaluated {
 /// the source is read on this thread, which must not be a callback of the ensemble. Throws Error(usage) if there are no
 /// labels, if they do not fit what the members predict, if a rule cannot be applied, and for ensembles that cannot be
 /// evaluated like this: those with a `cascade`, with `tiles`, or whose members are combined over features, which are
-/// evaluated by `tutti evaluate` and a head. Otherwise throws what Ensemble::run() throws.
+/// evaluated by `tutti evaluate` and a head. Error(failed) if members come or go while it begins; later, it is of those
+/// with which it began. Otherwise throws what Ensemble::run() throws.
 TUTTI_API Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& options = {});
 /// The same of images in memory. `labels` are of as many samples: int64 of no sizes, a class for each; int64 of other
 /// sizes, the classes of a mask; or float32, the numbers, or 0 and 1 for each of several labels, which may also be

@@ -50,7 +50,7 @@
 /** Raised, and the minor number set to 0, if programs have to be compiled again. */
 #define TUTTI_ABI_MAJOR 1
 /** Raised if something was added: programs that were compiled before still run. */
-#define TUTTI_ABI_MINOR 1
+#define TUTTI_ABI_MINOR 2
 /** The interface that this header describes, for the functions that take `abi`. */
 #define TUTTI_ABI (UINT32_C(65536) * TUTTI_ABI_MAJOR + TUTTI_ABI_MINOR)
 
@@ -187,6 +187,17 @@ TUTTI_C_API tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_erro
  * outputs another shape, TUTTI_FAILED if it cannot be started. */
 TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* name, const tutti_spec* next,
                                                      tutti_error** error);
+/** Adds the member that is called `name` in the description `from` to the ensemble, as its last, while predictions go on,
+ * and returns when it is loaded and warm: calls that begin later are answered by all members. Nothing else of `from`
+ * counts. On failure the ensemble stays as it is: TUTTI_USAGE if `from` has no such member, the ensemble has one of this
+ * name, or it outputs another shape; or if members of this ensemble stay (docs/c-api.md); TUTTI_FAILED if it cannot be
+ * started. */
+TUTTI_C_API tutti_code tutti_ensemble_add_member(tutti_ensemble* ensemble, const tutti_spec* from, const char* name,
+                                                 tutti_error** error);
+/** Removes the member that is called `name`: calls that begin later are answered without it. Returns at once; its worker
+ * leaves when the calls that began before have ended. TUTTI_USAGE, and nothing has changed, if there is no such member,
+ * it is the last one, or members of this ensemble stay. */
+TUTTI_C_API tutti_code tutti_ensemble_remove_member(tutti_ensemble* ensemble, const char* name, tutti_error** error);
 /** For a readiness probe: `*ready` is 1 if a prediction would be computed now, else 0. `problems` may be NULL;
  * `*problems` is a JSON array of strings: why it is not ready, or what is degraded while it is. The caller frees it. */
 TUTTI_C_API tutti_code tutti_ensemble_health(const tutti_ensemble* ensemble, int* ready, tutti_text** problems,

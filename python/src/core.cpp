@@ -127,6 +127,8 @@ void bind_runner(nb::module_& module) {
       .def("evaluate", &Runner::evaluate, nb::arg("samples").none(), nb::arg("labels").none(), nb::arg("rules"),
            nb::arg("ignore_index").none())
       .def("replace_member", &Runner::replace_member, nb::arg("name"), nb::arg("next"))
+      .def("add_member", &Runner::add_member, nb::arg("member"), nb::arg("device"))
+      .def("remove_member", &Runner::remove_member, nb::arg("name"))
       .def("close", &Runner::close)
       .def("wait_until_idle", &Runner::wait_until_idle)
       .def("status", &Runner::status, nb::arg("memory"))

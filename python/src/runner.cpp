@@ -194,6 +194,28 @@ void Runner::replace_member(const std::string& name, const Spec& next) {
   unless_closed([&] { run_stoppable(stop, std::move(work), SecondTime::waits); });
 }
 
+void Runner::add_member(const std::string& member, const std::string& device) {
+  const std::stop_source stop;
+  auto work = [held = ensemble(), member, device, token = stop.get_token()]() mutable {
+    const Held own = std::move(held);
+    const Spec now = own->spec();
+    // Read beside what the description says of all members; without what names the others.
+    const std::uint64_t seed = now.checked().seed + now.checked().members.size();
+    const Spec read = parse_spec(
+        now.yaml(), {"members=[" + member + "]", "assignment=[" + device + "]", "seed=" + std::to_string(seed),
+                     "workers=null", "cascade=null", "quorum=null", "merge=null"});
+    own->add_member(read.checked().members.front(), token);
+  };
+  unless_closed([&] { run_stoppable(stop, std::move(work), SecondTime::waits); });
+}
+
+void Runner::remove_member(const std::string& name) {
+  const Held held = ensemble();
+  const Inside inside;
+  const nb::gil_scoped_release released;
+  held->remove_member(name);
+}
+
 Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {
   static_cast<void>(ensemble());
   const Given given(samples, inputs_);  // runs Python, which may close the ensemble

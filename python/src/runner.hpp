@@ -49,6 +49,10 @@ class Runner {
                      std::optional<std::int64_t> ignore_index);
   /// Gives a member the model of `next` (Ensemble::replace_member). Waits.
   void replace_member(const std::string& name, const Spec& next);
+  /// Adds a member: an entry of `members`, as YAML, on this device, as in `assignment` (Ensemble::add_member). Waits.
+  void add_member(const std::string& member, const std::string& device);
+  /// Removes one (Ensemble::remove_member).
+  void remove_member(const std::string& name);
   /// Waits until nothing that was submitted is unsettled.
   void wait_until_idle();
   /// A submitted prediction is settled.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from . import _core, _description
 from ._errors import Error, UsageError
+from ._members import Members
 
 TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _samples_of(item: Any) -> Any:
     return item
 
 
-class Ensemble:
+class Ensemble(Members):
     """An ensemble of models, each in a worker process, that predicts as one.
 
     Making one starts the workers, and returns when all have loaded their models. Close it, or use it in a `with` block:

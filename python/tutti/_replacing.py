@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _description, _ensemble
-from ._errors import Interrupted, UsageError
+from ._errors import UsageError
 
 if TYPE_CHECKING:
     from ._ensemble import Ensemble
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 def replace(ensemble: Ensemble, name: str, model: Any, format: str, tolerance: float,
             settings: Mapping[str, Any]) -> None:
     """See Ensemble.replace_member."""
-    ranks = {member.name: rank for rank, member in enumerate(ensemble.status().members)}
-    if name not in ranks:
-        raise UsageError(f"there is no member {name!r} to replace", hint=f"the members are {', '.join(ranks)}")
-    with ensemble._replacing:  # the description that changes is that of the last replacement
-        if ensemble._runner.is_closed:
-            raise Interrupted("the ensemble was closed before this call finished")
+    with ensemble._replacing:  # the description that changes is that of the last change
+        ensemble._check_open()
+        ranks = {member.name: rank for rank, member in enumerate(ensemble.status().members)}
+        if name not in ranks:
+            raise UsageError(f"there is no member {name!r} to replace", hint=f"the members are {', '.join(ranks)}")
         if hasattr(model, "state_dict") or isinstance(model, type):
             _replace_by_module(ensemble, name, ranks[name], model, format, tolerance, settings)
             return

@@ -30,7 +30,7 @@ TEST_CASE("the header of another major version or of a newer one is refused with
     CHECK(spec == nullptr);
   }
   CHECK(said([&](tutti_error** e) { return tutti_check_abi(newer_major, e); }).detail ==
-        std::string("its interface is 2.0, and that of this library (Tutti ") + tutti_version() + ") is 1.1");
+        std::string("its interface is 2.0, and that of this library (Tutti ") + tutti_version() + ") is 1.2");
   succeeds([&](tutti_error** e) { return tutti_check_abi(TUTTI_ABI, e); });
   CHECK(tutti_abi() == TUTTI_ABI);
 }
@@ -78,6 +78,8 @@ TEST_CASE("every function takes NULL for its error and every pointer without a c
   CHECK(tutti_ensemble_interrupt(nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_drain(nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_replace_member(nullptr, nullptr, nullptr, nullptr) == TUTTI_USAGE);
+  CHECK(tutti_ensemble_add_member(nullptr, nullptr, nullptr, nullptr) == TUTTI_USAGE);
+  CHECK(tutti_ensemble_remove_member(nullptr, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_health(nullptr, nullptr, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_ensemble_status(nullptr, 0, nullptr, nullptr) == TUTTI_USAGE);
   CHECK(tutti_spec_yaml(nullptr, nullptr, nullptr) == TUTTI_USAGE);

@@ -232,6 +232,38 @@ TEST_CASE("a member is replaced and predicts otherwise and an error leaves the o
   freed(ensemble);
 }
 
+TEST_CASE("a member comes from a description and goes by its name") {
+  tutti_ensemble* ensemble = started();
+  const auto members = [&] {
+    tutti_text* text = nullptr;
+    succeeds([&](tutti_error** e) { return tutti_ensemble_status(ensemble, 0, &text, e); });
+    const json::value status = parse_json(tutti_text_data(text), "the status");
+    CHECK(tutti_text_free(text, nullptr) == TUTTI_OK);
+    std::vector<std::string> names;
+    for (const json::value& member : status.at("members").as_array()) names.emplace_back(member.at("name").as_string());
+    return names;
+  };
+  const std::vector<std::string> before = members();
+  const char* const name[] = {"members.0.name=more"};
+  tutti_spec* from = nullptr;
+  succeeds([&](tutti_error** e) { return tutti_spec_parse(TUTTI_ABI, kYaml, nullptr, name, 1, &from, e); });
+  is_misuse([&](tutti_error** e) { return tutti_ensemble_add_member(ensemble, from, "m7", e); },
+            "the description has no member 'm7' to add");
+  is_misuse([&](tutti_error** e) { return tutti_ensemble_add_member(ensemble, from, nullptr, e); },
+            "tutti_ensemble_add_member() was given NULL for 'name'");
+  succeeds([&](tutti_error** e) { return tutti_ensemble_add_member(ensemble, from, "more", e); });
+  CHECK(tutti_spec_free(from, nullptr) == TUTTI_OK);
+  CHECK(members().size() == before.size() + 1);
+  CHECK(members().back() == "more");
+  is_misuse([&](tutti_error** e) { return tutti_ensemble_remove_member(ensemble, "m7", e); },
+            "there is no member 'm7' to remove");
+  is_misuse([&](tutti_error** e) { return tutti_ensemble_remove_member(ensemble, nullptr, e); },
+            "tutti_ensemble_remove_member() was given NULL for 'name'");
+  succeeds([&](tutti_error** e) { return tutti_ensemble_remove_member(ensemble, "more", e); });
+  CHECK(members() == before);
+  freed(ensemble);
+}
+
 TEST_CASE("status and health are JSON with the names of the members") {
   tutti_ensemble* ensemble = started();
   int ready = 0;

@@ -17,6 +17,7 @@
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/pool/pool.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/coordinator/pool/segments.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -44,7 +45,7 @@ std::vector<float> answer_of(Pool& pool, const config::EnsembleSpec& spec, const
   ListSource source(images, {});
   ListSink sink;
   const Accumulator accumulator(spec.combine, pool.plan().weights);
-  Prediction prediction(source, sink, accumulator, pool.outputs(), ClassAxis::of_row(4), nullptr);
+  Prediction prediction(source, sink, lineup_of(accumulator, pool.outputs(), ClassAxis::of_row(4)));
   pool.exchange().drive(std::make_shared<Stream>(prediction, TaskKind::predict, ByRank<bool>(3, true)));
   return sink.values;
 }

@@ -75,6 +75,26 @@ TEST_CASE("an evaluation is of the ensemble as it is now and leaves it as it is"
   CHECK(second.rows[1].figures != first.rows[1].figures);
 }
 
+TEST_CASE("members that come or go while an evaluation begins end it") {
+  Ensemble ensemble(parse_spec(kText + "input: {shape: [1, 4, 4]}\n"), with_worker());
+  struct Removing final : ListSource {
+    explicit Removing(Ensemble& one)
+        : ListSource(random_images(40, 5, kImage), labels_of(40, 4), kImage), ensemble(one) {}
+    void read(std::span<const std::uint64_t> indices, std::span<float> pixels,
+              std::span<std::int64_t> labels) override {
+      if (!std::exchange(removed, true)) ensemble.remove_member("a");
+      ListSource::read(indices, pixels, labels);
+    }
+    Ensemble& ensemble;
+    bool removed = false;
+  };
+  Removing source(ensemble);
+  CHECK(message_of([&] { evaluate(ensemble, source); }) == "members came or went while the evaluation began");
+  const Evaluated found = evaluate(ensemble, source);
+  REQUIRE(found.rows.size() == 2);
+  CHECK(found.rows[0].name == "b");
+}
+
 TEST_CASE("what cannot be evaluated is said before anything is predicted") {
   const auto pixels = random_images(10, 5, kImage);
   const auto labels = labels_of(10, 4);

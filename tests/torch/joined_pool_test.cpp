@@ -63,6 +63,14 @@ TEST_CASE("members that join outputs of other shapes are not combined although t
         "the members cannot be combined: a joins boxes (2x4 of float32) and price (a number of float32), but b joins "
         "flat (8 of float32) and price (a number of float32)");
   CHECK(error->hint() == "name outputs of the same shapes, in the same order, in 'output' of each 'model'");
+  Ensemble same(joined(folder, "[boxes, price]", "[boxes, price]"));
+  MemberSpec other = joined(folder, "[boxes, price]", "[flat, price]", "none").checked().members[1];
+  other.name = "c";
+  const auto refused = test::error_of([&] { same.add_member(other); });
+  REQUIRE(refused);
+  CHECK(refused->message() ==
+        "c cannot join the ensemble: it joins flat (8 of float32) and price (a number of float32), and the members of "
+        "the ensemble boxes (2x4 of float32) and price (a number of float32)");
   const Ensemble apart(joined(folder, "[boxes, price]", "[flat, price]", "none"));
   CHECK(apart.status().members[1].parts.size() == 2);
 }

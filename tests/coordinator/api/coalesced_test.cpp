@@ -29,7 +29,7 @@ struct BrokenSink final : ListSink {
 /// Batches of two, segments of six.
 struct Rig {
   CoalescedRun& make(std::vector<CallRows> calls) {
-    return run.emplace(std::move(calls), RunSetting{accumulator, outputs, ClassAxis::of_row(1), nullptr, 2, 6});
+    return run.emplace(std::move(calls), RunSetting{lineup, nullptr, 2, 6});
   }
   /// The pixels that were filled.
   std::vector<float> fill() {
@@ -50,8 +50,7 @@ struct Rig {
     run->deliver(finished);
   }
 
-  const Accumulator accumulator{{}, {1.0F}};
-  const ByRank<Dims> outputs{{1}};
+  const std::shared_ptr<const Lineup> lineup = lineup_of(Accumulator({}, {1.0F}), {{1}}, ClassAxis::of_row(1));
   std::vector<float> arena = std::vector<float>(kArena.bytes() / sizeof(float));
   std::optional<CoalescedRun> run;
 };

@@ -65,13 +65,9 @@ struct Cascading {
   ListSource source{images, {}};
   Kept sink;
   Accumulator accumulator{{}, std::vector<float>(kMembers, 1.0F)};
-  Prediction prediction{source,
-                        sink,
-                        accumulator,
-                        ByRank<Dims>(kMembers, Dims{kClasses}),
-                        ClassAxis::of_row(kClasses),
-                        nullptr,
-                        Cascade(kSteps, kMembers)};
+  Prediction prediction{source, sink,
+                        lineup_of(accumulator, ByRank<Dims>(kMembers, Dims{kClasses}), ClassAxis::of_row(kClasses)),
+                        nullptr, Cascade(kSteps, kMembers)};
   std::vector<float> arena = std::vector<float>(layout().bytes() / sizeof(float));
   FinishedSegment segment;
   ByRank<bool> absent = ByRank<bool>(kMembers);

@@ -32,7 +32,7 @@ TEST_CASE("segments follow each other and the last is as short as it must be") {
   ListSource source(images, {});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F});
-  Prediction prediction(source, sink, accumulator, ByRank<Dims>{{2}}, ClassAxis::of_row(2));
+  Prediction prediction(source, sink, lineup_of(accumulator, {{2}}, ClassAxis::of_row(2)));
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   auto* const base = reinterpret_cast<std::byte*>(arena.data());
   std::vector<std::uint32_t> counts;
@@ -62,7 +62,7 @@ TEST_CASE("labels and the output of every member reach the sink") {
   ListSource source(random_images(3), {7, 8, 9});
   ListSink sink;
   const Accumulator accumulator({}, {1.0F, 1.0F});
-  Prediction prediction(source, sink, accumulator, ByRank<Dims>{{1}, {1}}, ClassAxis::of_row(1));
+  Prediction prediction(source, sink, lineup_of(accumulator, {{1}, {1}}, ClassAxis::of_row(1)));
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
   FinishedSegment finished;
@@ -79,7 +79,7 @@ TEST_CASE("members of different widths are accepted if nothing is combined") {
   ListSource source(random_images(1), {});
   ListSink sink;
   const Accumulator accumulator({CombineRule::none, OutputKind::logits, true, false}, {1.0F, 1.0F});
-  Prediction prediction(source, sink, accumulator, ByRank<Dims>{{1}, {3}}, std::nullopt);
+  Prediction prediction(source, sink, lineup_of(accumulator, {{1}, {3}}, std::nullopt));
   std::vector<float> arena(kArena.bytes() / sizeof(float));
   prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
   FinishedSegment finished;
@@ -91,12 +91,32 @@ TEST_CASE("members of different widths are accepted if nothing is combined") {
   CHECK(sink.members == std::vector<std::vector<float>>{{1}, {2, 3, 4}});
 }
 
+TEST_CASE("a call is answered by the members of its lineup in their order and with their weights") {
+  ListSource source(random_images(1), {});
+  ListSink sink;
+  Lineup lineup = whole_lineup(Accumulator({CombineRule::weighted, OutputKind::logits, true, false}, {3.0F, 1.0F}), {},
+                               ClassAxis::of_row(1));
+  lineup.members = {{Rank(3), {1}}, {Rank(1), {1}}};
+  Prediction prediction(source, sink, std::make_shared<const Lineup>(std::move(lineup)));
+  std::vector<float> arena(kArena.bytes() / sizeof(float));
+  prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
+  FinishedSegment finished;
+  finished.segment.images = 1;
+  // Rank 0 left before the call, rank 2 is of another lineup, and rank 4 came while the segment was in flight.
+  finished.segment.rows = rows({false, true, false, true, false}, finished.segment.images);
+  finished.places = {{}, {channel_with(kArena, 0, {4}, 1)}, {}, {channel_with(kArena, 0, {8}, 1)}};
+  prediction.deliver(finished);
+  CHECK(sink.members == std::vector<std::vector<float>>{{8}, {4}});
+  CHECK(sink.values == std::vector<float>{7});
+}
+
 /// Two segments, of 4 and 3 images, of three members; the sink keeps the result of the second.
 struct Lossy {
   explicit Lossy(CombineRule rule = CombineRule::mean)
       : accumulator({rule, OutputKind::probabilities, true, false}, {1.0F, 2.0F, 4.0F}),
-        prediction(source, sink, accumulator, ByRank<Dims>{{2}, {2}, {2}},
-                   rule == CombineRule::none ? std::nullopt : std::optional(ClassAxis::of_row(2))),
+        prediction(source, sink,
+                   lineup_of(accumulator, {{2}, {2}, {2}},
+                             rule == CombineRule::none ? std::nullopt : std::optional(ClassAxis::of_row(2)))),
         arena(kArena.bytes() / sizeof(float)) {
     prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 0);
     prediction.fill(reinterpret_cast<std::byte*>(arena.data()), kArena, 1);

@@ -36,6 +36,15 @@ TEST_CASE("a member that moves gets the last worker and the others close up") {
   CHECK(hosting.seat_of(3) == Seat(1));
 }
 
+TEST_CASE("a further member is the last and its worker is, too") {
+  const Hosting hosting = Hosting(ByWorker<Ranks>{{1}, {2, 0}}).with_member();
+  CHECK(hosting.members() == 4);
+  CHECK(hosting.workers() == 3);
+  CHECK(hosting.only_worker_of(3) == WorkerId(2));
+  CHECK(hosting.members_of(2) == Ranks{3});
+  CHECK(hosting.members_of(1) == Ranks{2, 0});
+}
+
 TEST_CASE("workers with the same unit are replicas") {
   const Hosting hosting(ByWorker<Ranks>{{1, 0}, {2}, {1, 0}});
   CHECK(hosting.members() == 3);

@@ -72,6 +72,8 @@ struct Sum {
   std::uint64_t moved = 0;
   std::uint64_t retired = 0;
   std::uint64_t called_off = 0;
+  std::uint64_t came = 0;
+  std::uint64_t went = 0;
   std::uint64_t rounds = 0;
   std::uint64_t neighbours_lost = 0;  ///< members other than the first that are absent at the end
 
@@ -92,6 +94,8 @@ struct Sum {
     moved += world.moved();
     retired += world.retired();
     called_off += world.called_off();
+    came += world.came();
+    went += world.went();
     rounds += world.rounds();
     for (std::uint32_t rank = 1; rank < world.members(); ++rank) neighbours_lost += world.absent(Rank(rank)) ? 1 : 0;
   }

@@ -59,10 +59,12 @@ Texts Rig::take() {
 }
 
 std::string Rig::text_of(const Action& action) {
+  while (tasks_.size() < supervisor.hosting().members()) tasks_.push_back({});
   return std::visit(
       Overloaded{
           [](const action::Move& a) { return fmt::format("move {} from {} to {}", a.rank, a.from, a.to); },
           [](const action::Retire& a) { return fmt::format("retire {}", a.worker); },
+          [](const action::Vacate& a) { return fmt::format("vacate {}", a.worker); },
           [](const action::Superseded& a) { return a.problem.empty() ? "superseded" : "not superseded: " + a.problem; },
           [&](const action::Spawn& a) {
             for (const Rank rank : supervisor.hosting().members_of(a.worker)) tasks_[rank].clear();
@@ -114,9 +116,12 @@ void Rig::pass(double seconds) {
 }
 
 std::optional<SegmentId> Rig::open(TaskKind kind, bool last, const Terms& terms) {
+  return open(ByRank<bool>(members_, true), kind, last, terms);
+}
+
+std::optional<SegmentId> Rig::open(const ByRank<bool>& asked, TaskKind kind, bool last, const Terms& terms) {
   const std::uint32_t number = opened_++;
-  return supervisor.open(SlotId(number % slots_), 10, kind, ByRank<bool>(members_, true), 100 + number, last, now,
-                         terms);
+  return supervisor.open(SlotId(number % slots_), 10, kind, asked, 100 + number, last, now, terms);
 }
 
 CompletionRecord Rig::answer_to(const TaskRecord& task, CompletionStatus status) {

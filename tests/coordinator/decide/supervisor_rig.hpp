@@ -32,8 +32,9 @@ class Rig {
   static Rig running(SupervisorSetting setting);
 
   /// The actions, one text each; a segment that is finished is also closed:
-  ///   move 1 from 0 to 2     retire 0     superseded, not superseded: ...     spawn 0 g1     begin 0     prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0
-  ///   s7 c1     kill 0 abandon 0 g1   hold 2      release 2     judge 7     finish 7     command done, command done:
+  ///   move 1 from 0 to 2     retire 0     vacate 0     superseded, not superseded: ...     spawn 0 g1     begin 0
+  ///   prepare 0, prepare 0 from 1     tell 0     task 0 s7, task 0 s7 c1     kill 0 abandon 0 g1   hold 2      release
+  ///   2     judge 7     finish 7     command done, command done:
   ///   ...     fail:
   ///   ...     fail call of s7: ...     line     with replicas: task 0 to 1 s7, task 0 to 1 s7 too
   Texts take();
@@ -52,6 +53,9 @@ class Rig {
   /// Opens the next segment for all members and returns its number; slots are used in turn, its index is the number +
   /// 100.
   std::optional<SegmentId> open(TaskKind kind = TaskKind::predict, bool last = false, const Terms& terms = {});
+  /// The same for these members.
+  std::optional<SegmentId> open(const ByRank<bool>& asked, TaskKind kind = TaskKind::predict, bool last = false,
+                                const Terms& terms = {});
   /// The oldest task that take() saw being handed to this member.
   const TaskRecord& task(std::size_t rank) const { return tasks_[Rank(rank)].front(); }
   /// Answers that task.

@@ -129,6 +129,32 @@ TEST_CASE("units that get new versions answer every segment once and each versio
   CHECK(sum.finished > kReplicaSeeds);
 }
 
+TEST_CASE("members come and go while every call is answered by those with which it began") {
+  const Sum sum = live_through(
+      210'000,
+      [](WorldSetting& setting) {
+        setting.trains = false;
+        setting.comes = true;
+        setting.calls = 6;
+        setting.steps *= 2;
+        setting.renews = setting.seed % 4 == 0;
+        setting.stuck = setting.seed % 3 == 0;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.supervisor.policy.on_worker_failure =
+            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.came > 2 * kReplicaSeeds);
+  CHECK(sum.went > kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.counts.handed_out_again > kReplicaSeeds / 2);
+  CHECK(sum.finished > 2 * kReplicaSeeds);
+}
+
 TEST_CASE("segments that seem to kill replicas are set aside and the rest is answered") {
   const Sum sum = live_through(
       130'000,

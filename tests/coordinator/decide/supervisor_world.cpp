@@ -60,6 +60,7 @@ bool World::random_step() {
     renew();
     return true;
   }
+  if (setting_.comes && come_or_go()) return true;
   const std::uint64_t what = draw(100);
   if (what < 50) {
     if (Process* process = any_process()) act(*process);
@@ -304,7 +305,7 @@ void World::calm() {
   calm_ = true;
   carry_out(true);
   const auto over = [this] {
-    return calls_.empty() && finished_ == segments_.size() && undelivered_.empty() && !renewed_;
+    return calls_.empty() && finished_ == segments_.size() && undelivered_.empty() && !renewed_ && !leaving_;
   };
   for (int round = 0; !failed_ && (!over() || any_in_a_ring()); ++round) {
     must(round < kRounds, "there is no end");
@@ -316,8 +317,7 @@ void World::calm() {
   }
 }
 
-/// What a sister was faster with may still be computed when the calls have ended, or may be read by one that was
-/// killed.
+/// What a sister was faster with may still be computed when the calls have ended, or read by one that was killed.
 bool World::any_in_a_ring() const {
   return !setting_.trains &&
          std::ranges::any_of(processes_, [](const auto& one) { return one && (one->unread > 0 || one->killed); });
@@ -325,7 +325,7 @@ bool World::any_in_a_ring() const {
 
 /// Every part does one thing. False if none could.
 bool World::calm_round() {
-  bool any = drive();
+  bool any = drive() || let_go();
   carry_out(true);
   for (std::size_t number = 0; number < processes_.size(); ++number) {  // more may come
     const WorkerId worker(number);
@@ -366,7 +366,7 @@ void World::check_end() {
   for (const int holds : holds_) must(holds == 0, "a slot is held for ever");
   const FaultCounts& counts = supervisor_.counts();
   // Of a shared worker that is given up, each member has a line.
-  const std::uint64_t events = counts.deaths + counts.not_finite_dropped;
+  const std::uint64_t events = counts.deaths + counts.not_finite_dropped - unsaid_;
   must(setting_.shared ? said_ >= events : said_ == events, "not one line per event");
   must(counts.hangs + counts.violations <= counts.deaths + processes_.size(), "the counts do not add up");
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -40,6 +41,7 @@ struct WorldSetting {
   ByRank<Round> rounds{};    ///< when members are asked to predict, by rank; empty: at once
   bool trains = true;        ///< members are trained, too, each in one worker
   bool renews = false;       ///< units get new versions
+  bool comes = false;        ///< members come and go; each has a worker of its own, and none is trained
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
@@ -62,6 +64,9 @@ class World {
   /// Workers that retired for a new version, and new versions that were not there any more when they were to take over.
   std::uint64_t retired() const { return retired_; }
   std::uint64_t called_off() const { return called_off_; }
+  /// Members that came, and those that went.
+  std::uint64_t came() const { return came_; }
+  std::uint64_t went() const { return went_; }
   /// Members that got a worker of their own.
   std::uint64_t moved() const { return moved_; }
   bool absent(Rank rank) const { return supervisor_.absent(rank); }
@@ -142,6 +147,10 @@ class World {
   // ---- what happens
   bool random_step();
   void renew();
+  bool come_or_go();
+  void come();
+  bool let_go();
+  bool is_asked(Rank rank) const;
   void fault();
   void calm();
   bool calm_round();
@@ -176,6 +185,7 @@ class World {
   void perform(const action::Move& move);
   void perform(const action::Retire& retire);
   void perform(const action::Superseded& done);
+  void perform(const action::Vacate& vacate);
   void perform(const action::Spawn& spawn);
   void perform(const action::Begin& begin);
   void perform(const action::Prepare& prepare);
@@ -235,6 +245,11 @@ class World {
   std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
   std::uint64_t retired_ = 0;
   std::uint64_t called_off_ = 0;
+  std::set<Rank> vacant_;        // places that nobody has
+  std::optional<Rank> leaving_;  // goes when no call asks it any more
+  std::uint64_t came_ = 0;
+  std::uint64_t went_ = 0;
+  std::uint64_t unsaid_ = 0;  // deaths that nobody is told of
 };
 
 }  // namespace tutti::test

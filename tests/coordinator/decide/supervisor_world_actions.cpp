@@ -86,7 +86,7 @@ bool World::open(Call* call) {
   ByRank<bool> asked = call != nullptr ? call->asked : ByRank<bool>(members_.size(), true);
   const bool last = call != nullptr && call->opened + 1 == call->segments && !call->cancelled;
   for (const Rank rank : members_.ids())
-    if (supervisor_.absent(rank)) asked[rank] = false;
+    if (supervisor_.absent(rank) || (call == nullptr && rank == leaving_)) asked[rank] = false;
   const std::uint64_t content = mix(drawn_++);
   const ByRank<Round> rounds = kind == TaskKind::predict ? setting_.rounds : ByRank<Round>{};
   const auto number = supervisor_.open(*slot, 5, kind, asked, call != nullptr ? call->opened : 7, last, now_,

@@ -46,6 +46,21 @@ TEST_CASE("a death and a replacement and that all is well again are told one aft
   CHECK(whole);
 }
 
+TEST_CASE("a member that comes or goes has no past and leaves none behind") {
+  const std::vector<MemberStatus> two{member("a"), member("b", WorkerState::running, 3, 3)};
+  const std::vector<MemberStatus> one{member("a"), member("", WorkerState::absent)};
+  const std::vector<MemberStatus> again{member("a"), member("c")};
+  const std::vector<MemberStatus> three{member("a"), member("c"), member("d", WorkerState::starting)};
+  CHECK(between(two, one).empty());
+  CHECK(between(one, again).empty());
+  CHECK(between(two, again).empty());
+  bool whole = true;
+  CHECK(events_between(again, three, whole).empty());
+  CHECK_FALSE(whole);
+  const std::vector<MemberStatus> dead{member("a"), member("c"), member("d", WorkerState::waiting, 1)};
+  CHECK(between(three, dead, false) == std::vector<Event>{{Kind::died, "d", {}}});
+}
+
 TEST_CASE("what happens to a stage is told by its name and that a member leaves by its own") {
   const auto chain = [](MemberStatus first, MemberStatus last) {
     MemberStatus whole = member("a", last.state, first.deaths + last.deaths, first.generation + last.generation);

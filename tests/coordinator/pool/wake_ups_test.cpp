@@ -10,6 +10,7 @@
 #include "coordinator/api/submissions.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/coordinator/pool/fake_loop.hpp"
+#include "tests/coordinator/pool/segments.hpp"
 #include "tests/support/census.hpp"
 
 namespace tutti::test {
@@ -153,10 +154,8 @@ TEST_CASE("a submission that cannot be taken is an error of its own and leaves n
     loop.exchange().fail(Error(ErrorKind::interrupted, "the end"));
   }
   SUBCASE("in the thread that gathers") {
-    const Accumulator accumulator({}, {1.0F});
-    const ByRank<Dims> outputs(1, Dims{2});
     Submissions submissions(loop.exchange(), 1,
-                            CoalesceSetting{{}, {accumulator, outputs, {}}, ByRank<bool>(1, true), {}});
+                            CoalesceSetting{{}, {lineup_of(Accumulator({}, {1.0F}), {{2}}, {})}, {}});
     for (int i = 0; i < 2; ++i) {
       auto future = submissions.add(std::make_unique<Broken>());
       CHECK_THROWS_WITH(future.get(), "no memory for the rows");

@@ -1,0 +1,102 @@
+#include "coordinator/api/members.hpp"
+
+#include <utility>
+
+#include "coordinator/api/membership.hpp"
+#include "coordinator/api/model_choice.hpp"
+#include "coordinator/api/new_version.hpp"
+#include "coordinator/plan/input.hpp"
+#include "coordinator/plan/machine.hpp"
+
+namespace tutti {
+
+Plan plan_of(const config::EnsembleSpec& spec, const Options& options, const std::filesystem::path& worker) {
+  const config::InputSpec& input = options.training ? spec.train_input : spec.input;
+  return make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), api_form(spec, input), options);
+}
+
+namespace {
+
+Lineup first_lineup(const Pool& pool, const config::EnsembleSpec& spec) {
+  const ByRank<Dims> outputs = pool.outputs();
+  Lineup lineup = whole_lineup(Accumulator(spec.combine, pool.plan().weights, spec.failure.on_nan), outputs,
+                               combined_axis(spec.combine, outputs[0]), pool.plan().members.size());
+  lineup.description = std::make_shared<const config::EnsembleSpec>(spec);
+  return lineup;
+}
+
+}  // namespace
+
+Members::Members(Pool& pool, const Spec& spec, Setting setting)
+    : pool_(pool),
+      setting_(std::move(setting)),
+      lineups_(first_lineup(pool, spec.checked()), [&pool](Rank rank) { pool.dismiss(rank); }) {}
+
+Status Members::status(StatusDetail detail) const {
+  const auto now = lineup();  // nobody takes the place of one of these meanwhile
+  Status status = pool_.status(detail);
+  std::vector<MemberStatus> members;
+  for (const LineupMember& member : now->members) members.push_back(std::move(status.members[member.rank.value()]));
+  status.members = std::move(members);
+  return status;
+}
+
+void Members::replace(std::string_view name, const config::EnsembleSpec& given, const std::stop_token& stop) {
+  const MutexLock one_at_a_time(changing);
+  const auto now = lineup();
+  const auto next = std::make_shared<const config::EnsembleSpec>(chosen_like(given, *now->description));
+  if (trained_)
+    throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
+                "make a new Ensemble of the weights that were saved");
+  const Rank place = changed_member(*now->description, *next, name);
+  const Plan plan = plan_of(*next, {}, setting_.worker);
+  check_new_version(pool_.plan(), now->description->members[place.value()], plan, place);
+  pool_.replace(now->members[place.value()].rank, plan.request_of(place), plan.host_of(place).python, stop);
+  lineups_.describe(next);
+}
+
+void Members::add(const MemberSpec& member, const std::stop_token& stop) {
+  const MutexLock one_at_a_time(changing);
+  const auto now = lineup();
+  check_may_change(*now->description);
+  const auto next = std::make_shared<const config::EnsembleSpec>(with_member(*now->description, member));
+  Options options;
+  options.environment = setting_.environment;
+  const Plan plan = plan_of(*next, options, setting_.worker);
+  check_newcomer(pool_.plan(), plan);
+  const Rank last(plan.members.size() - 1);
+  const Pool::Newcomer come = pool_.add(plan.request_of(last), plan.host_of(last), stop);
+  std::vector<LineupMember> members = now->members;
+  members.push_back(lineups_.with_stay({come.rank, come.output}));
+  came_or_went_ = true;
+  lineups_.set(next, std::move(members));
+}
+
+void Members::remove(std::string_view name) {
+  const MutexLock one_at_a_time(changing);
+  const auto now = lineup();
+  check_may_change(*now->description);
+  const std::size_t place = leaving_member(*now->description, name);
+  const auto next = std::make_shared<const config::EnsembleSpec>(without_member(*now->description, place));
+  check_some_stay(status(StatusDetail::counters), place);
+  std::vector<LineupMember> members = now->members;
+  members.erase(members.begin() + static_cast<std::ptrdiff_t>(place));
+  came_or_went_ = true;
+  lineups_.set(next, std::move(members));
+}
+
+void Members::check_may_train() const {
+  if (came_or_went_)
+    throw Error(ErrorKind::usage, "an ensemble whose members came or went cannot train them", {},
+                "make a new Ensemble of the description that spec() returns");
+}
+
+void Members::check_may_change(const config::EnsembleSpec& now) const {
+  if (const auto failure = pool_.exchange().failure()) throw *failure;
+  if (trained_)
+    throw Error(ErrorKind::usage, "members cannot come or go: the ensemble has trained its members", {},
+                "make a new Ensemble of the weights that were saved");
+  check_members_may_change(now, pool_.plan());
+}
+
+}  // namespace tutti

@@ -1,0 +1,82 @@
+"""Members that come to an ensemble and go from it while it predicts."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy
+import pytest
+from conftest import described, images
+
+import tutti
+
+
+def member(name: str, seed: int) -> dict:
+    return {"name": name, "model": {"kind": "fake", "classes": 5}, "seed": seed}
+
+
+def of(*members: dict) -> dict:
+    return described() | {"members": list(members)}
+
+
+def names(ensemble: tutti.Ensemble) -> list[str]:
+    return [one.name for one in ensemble.status().members]
+
+
+def test_members_come_and_go_and_the_answers_are_those_of_a_fresh_ensemble(opened):
+    a, b, c, d = member("a", 1), member("b", 2), member("c", 3), {"name": "d", "model": {"kind": "fake", "classes": 5}}
+    ensemble = opened(of(a, b))
+    ensemble.add_member(c, device="cpu")
+    assert numpy.array_equal(ensemble.predict(images()).values, opened(of(a, b, c)).predict(images()).values)
+    ensemble.remove_member("a")
+    assert numpy.array_equal(ensemble.predict(images()).values, opened(of(b, c)).predict(images()).values)
+    ensemble.add_member("{name: d, model: {kind: fake, classes: 5}}")
+    assert names(ensemble) == ["b", "c", "d"]
+    assert numpy.array_equal(ensemble.predict(images()).values, opened(of(b, c, d)).predict(images()).values)
+    ensemble.replace_member("d", seed=9)
+    ensemble.remove_member("b")
+    assert numpy.array_equal(ensemble.predict(images()).values,
+                             opened(of(c, member("d", 9))).predict(images()).values)
+    assert "name: d" in ensemble.yaml and "name: a" not in ensemble.yaml
+
+
+def test_what_cannot_come_or_go_changes_nothing(opened):
+    ensemble = opened(described())
+    before = ensemble.predict(images()).values
+    for wrong, text in [({"name": "a", "model": {"kind": "fake", "classes": 5}}, "members[2].name"),
+                        ({"name": "c", "model": {"kind": "fake", "classes": 4}}, "it outputs 4 values per image"),
+                        ({"name": "c", "model": {"kind": "nothing"}}, "nothing"),
+                        (3, "a member cannot be a int")]:
+        with pytest.raises(tutti.UsageError) as error:
+            ensemble.add_member(wrong)
+        assert text in str(error.value)
+    faults = [{"kind": "exit", "phase": "load"}]
+    with pytest.raises(tutti.FailedError, match="c cannot join the ensemble"):
+        ensemble.add_member({"name": "c", "model": {"kind": "fake", "classes": 5, "faults": faults}})
+    with pytest.raises(tutti.UsageError, match="there is no member 'x' to remove"):
+        ensemble.remove_member("x")
+    assert names(ensemble) == ["a", "b"] and numpy.array_equal(ensemble.predict(images()).values, before)
+    ensemble.remove_member("a")
+    with pytest.raises(tutti.UsageError, match="b is the last member"):
+        ensemble.remove_member("b")
+    with pytest.raises(tutti.UsageError, match="the ensemble has 'coalesce'"):
+        opened(described(coalesce={"max_delay_us": 100})).remove_member("a")
+
+
+def test_closing_ends_the_coming_of_a_member(opened):
+    ensemble = opened(described())
+    errors = []
+
+    def add() -> None:
+        try:
+            ensemble.add_member({"name": "c", "model": {"kind": "fake", "classes": 5, "load_delay_ms": 3_000_000}})
+        except tutti.Interrupted as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    ensemble.close()
+    thread.join()
+    assert errors == ["the ensemble was closed before this call finished"]
+    with pytest.raises(tutti.Interrupted):
+        ensemble.remove_member("a")
