@@ -17,6 +17,7 @@
 #include "config/arguments.hpp"
 #include "config/device.hpp"
 #include "config/effective.hpp"
+#include "config/failure.hpp"
 #include "config/load.hpp"
 #include "config/reader.hpp"
 
@@ -297,7 +298,10 @@ class Kept {
 
 }  // namespace
 
-EnsembleSpec checked_value(const EnsembleSpec& value) {
+EnsembleSpec checked_value(const EnsembleSpec& given) {
+  EnsembleSpec value = given;
+  if (value.checkpoint_segments == EnsembleSpec{}.checkpoint_segments)  // nobody has set it: as without the key in YAML
+    value.checkpoint_segments = std::min(value.checkpoint_segments, most_checkpoint_segments(value.slots));
   constexpr std::string_view kWhat = "the description";
   Violations violations;
   Writable(value, violations).check();

@@ -181,6 +181,14 @@ TEST_CASE("training is on the input unless the value says otherwise") {
   CHECK(checked_value(value).train_input.split == Split::test);
 }
 
+TEST_CASE("checkpoints of a value fit few slots unless the value says otherwise") {
+  EnsembleSpec value = two_fakes();
+  value.slots = 2;
+  CHECK(checked_value(value).checkpoint_segments == 1);
+  value.checkpoint_segments = 3;
+  CHECK(problems_of([&] { checked_value(value); }).size() == 1);
+}
+
 TEST_CASE("a mistake in a value names its field") {
   CHECK(mistakes([](EnsembleSpec& value) { value.members[1].weight = std::numeric_limits<double>::quiet_NaN(); }) ==
         "members[1].weight: 'weight' must be a number, not 'nan'\n");
