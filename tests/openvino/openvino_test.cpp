@@ -249,6 +249,22 @@ TEST_CASE("a compiled model is kept once, and computes the same bytes") {
   }
 }
 
+TEST_CASE("a compiled model that was kept computes the same bytes when other memory is in use") {
+  if (skipped()) return;
+  const TemporaryFolder folder;
+  const MemberRequest plain = request_for("network");
+  const MemberRequest request = cached(folder.path(), plain);
+  predictions(request, 1);
+  const std::size_t bytes = fs::file_size(files_in(folder.path()).front());
+  const std::unique_ptr<Model> model = kBackend.make(request);
+  std::vector<std::vector<char>> others;  // of about the size of the file, in the place of what was given back
+  for (std::size_t size = bytes / 2; size < 2 * bytes; size += 500) others.emplace_back(size, '\x7f');
+  for (const std::uint32_t count : {1U, 2U, 1U, 7U}) {
+    const std::span<const float> found = model->probe(images(count).data(), count);
+    CHECK(Floats(found.begin(), found.end()) == predictions(plain, count));
+  }
+}
+
 TEST_CASE("what a compiled model depends on has a file of its own") {
   if (skipped()) return;
   const TemporaryFolder folder;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -106,14 +107,22 @@ std::string dependencies(const Library& library, const Settings& settings) {
   return lines;
 }
 
+/// A compiled model, and the memory that it may still read its constants from.
+struct Held {
+  std::unique_ptr<const std::string> bytes{};
+  Compiled compiled{};
+};
+
 /// Nothing if there is none, or the library does not take it.
-std::optional<Compiled> imported(const Library& library, CompiledCache& cache, const std::string& key) {
-  const std::optional<std::string> bytes = cache.kept(key);
-  if (!bytes) return std::nullopt;
+std::optional<Held> imported(const Library& library, CompiledCache& cache, const std::string& key) {
+  std::optional<std::string> kept = cache.kept(key);
+  if (!kept) return std::nullopt;
+  auto bytes = std::make_unique<const std::string>(std::move(*kept));
   Handle compiled = nullptr;
   const Status status =
       library.functions().core_import_model(core(library), bytes->data(), bytes->size(), kDevice, &compiled);
-  return status == 0 ? std::optional<Compiled>(compiled) : std::nullopt;
+  if (status != 0) return std::nullopt;
+  return Held{std::move(bytes), Compiled(compiled)};
 }
 
 void keep(const Library& library, CompiledCache& cache, const std::string& key, const Compiled& compiled) {
@@ -122,27 +131,27 @@ void keep(const Library& library, CompiledCache& cache, const std::string& key, 
   });
 }
 
-Compiled compiled_model(const Library& library, const std::string& path, const Settings& settings,
-                        CompiledCache* cache) {
+Held compiled_model(const Library& library, const std::string& path, const Settings& settings, CompiledCache* cache) {
   set_properties(library, settings);
   const std::string key = cache == nullptr ? std::string() : dependencies(library, settings);
   if (cache != nullptr)
-    if (std::optional<Compiled> kept = imported(library, *cache, key)) {
-      check_precision(library, *kept, settings.precision);
+    if (std::optional<Held> kept = imported(library, *cache, key)) {
+      check_precision(library, kept->compiled, settings.precision);
       return std::move(*kept);
     }
   Compiled compiled = compile(library, read(library, path));
   check_precision(library, compiled, settings.precision);
   if (cache != nullptr) keep(library, *cache, key, compiled);
-  return compiled;
+  return {nullptr, std::move(compiled)};
 }
 
 class OpenVinoSession final : public GraphSession {
  public:
   /// `constants`: memory that the model reads them from.
-  OpenVinoSession(Compiled compiled, std::uint32_t streams, std::vector<float> constants = {})
+  OpenVinoSession(Held held, std::uint32_t streams, std::vector<float> constants = {})
       : constants_(std::move(constants)),
-        compiled_(std::move(compiled)),
+        bytes_(std::move(held.bytes)),
+        compiled_(std::move(held.compiled)),
         inputs_(ports(call_.compiled_model_inputs_size, call_.compiled_model_input_by_index, input_types_)),
         outputs_(ports(call_.compiled_model_outputs_size, call_.compiled_model_output_by_index, output_types_)) {
     lanes_.resize(streams);
@@ -240,6 +249,7 @@ class OpenVinoSession final : public GraphSession {
   const Library& library_ = Library::get();
   const Functions& call_ = library_.functions();
   const std::vector<float> constants_;
+  const std::unique_ptr<const std::string> bytes_;
   Compiled compiled_;
   std::vector<int> input_types_;
   std::vector<int> output_types_;
@@ -259,7 +269,7 @@ std::unique_ptr<GraphSession> load_session_of(std::string_view xml, std::vector<
   const Library& library = Library::get();
   const Model model = read_text(library, xml, constants);
   set_properties(library, {.threads = threads});
-  return std::make_unique<OpenVinoSession>(compile(library, model), 1, std::move(constants));
+  return std::make_unique<OpenVinoSession>(Held{nullptr, compile(library, model)}, 1, std::move(constants));
 }
 
 }  // namespace tutti::worker::ov
