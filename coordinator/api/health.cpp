@@ -33,7 +33,7 @@ Health health_of(const Status& status, const std::optional<config::QuorumSpec>& 
       add_replaced(member, health.problems);
   }
   if (quorum) waited_for = std::min<std::size_t>(waited_for, quorum->members.value_or(1));
-  health.ready = running >= waited_for;
+  health.ready = running > 0 && running >= waited_for;
   return health;
 }
 

@@ -42,12 +42,11 @@ Status Members::status(StatusDetail detail) const {
 }
 
 void Members::replace(std::string_view name, const config::EnsembleSpec& given, const std::stop_token& stop) {
+  check_may_replace();
   const MutexLock one_at_a_time(changing);
+  check_may_replace();
   const auto now = lineup();
   const auto next = std::make_shared<const config::EnsembleSpec>(chosen_like(given, *now->description));
-  if (trained_)
-    throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
-                "make a new Ensemble of the weights that were saved");
   const Rank place = changed_member(*now->description, *next, name);
   const Plan plan = plan_of(*next, {}, setting_.worker);
   check_new_version(pool_.plan(), now->description->members[place.value()], plan, place);
@@ -56,6 +55,7 @@ void Members::replace(std::string_view name, const config::EnsembleSpec& given, 
 }
 
 void Members::add(const MemberSpec& member, const std::stop_token& stop) {
+  check_may_change(*lineup()->description);
   const MutexLock one_at_a_time(changing);
   const auto now = lineup();
   check_may_change(*now->description);
@@ -73,6 +73,7 @@ void Members::add(const MemberSpec& member, const std::stop_token& stop) {
 }
 
 void Members::remove(std::string_view name) {
+  check_may_change(*lineup()->description);
   const MutexLock one_at_a_time(changing);
   const auto now = lineup();
   check_may_change(*now->description);
@@ -89,6 +90,12 @@ void Members::check_may_train() const {
   if (came_or_went_)
     throw Error(ErrorKind::usage, "an ensemble whose members came or went cannot train them", {},
                 "make a new Ensemble of the description that spec() returns");
+}
+
+void Members::check_may_replace() const {
+  if (trained_)
+    throw Error(ErrorKind::usage, "a member cannot be replaced in an ensemble that has trained its members", {},
+                "make a new Ensemble of the weights that were saved");
 }
 
 void Members::check_may_change(const config::EnsembleSpec& now) const {

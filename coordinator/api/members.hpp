@@ -2,6 +2,7 @@
 // removed meanwhile. What is allowed is decided in new_version.hpp and membership.hpp.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <stop_token>
@@ -38,7 +39,8 @@ class Members {
   /// As Ensemble::status().
   Status status(StatusDetail detail) const;
 
-  /// As Ensemble::replace_member(), add_member() and remove_member().
+  /// As Ensemble::replace_member(), add_member() and remove_member(). A training is not waited for: its callback may
+  /// call these.
   void replace(std::string_view name, const config::EnsembleSpec& given, const std::stop_token& stop)
       TUTTI_EXCLUDES(changing);
   void add(const MemberSpec& member, const std::stop_token& stop) TUTTI_EXCLUDES(changing);
@@ -51,12 +53,13 @@ class Members {
   void note_trained() TUTTI_REQUIRES(changing) { trained_ = true; }
 
  private:
-  void check_may_change(const config::EnsembleSpec& now) const TUTTI_REQUIRES(changing);
+  void check_may_replace() const;
+  void check_may_change(const config::EnsembleSpec& now) const;
 
   Pool& pool_;
   const Setting setting_;
   Lineups lineups_;
-  bool trained_ TUTTI_GUARDED_BY(changing) = false;
+  std::atomic<bool> trained_ = false;  // set while `changing` is held
   bool came_or_went_ TUTTI_GUARDED_BY(changing) = false;
 };
 

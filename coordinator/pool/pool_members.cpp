@@ -58,7 +58,7 @@ void Pool::begin_joining(const MemberRequest& member, const WorkerPlan& host, Su
   limit_succession();
 }
 
-/// Any other member tells what the predictions must be: those that have gone since were like those that are there.
+/// Any other member tells what the predictions must be.
 std::optional<Error> Pool::why_not_combined(Rank rank, const control::Ready& ready) const {
   if (const std::string why = why_not_ready(rank, ready); !why.empty())
     return Error(ErrorKind::failed, "its worker broke the protocol: " + why);
@@ -103,6 +103,7 @@ void Pool::dismiss(Rank rank) {
     assert_on_loop(loop_);
     if (over()) return;
     supervisor_.vacate(rank);
+    outputs_known_[rank] = false;
     board_.vacated(rank);
     carry_out();
   });

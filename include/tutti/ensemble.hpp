@@ -150,10 +150,10 @@ class TUTTI_API Ensemble {
   /// with the threads and in the batches that a start with all these members would give it; with `batch_images: auto`
   /// it is refused. Whether there is memory for it is not checked before.
   void add_member(const MemberSpec& member, const std::stop_token& stop = {});
-  /// Removes the member that is called `name`: calls that begin later are answered without it. Returns at once. Its
-  /// worker leaves, and its memory is free, when the calls that began before have ended. Throws Error(usage) if there
-  /// is no such member, if it is the last one that predicts, if the rule cannot combine the others (the sum of their
-  /// weights), or if members of this ensemble stay, as add_member() says; then nothing has changed.
+  /// Removes the member that is called `name`: calls that begin later are answered without it. Waits only for another
+  /// change of members. Its worker stays, and is replaced if it dies, until the calls that began before have ended:
+  /// then its memory is free. Throws Error(usage), and nothing has changed, if there is no such member, if it is the
+  /// last that predicts, if the rule cannot combine the others (sum of weights), or if members stay (add_member()).
   void remove_member(std::string_view name);
 
   /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a

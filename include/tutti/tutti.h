@@ -194,9 +194,9 @@ TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, c
  * started. */
 TUTTI_C_API tutti_code tutti_ensemble_add_member(tutti_ensemble* ensemble, const tutti_spec* from, const char* name,
                                                  tutti_error** error);
-/** Removes the member that is called `name`: calls that begin later are answered without it. Returns at once; its worker
- * leaves when the calls that began before have ended. TUTTI_USAGE, and nothing has changed, if there is no such member,
- * it is the last one, or members of this ensemble stay. */
+/** Removes the member that is called `name`: calls that begin later are answered without it. Waits only for another
+ * change; its worker leaves when the calls that began before have ended. TUTTI_USAGE, and nothing has changed, if there
+ * is no such member, it is the last one, or members of this ensemble stay. */
 TUTTI_C_API tutti_code tutti_ensemble_remove_member(tutti_ensemble* ensemble, const char* name, tutti_error** error);
 /** For a readiness probe: `*ready` is 1 if a prediction would be computed now, else 0. `problems` may be NULL;
  * `*problems` is a JSON array of strings: why it is not ready, or what is degraded while it is. The caller frees it. */

@@ -5,9 +5,11 @@
 #include <chrono>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "python/src/arrays.hpp"
 #include "python/src/errors.hpp"
@@ -201,19 +203,28 @@ void Runner::add_member(const std::string& member, const std::string& device) {
     const Spec now = own->spec();
     // Read beside what the description says of all members; without what names the others.
     const std::uint64_t seed = now.checked().seed + now.checked().members.size();
-    const Spec read = parse_spec(
-        now.yaml(), {"members=[" + member + "]", "assignment=[" + device + "]", "seed=" + std::to_string(seed),
-                     "workers=null", "cascade=null", "quorum=null", "merge=null"});
+    std::vector<std::string> changes{"members=[{}]",  "members.0=" + member, "assignment=[" + device + "]",
+                                     "workers=null",  "cascade=null",        "seed=" + std::to_string(seed),
+                                     "quorum=null",   "merge=null"};
+    // Its weight may be one that only the others make possible.
+    if (now.checked().combine.rule == CombineRule::weighted) changes.emplace_back("combine.normalize=false");
+    const Spec read = parse_spec(now.yaml(), changes);
+    if (read.checked().members.size() != 1)
+      throw Error(ErrorKind::usage, "one member is added at a time", "its 'glob' finds several files",
+                  "name one file in 'path', and add the others with further calls");
     own->add_member(read.checked().members.front(), token);
   };
   unless_closed([&] { run_stoppable(stop, std::move(work), SecondTime::waits); });
 }
 
 void Runner::remove_member(const std::string& name) {
-  const Held held = ensemble();
-  const Inside inside;
-  const nb::gil_scoped_release released;
-  held->remove_member(name);
+  unless_closed([&] {
+    Held held = ensemble();
+    const Inside inside;
+    const nb::gil_scoped_release released;
+    const Held own = std::move(held);  // perhaps the last one: its end may wait for Python
+    own->remove_member(name);
+  });
 }
 
 Predictions Runner::predict(nb::handle samples, std::optional<double> timeout) {

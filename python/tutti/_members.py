@@ -53,13 +53,14 @@ class Members:
         if not isinstance(member, str):
             raise UsageError(f"a member cannot be a {type(member).__name__}", "it is a dict or YAML text",
                              'for a file: {"name": "c", "model": {"kind": "torchscript", "path": "c.pt"}}')
+        self._check_here()
         with self._replacing:
             self._check_open()
             self._runner.add_member(member, _description.flow(device, "device"))
 
     def remove_member(self, name: str) -> None:
         """Removes a member: calls that begin later are answered without it. Returns at once; its worker leaves, and its
-        memory is free, when the calls that began before have ended.
+        memory is free, when the calls that began before have ended. It waits only for another change of members.
 
         Raises
         ------
@@ -67,9 +68,14 @@ class Members:
             If there is no such member, if it is the last one, if the rule cannot combine the others, or if members of
             this ensemble stay (`add_member`).
         """
+        self._check_here()
         with self._replacing:
             self._check_open()
             self._runner.remove_member(name)
+
+    def _check_here(self) -> None:
+        """Before `_replacing` is taken: in a process that was forked, perhaps nobody lets go of it."""
+        self._runner.status(False)  # raises UsageError there, and if the ensemble is closed
 
     def _check_open(self) -> None:
         if self._runner.is_closed:

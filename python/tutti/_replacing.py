@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def replace(ensemble: Ensemble, name: str, model: Any, format: str, tolerance: float,
             settings: Mapping[str, Any]) -> None:
     """See Ensemble.replace_member."""
+    ensemble._check_here()
     with ensemble._replacing:  # the description that changes is that of the last change
         ensemble._check_open()
         ranks = {member.name: rank for rank, member in enumerate(ensemble.status().members)}

@@ -230,6 +230,20 @@ TEST_CASE("a member that turns out to predict something else does not come") {
   CHECK(pool.add(same.request_of(2), same.host_of(2), {}).rank == Rank(2));
 }
 
+TEST_CASE("the callback of a training is told that members stay and waits for nothing") {
+  const NothingLeft census;
+  Ensemble ensemble(published(plain(2)), with_worker());
+  ListSource source(random_images(16), std::vector<std::int64_t>(16, 1));
+  const TemporaryFolder folder;
+  Names told;
+  ensemble.train(source, folder.path(), [&](const EpochResult&) {
+    told = {message_of([&] { ensemble.add_member(further("x")); }), message_of([&] { ensemble.remove_member("m0"); }),
+            message_of([&] { ensemble.replace_member("m0", ensemble.spec()); })};
+  });
+  const std::string stays = "members cannot come or go: the ensemble has trained its members";
+  CHECK(told == Names{stays, stays, "a member cannot be replaced in an ensemble that has trained its members"});
+}
+
 TEST_CASE("an ensemble that has trained or is closed keeps its members and one whose members changed trains none") {
   const NothingLeft census;
   const auto train = [](Ensemble& ensemble) {

@@ -165,6 +165,9 @@ TEST_CASE("an ensemble is healthy if every member that is left runs or enough fo
   CHECK(health_of(status, {}).problems.back() == "c is being replaced");
   CHECK(health_of(status, config::QuorumSpec{1, {}}).ready);
   CHECK_FALSE(health_of(status, config::QuorumSpec{2, {}}).ready);
+  Status nobody = status;
+  nobody.members = {member("b", WorkerState::absent)};  // while one that was removed finishes what it has
+  CHECK_FALSE(health_of(nobody, {}).ready);
   CHECK(health_of(status, config::QuorumSpec{1, {}}, true).problems ==
         std::vector<std::string>{"the ensemble is draining"});
   status.state = PoolState::failed;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 
 import numpy
@@ -46,6 +48,8 @@ def test_what_cannot_come_or_go_changes_nothing(opened):
     for wrong, text in [({"name": "a", "model": {"kind": "fake", "classes": 5}}, "members[2].name"),
                         ({"name": "c", "model": {"kind": "fake", "classes": 4}}, "it outputs 4 values per image"),
                         ({"name": "c", "model": {"kind": "nothing"}}, "nothing"),
+                        ("{name: c, model: {kind: fake}}, {name: d, model: {kind: fake}}", "{name: d"),
+                        ("[{name: c, model: {kind: fake}}]", "a list"),
                         (3, "a member cannot be a int")]:
         with pytest.raises(tutti.UsageError) as error:
             ensemble.add_member(wrong)
@@ -70,13 +74,57 @@ def test_closing_ends_the_coming_of_a_member(opened):
     def add() -> None:
         try:
             ensemble.add_member({"name": "c", "model": {"kind": "fake", "classes": 5, "load_delay_ms": 3_000_000}})
-        except tutti.Interrupted as error:
-            errors.append(str(error))
+        except (tutti.Interrupted, tutti.UsageError) as error:
+            errors.append(error.message)
 
     thread = threading.Thread(target=add)
     thread.start()
     ensemble.close()
     thread.join()
-    assert errors == ["the ensemble was closed before this call finished"]
-    with pytest.raises(tutti.Interrupted):
+    assert errors[0] in ("the ensemble was closed before this call finished", "the ensemble is closed")
+    with pytest.raises(tutti.UsageError, match="the ensemble is closed"):
         ensemble.remove_member("a")
+
+
+def test_a_member_may_be_weighed_as_only_the_others_allow_and_be_text_in_several_lines(opened):
+    ensemble = opened(described(combine={"rule": "weighted"}))
+    ensemble.add_member("name: c\nmodel: {kind: fake, classes: 5}\nweight: -0.5")
+    weights = described(combine={"rule": "weighted"})
+    weights["members"].append({"name": "c", "model": {"kind": "fake", "classes": 5}, "weight": -0.5})
+    assert numpy.array_equal(ensemble.predict(images()).values, opened(weights).predict(images()).values)
+    ensemble.add_member({"name": "d", "model": {"kind": "fake", "classes": 5}, "weight": 0})
+    with pytest.raises(tutti.UsageError, match="the weights sum to 0"):
+        ensemble.add_member({"name": "e", "model": {"kind": "fake", "classes": 5}, "weight": -1.5})
+
+
+def test_a_pattern_that_finds_several_files_adds_no_member(opened, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.pt").touch()
+    ensemble = opened(described())
+    with pytest.raises(tutti.UsageError, match="one member is added at a time"):
+        ensemble.add_member({"glob": str(tmp_path / "*.pt")})
+    assert names(ensemble) == ["a", "b"]
+
+
+def change_in_child(ensemble: tutti.Ensemble, connection) -> None:
+    words = []
+    for call in (lambda: ensemble.add_member(member("c", 3)), lambda: ensemble.remove_member("a"),
+                 lambda: ensemble.replace_member("a", seed=4)):
+        try:
+            call()
+            words.append("nothing")
+        except tutti.UsageError as error:
+            words.append(str(error))
+    connection.send(words)
+
+
+def test_a_child_that_was_forked_while_members_changed_gets_an_error(opened):
+    ensemble = opened(described())
+    ours, theirs = multiprocessing.Pipe()
+    with ensemble._replacing:  # as while a member is loaded
+        child = multiprocessing.get_context("fork").Process(target=change_in_child, args=(ensemble, theirs))
+        child.start()
+    for text in ours.recv():
+        assert f"was forked from process {os.getpid()}" in text
+    child.join()
+    assert child.exitcode == 0
