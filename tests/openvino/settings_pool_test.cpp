@@ -48,8 +48,8 @@ TEST_CASE("the log and the report say how far another precision is from float32"
   const Finished run(place, {"run", "e.yaml"});
   if (unusable(run)) return;
   REQUIRE(run.code == 0);
-  CHECK(
-      contains(run.program.err(), "a: in bf16, its outputs for made-up samples differ from those in f32 by at most "));
+  CHECK(contains(run.program.err(),
+                 "a on cpu: in bf16, its outputs for made-up samples differ from those in f32 by at most "));
   const json::value report = place.report();
   CHECK(contains(report.at("members").at(0).at("note").as_string().c_str(), "in bf16, its outputs "));
 }
