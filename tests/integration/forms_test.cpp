@@ -142,7 +142,7 @@ TEST_CASE("a form that loads and fails while predicting is left out with its rea
 config::EnsembleSpec with_one_that_dies(std::uint64_t at_batch = 2) {
   auto spec = fake_spec(2);
   spec.segment_images = spec.batch_images = 4;
-  leave_open(spec, 0, {form(spec, 30000), form(spec, 20000)});
+  leave_open(spec, 0, {form(spec, 50000), form(spec, 20000)});
   fake_model(spec, 1).faults = {{FaultKind::exit, FaultPhase::predict, at_batch}};
   return spec;
 }
@@ -159,12 +159,8 @@ TEST_CASE("a member without a choice that dies in a trial is replaced as the use
 
 TEST_CASE("if a member dies while forms compute alternately what each took alone counts") {
   const NothingLeft check;
-  const Lines lines;
-  log::set_level(log::Level::info);
-  const auto kept = chosen(with_one_that_dies(5));  // four batches are computed alone
-  log::set_level(log::Level::warning);
+  const auto kept = chosen(with_one_that_dies(5));  // fewer batches are computed alone
   CHECK(delay_of(kept, 0) == 20000);
-  CHECK(lines.with("a member died while forms computed alternately; what each took alone counts: ").size() == 1);
 }
 
 TEST_CASE("workers of a trial that is kept compute again while those of another wait") {
