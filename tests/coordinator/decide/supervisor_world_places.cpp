@@ -56,7 +56,7 @@ void World::come() {
   for (std::size_t c = 1; c < calls_.size(); ++c) calls_[c].asked[rank] = chance(80);
 }
 
-/// By a call that has begun, or by a segment that is not finished.
+/// By a call that is running, or by a segment that is not finished.
 bool World::is_asked(Rank rank) const {
   const auto asks = [rank](const auto& entry) { return !entry.second.finished && entry.second.asked[rank]; };
   return (!calls_.empty() && calls_.front().asked[rank]) || std::ranges::any_of(segments_, asks);

@@ -39,14 +39,14 @@ def test_members_come_and_go_and_the_answers_are_those_of_a_fresh_ensemble(opene
     ensemble.remove_member("b")
     assert numpy.array_equal(ensemble.predict(images()).values,
                              opened(of(c, member("d", 9))).predict(images()).values)
-    assert "name: d" in ensemble.yaml and "name: a" not in ensemble.yaml
+    assert 'name: "d"' in ensemble.yaml and 'name: "a"' not in ensemble.yaml
 
 
 def test_what_cannot_come_or_go_changes_nothing(opened):
     ensemble = opened(described())
     before = ensemble.predict(images()).values
-    for wrong, text in [({"name": "a", "model": {"kind": "fake", "classes": 5}}, "members[2].name"),
-                        ({"name": "c", "model": {"kind": "fake", "classes": 4}}, "it outputs 4 values per image"),
+    for wrong, text in [({"name": "a", "model": {"kind": "fake", "classes": 5}}, "member 2 is called 'a' like member 0"),
+                        ({"name": "c", "model": {"kind": "fake", "classes": 4}}, "outputs 4 classes but member 'a' outputs 5"),
                         ({"name": "c", "model": {"kind": "nothing"}}, "nothing"),
                         ("{name: c, model: {kind: fake}}, {name: d, model: {kind: fake}}", "{name: d"),
                         ("[{name: c, model: {kind: fake}}]", "a list"),
