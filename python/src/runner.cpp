@@ -203,15 +203,16 @@ void Runner::add_member(const std::string& member, const std::string& device) {
     const Spec now = own->spec();
     // Read beside what the description says of all members; without what names the others.
     const std::uint64_t seed = now.checked().seed + now.checked().members.size();
-    std::vector<std::string> changes{"members=[{}]",  "members.0=" + member, "assignment=[" + device + "]",
-                                     "workers=null",  "cascade=null",        "seed=" + std::to_string(seed),
-                                     "quorum=null",   "merge=null"};
+    std::vector<std::string> changes{"members=[{}]", "members.0=" + member, "seed=" + std::to_string(seed),
+                                     "workers=null", "cascade=null",        "quorum=null",
+                                     "merge=null",   "assignment=null"};
     // Its weight may be one that only the others make possible.
     if (now.checked().combine.rule == CombineRule::weighted) changes.emplace_back("combine.normalize=false");
-    const Spec read = parse_spec(now.yaml(), changes);
-    if (read.checked().members.size() != 1)
+    if (parse_spec(now.yaml(), changes).checked().members.size() != 1)
       throw Error(ErrorKind::usage, "one member is added at a time", "its 'glob' finds several files",
                   "name one file in 'path', and add the others with further calls");
+    changes.push_back("assignment=[" + device + "]");
+    const Spec read = parse_spec(now.yaml(), changes);
     own->add_member(read.checked().members.front(), token);
   };
   unless_closed([&] { run_stoppable(stop, std::move(work), SecondTime::waits); });

@@ -16,7 +16,8 @@ constexpr std::size_t kChanging = 3;
 config::MemberSpec member_of_thread(std::size_t thread) { return further("x" + std::to_string(thread), 41 + thread); }
 
 /// What every order of some further members predicts with those of `spec`.
-std::vector<std::vector<float>> allowed_predictions(const config::EnsembleSpec& spec, const std::vector<float>& images) {
+std::vector<std::vector<float>> allowed_predictions(const config::EnsembleSpec& spec,
+                                                    const std::vector<float>& images) {
   std::vector<std::vector<float>> allowed{naive_mean(spec, images)};
   std::array<std::size_t, kChanging> order{0, 1, 2};
   do {
