@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/counted.hpp"
+#include "evaluation/run/lacking.hpp"
 
 namespace tutti::program {
 namespace {
