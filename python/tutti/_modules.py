@@ -158,7 +158,7 @@ def _written(module: Any, shape: tuple[int, int, int], file: Path, format: str, 
     plan = model.Plan(format, None, shape, {})
     options = argparse.Namespace(output=file, entry="", all_entries=False, method="trace", max_batch=1024, device="cpu")
     model.tried(plain, shape, "cpu", "")
-    _, runner = model.exported(source, plan, options, file)
+    _, runner = model.exported(source, plan, options, file, file)
     difference, largest = model.compared(plain, runner, plan, options)
     if difference > tolerance * largest:
         raise DoesNotAgree("the exported file does not agree with the module",
