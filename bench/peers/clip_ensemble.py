@@ -13,18 +13,15 @@ in a loop, and every tensor of their outputs stacked and averaged. `--serve NAME
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from family import pss_bytes
 from protocol import Child, ContestantFailed, private_stdout, serve
+from served import Entry, add_common, certificate, check_common, close_all, environment, measure_rounds
 from tables import Row, append_rows, reference_of, table
 
 HERE = Path(__file__).resolve().parent
@@ -33,7 +30,6 @@ PEERS = {"fusion-bench": "eager modules in a loop, all outputs averaged",
          "fusion-bench-device-map": "the same with device_map: cpu for each",
          "torch-compile": "torch.compile, one member after another",
          "torch-compile-frozen": "torch.compile with frozen weights"}
-TOLERANCE = 1e-3  # of the mean features, relative to the largest
 DEADLINE = 3600.0  # seconds for one answer; compiling eight members takes minutes
 
 
@@ -60,21 +56,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of the peers; 0: all usable cores")
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=["fusion-bench", "torch-compile"],
                         help="the peers (%(default)s)")
-    parser.add_argument("--driver", type=Path, help="tutti-bench-peers-driver; without it Tutti is left out")
     parser.add_argument("--python", default=sys.executable, help="with torch and transformers (%(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a tiny tower, to see whether everything works")
-    parser.add_argument("--folder", type=Path, default=TREE / "build" / "peers" / "clip", help="of weights and images")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="append each row as a line of JSON")
+    add_common(parser, TREE / "build" / "peers" / "clip")
     parser.add_argument("--serve", choices=list(PEERS), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    for name in ("members", "images", "batch", "repeats"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1, not {getattr(options, name)}")
+    check_common(parser, options, ("members", "images", "batch", "repeats"))
     if options.images % options.batch:
         parser.error(f"--batch {options.batch} does not divide --images {options.images}; a last batch of another size "
                      "would be compiled again")
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"--json: the folder '{options.json.parent}' does not exist")
     options.threads = options.threads or len(os.sched_getaffinity(0))
     options.shape = TINY if options.tiny else VIT_B_32
     return options
@@ -200,23 +190,6 @@ def spec_text(options: argparse.Namespace) -> str:
 
 # ---- measuring -----------------------------------------------------------------------------------------------------
 
-@dataclass
-class Entry:
-    name: str
-    child: Child | None = None
-    ready_seconds: float = 0.0
-    seconds: list[float] = field(default_factory=list)
-    memory_bytes: int = 0
-    failed: str = ""
-    note: str = ""
-
-    def drop(self, reason: str) -> None:
-        self.failed = reason
-        if self.child:
-            self.child.close()
-            self.child = None
-
-
 def command_of(name: str, options: argparse.Namespace) -> list[str]:
     if name == "tutti":
         spec = options.folder / "tutti.yaml"
@@ -229,17 +202,10 @@ def command_of(name: str, options: argparse.Namespace) -> list[str]:
     return words + (["--tiny"] if options.tiny else [])
 
 
-def environment(options: argparse.Namespace) -> dict[str, str]:
-    """The caller's environment without variables that would tune one contestant by accident."""
-    tuned = ("OMP_", "MKL_", "KMP_", "MALLOC_", "TORCHINDUCTOR_")
-    found = {name: value for name, value in os.environ.items() if not name.startswith(tuned)}
-    return found | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
-
-
 def begin(entry: Entry, options: argparse.Namespace) -> None:
     start = time.monotonic()
     try:
-        variables = dict(os.environ) if entry.name == "tutti" else environment(options)
+        variables = dict(os.environ) if entry.name == "tutti" else environment(options.threads)
         entry.child = Child(command_of(entry.name, options), variables, options.folder / f"{entry.name}.log", DEADLINE)
         if entry.name != "tutti":
             entry.child.ask("prepare", {"form": "", "batch": options.batch}, "prepared")
@@ -247,44 +213,6 @@ def begin(entry: Entry, options: argparse.Namespace) -> None:
         entry.child.ask("run", {}, "ran")  # warm, as all will be
     except ContestantFailed as error:
         entry.drop(str(error))
-
-
-def measure(entries: list[Entry], options: argparse.Namespace) -> None:
-    """All rounds, then memory and outputs."""
-    for _ in range(options.repeats):
-        for entry in entries:
-            if entry.child:
-                try:
-                    entry.seconds.append(entry.child.ask("run", {}, "ran")["seconds"])
-                except ContestantFailed as error:
-                    entry.drop(str(error))
-    for entry in entries:
-        if entry.child:
-            entry.memory_bytes = pss_bytes(entry.child.pid)
-    compare_answers([entry for entry in entries if entry.child], options.folder / "answer.f32")
-
-
-def compare_answers(entries: list[Entry], file: Path) -> None:
-    """Drops the contestants whose output differs from that of the first."""
-    import numpy
-
-    reference = None
-    for entry in entries:
-        try:
-            assert entry.child is not None
-            entry.child.ask("save", str(file), "saved")
-        except ContestantFailed as error:
-            entry.drop(str(error))
-            continue
-        answer = numpy.fromfile(file, numpy.float32)
-        reference = answer if reference is None else reference
-        if answer.shape != reference.shape:
-            entry.drop(f"it gives {answer.size} value{'' if answer.size == 1 else 's'}, and {entries[0].name} {reference.size}")
-            continue
-        difference = float(abs(answer - reference).max() / max(1.0, float(abs(reference).max())))
-        entry.note = f"differs by {difference:.0e}" if difference else ""
-        if not difference <= TOLERANCE:
-            entry.drop(f"its output differs from {entries[0].name}'s by {difference:.1e}, more than {TOLERANCE:.0e}")
 
 
 def rows_of(entry: Entry, options: argparse.Namespace) -> list[Row]:
@@ -298,21 +226,6 @@ def rows_of(entry: Entry, options: argparse.Namespace) -> list[Row]:
             for figure, unit, higher_is_better, samples in figures]
 
 
-def certificate(options: argparse.Namespace) -> dict[str, Any]:
-    """The certificate in every row: Tutti's, or that of this Python."""
-    found: dict[str, Any] = {}
-    if options.driver:
-        try:
-            text = subprocess.run([str(options.driver), "--certificate"], capture_output=True, text=True, check=True)
-            found = json.loads(text.stdout)
-        except (OSError, subprocess.CalledProcessError, ValueError) as error:
-            raise SystemExit(f"clip_ensemble: could not run '{options.driver}': {error}\n"
-                             "  hint: cmake --build --preset release --target tutti_bench_peers_driver") from None
-    else:
-        found = {"version": "no tutti", "kernel": platform.release(), "cores": len(os.sched_getaffinity(0))}
-    return found | {"repeats": options.repeats, "python": platform.python_version(), "threads": options.threads}
-
-
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     if options.serve:
@@ -324,11 +237,9 @@ def main(arguments: list[str]) -> int:
     try:
         for entry in entries:
             begin(entry, options)
-        measure(entries, options)
+        measure_rounds(entries, options.repeats, options.folder / "answer.f32")
     finally:
-        for entry in entries:
-            if entry.child:
-                entry.child.close()
+        close_all(entries)
     rows = [row for entry in entries for row in rows_of(entry, options)]
     for figure in ("rate", "start to ready", "memory"):
         chosen = [row for row in rows if row.conditions["figure"] == figure]

@@ -19,11 +19,11 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
-from clip_ensemble import Entry, certificate, compare_answers, environment
-from family import pss_bytes
+from libraries import LIBRARIES as KNOWN
 from protocol import Child, ContestantFailed, private_stdout, serve
+from served import Entry, add_common, certificate, check_common, close_all, environment, measure_rounds, ratios_of
 from tables import TUTTI, Row, append_rows, reference_of, table
 
 HERE = Path(__file__).resolve().parent
@@ -45,22 +45,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 20, 50], metavar="N", help="(%(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="rounds (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=LIBRARIES, default=list(LIBRARIES), help="the libraries (both)")
-    parser.add_argument("--driver", type=Path, help="tutti-bench-peers-driver; without it Tutti is left out")
     parser.add_argument("--python", default=sys.executable,
                         help="with numpy, safetensors and the libraries (%(default)s)")
-    parser.add_argument("--folder", type=Path, default=TREE / "build" / "peers" / "kernels",
-                        help="of weights and images")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="append each row as a line of JSON")
+    add_common(parser, TREE / "build" / "peers" / "kernels")
     parser.add_argument("--serve", choices=LIBRARIES, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    for name in ("members", "images", "repeats"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1, not {getattr(options, name)}")
+    check_common(parser, options, ("members", "images", "repeats"))
     for batch in options.batches:
         if not 1 <= batch <= options.images:
             parser.error(f"--batches must be from 1 to {options.images}, the number of images, not {batch}")
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"--json: the folder '{options.json.parent}' does not exist")
     options.threads = 1
     return options
 
@@ -168,38 +161,7 @@ def onnx_of(tensors: dict[str, Any]) -> bytes:
     return message((1, 7), (2, "tutti"), (7, message(*fields)), (8, message((2, 13))))
 
 
-# ---- the libraries -------------------------------------------------------------------------------------------------
-
-Predict = Callable[[Any, Any], None]  # images of a batch, and where its logits go
-
-
-def onnxruntime_model(model: bytes) -> Predict:
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
-
-    def predict(images: Any, into: Any) -> None:
-        into[:] = session.run(None, {"samples": images})[0]
-
-    return predict
-
-
-def openvino_model(model: bytes) -> Predict:
-    import openvino
-
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(model, b""), "CPU", {
-        "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False, "INFERENCE_PRECISION_HINT": "f32"})
-    request = compiled.create_infer_request()
-
-    def predict(images: Any, into: Any) -> None:
-        request.infer({0: images}, share_inputs=True)
-        into[:] = request.get_output_tensor(0).data
-
-    return predict
-
+# ---- a library in one process --------------------------------------------------------------------------------------
 
 def serve_library(options: argparse.Namespace) -> None:
     """Speaks protocol.py until its input ends."""
@@ -207,8 +169,8 @@ def serve_library(options: argparse.Namespace) -> None:
     import numpy
     from safetensors.numpy import load_file
 
-    make = onnxruntime_model if options.serve == "onnxruntime" else openvino_model
-    models = [make(onnx_of(load_file(weights_file(options, member)))) for member in range(options.members)]
+    models = [KNOWN[options.serve].open(onnx_of(load_file(weights_file(options, member))), 1)
+              for member in range(options.members)]
     images = numpy.fromfile(images_file(options), numpy.float32).reshape(-1, 3, SIDE, SIDE)
     logits = numpy.zeros((options.members, len(images), CLASSES), numpy.float32)
     mean = logits[0]
@@ -217,7 +179,7 @@ def serve_library(options: argparse.Namespace) -> None:
 
     def all_of(member: int) -> None:
         for begin in range(0, len(images), size):
-            models[member](images[begin:begin + size], logits[member, begin:begin + size])
+            logits[member, begin:begin + size] = models[member](images[begin:begin + size])
 
     def run() -> float:
         nonlocal mean
@@ -236,7 +198,7 @@ def serve_library(options: argparse.Namespace) -> None:
 # ---- measuring -----------------------------------------------------------------------------------------------------
 
 def begin(entry: Entry, options: argparse.Namespace, batch: int, cache: Path) -> None:
-    variables = environment(options) | {"XDG_CACHE_HOME": str(cache)}
+    variables = environment(options.threads) | {"XDG_CACHE_HOME": str(cache)}
     if entry.name == TUTTI:
         spec = options.folder / f"tutti-{batch}.yaml"
         spec.write_text(spec_text(options, batch))
@@ -287,24 +249,12 @@ def measure(options: argparse.Namespace, batch: int) -> list[Row]:
         try:
             for entry in entries:
                 starts[entry.name] = ready(entry, options, batch, Path(cache))
-            for _ in range(options.repeats):
-                for entry in entries:
-                    if entry.child:
-                        try:
-                            entry.seconds.append(entry.child.ask("run", {}, "ran")["seconds"])
-                        except ContestantFailed as error:
-                            entry.drop(str(error))
-            for entry in entries:
-                if entry.child:
-                    entry.memory_bytes = pss_bytes(entry.child.pid)
-            compare_answers([entry for entry in entries if entry.child], options.folder / "answer.f32")
+            measure_rounds(entries, options.repeats, options.folder / "answer.f32")
             for entry in entries:
                 if entry.name == TUTTI:
                     entry.note = kept_form(Path(cache)) or "a form could not be started, so no choice was kept"
         finally:
-            for entry in entries:
-                if entry.child:
-                    entry.child.close()
+            close_all(entries)
     return rows_of(entries, starts, options, batch)
 
 
@@ -323,20 +273,11 @@ def rows_of(entries: list[Entry], starts: dict[str, dict[str, float]], options: 
             figure = f"start to ready, {state} cache" if state else "start to ready"
             rows.append(row(figure, "s", [seconds], aim=f"<= {READY_AIMS[state]}" if state else ""))
         rows.append(row("memory", "MiB", [entry.memory_bytes / 2**20]))
-    ratios = ratios_of(entries)
+    ratios = ratios_of(entries[:1], entries[1:]) if entries[0].name == TUTTI else []
     if ratios:
         rows.append(Row("kernels", "faster library / tutti", conditions | {"figure": "ratio"}, "", ratios,
                         higher_is_better=True, aim=f">= {AIM}"))
     return rows
-
-
-def ratios_of(entries: list[Entry]) -> list[float]:
-    """Of each round: the time of the faster library to that of Tutti; none if one of the two is missing."""
-    tutti = [entry for entry in entries if entry.name == TUTTI and not entry.failed]
-    libraries = [entry for entry in entries if entry.name != TUTTI and not entry.failed]
-    if not tutti or not libraries:
-        return []
-    return [min(others) / own for own, *others in zip(tutti[0].seconds, *(entry.seconds for entry in libraries))]
 
 
 def main(arguments: list[str]) -> int:
