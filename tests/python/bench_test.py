@@ -69,7 +69,7 @@ class ClipEnsemble(ExportTest):
             for figure in (("images/s", True, 2), ("s", False, 1), ("MiB", False, 1))])
 
     def test_who_answers_something_else_is_dropped_with_the_difference(self) -> None:
-        import clip_ensemble
+        import served
 
         class Answers:
             def __init__(self, values: list[float]):
@@ -83,10 +83,10 @@ class ClipEnsemble(ExportTest):
             def close(self) -> None:
                 pass
 
-        entries = [clip_ensemble.Entry(name, Answers(values)) for name, values in (
+        entries = [served.Entry(name, Answers(values)) for name, values in (
             ("one", [1.0, 2.0]), ("same", [1.0, 2.0]), ("near", [1.0, 2.0001]), ("far", [1.0, 3.0]),
             ("nan", [1.0, float("nan")]), ("short", [1.0]))]
-        clip_ensemble.compare_answers(entries, self.folder / "answer")
+        served.compare_answers(entries, self.folder / "answer")
         self.assertEqual([bool(entry.failed) for entry in entries], [False, False, False, True, True, True])
         self.assertIn("differs by 5e-05", entries[2].note)
         self.assertIn("its output differs from one's by 5.0e-01", entries[3].failed)
