@@ -102,7 +102,7 @@ def predict(dataset: Dataset, description: Description, overrides: Iterable[str]
                                  spec.yaml if len(divided) > 1 else None),
             compute=ActorPoolStrategy(min_size=least, max_size=most, max_concurrent_calls_per_actor=2,
                                       enable_true_multi_threading=True),
-            **({"ray_remote_args_fn": lambda: {"scheduling_strategy": "SPREAD"}} | needs))
+            **needs)
     dataset.context.execution_options.preserve_order = True  # else blocks are cut from rows as they come
     return dataset
 
