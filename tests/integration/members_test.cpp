@@ -213,16 +213,23 @@ TEST_CASE("a further member that dies is replaced and told like the others") {
   std::atomic<int> died = 0;
   std::atomic<int> others = 0;
   std::atomic<int> replaced = 0;
+  std::atomic<int> joined = 0;
+  std::atomic<int> left = 0;
   options.on_event = [&](const Event& event) {
     if (event.member == "x" && event.kind == Event::Kind::died)
       ++died;
     else if (event.member == "x" && event.kind == Event::Kind::replaced)
       ++replaced;
+    else if (event.member == "x" && event.kind == Event::Kind::joined)
+      ++joined;
+    else if (event.member == "x" && event.kind == Event::Kind::left)
+      ++left;
     else if (event.kind != Event::Kind::restored)
       ++others;
   };
   Ensemble ensemble(published(spec), options);
   ensemble.add_member(further("x"));
+  CHECK(happens([&] { return joined == 1; }));
   CHECK(happens([] { return children_of(::getpid()).size() == 4; }));  // two with a spare each
   const MemberStatus before = ensemble.status().members[1];
   CHECK(before.generation == 0);
@@ -232,8 +239,11 @@ TEST_CASE("a further member that dies is replaced and told like the others") {
   CHECK(ensemble.predict(view(images)).values == naive_mean(with(spec, further("x")), images));
   CHECK(happens([&] { return died == 1 && replaced == 1; }));
   CHECK(ensemble.status().faults.deaths == 1);
+  CHECK(left == 0);
   ensemble.remove_member("x");
+  CHECK(happens([&] { return left == 1; }));
   CHECK(happens([] { return children_of(::getpid()).size() == 2; }));
+  CHECK(joined == 1);
   CHECK(others == 0);
 }
 
