@@ -7,6 +7,7 @@
 #include "coordinator/api/new_version.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/memory_bounds.hpp"
 
 namespace tutti {
 
@@ -65,7 +66,10 @@ void Members::add(const MemberSpec& member, const std::stop_token& stop) {
   const Plan plan = plan_of(*next, options, setting_.worker);
   check_newcomer(pool_.plan(), plan);
   const Rank last(plan.members.size() - 1);
-  const Pool::Newcomer come = pool_.add(plan.request_of(last), plan.host_of(last), stop);
+  WorkerPlan host = plan.host_of(last);
+  host.forked = pool_.plan().forks(host);
+  check_memory(plan, host);
+  const Pool::Newcomer come = pool_.add(plan.request_of(last), host, stop);
   std::vector<LineupMember> members = now->members;
   members.push_back(lineups_.with_stay({come.rank, come.output}));
   came_or_went_ = true;

@@ -52,7 +52,7 @@ class Members:
             If the description is wrong, if the model outputs another shape, or if members of this ensemble stay: it has
             `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions.
         FailedError
-            If it cannot be started.
+            If it needs more memory than there is, or cannot be started.
         Interrupted
             If the ensemble is closed meanwhile.
 
