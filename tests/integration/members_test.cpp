@@ -153,22 +153,18 @@ TEST_CASE("no call is lost or answered by two lineups while members come and go 
 
 TEST_CASE("a call that is in flight is finished by the members with which it began") {
   const NothingLeft census;
-  auto spec = tough(2);
-  for (std::size_t rank = 0; rank < 2; ++rank) fake_model(spec, rank).delay_us = 150'000;
-  const auto images = random_images(30);
-  Ensemble ensemble(published(spec), with_worker());
-  const int pid = ensemble.status().members[1].pid;
-  std::future<Predictions> running = ensemble.submit(view(images));
-  ensemble.remove_member("m1");
-  CHECK(names_of(ensemble.status()) == Names{"m0"});
-  std::future<Predictions> later = ensemble.submit(view(images));
-  ensemble.add_member(further("m1", 9));
-  CHECK(is_there(pid));
-  std::future<Predictions> last = ensemble.submit(view(images));
-  CHECK(running.get().values == naive_mean(spec, images));
-  CHECK(later.get().values == naive_mean(without(spec, 1), images));
-  CHECK(last.get().values == naive_mean(with(without(spec, 1), further("m1", 9)), images));
-  CHECK(happens([&] { return !is_there(pid); }));
+  SlowCall call;
+  call.ensemble.remove_member("m1");
+  CHECK(names_of(call.ensemble.status()) == Names{"m0"});
+  std::future<Predictions> later = call.ensemble.submit(view(call.images));
+  call.ensemble.add_member(further("m1", 9));
+  CHECK(is_there(call.pid));
+  CHECK(call.left == 0);
+  std::future<Predictions> last = call.ensemble.submit(view(call.images));
+  CHECK(call.running.get().values == naive_mean(call.spec, call.images));
+  CHECK(later.get().values == naive_mean(without(call.spec, 1), call.images));
+  CHECK(last.get().values == naive_mean(with(without(call.spec, 1), further("m1", 9)), call.images));
+  CHECK(happens([&] { return !is_there(call.pid) && call.left == 1; }));
 }
 
 TEST_CASE("a member goes while a call that asks it has been given up") {
