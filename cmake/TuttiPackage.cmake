@@ -9,10 +9,7 @@
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME tutti)
 set(CPACK_PACKAGE_VENDOR "The Tutti authors")
-# Debian asks for a name and an address; who gives the package away sets both: -DCPACK_PACKAGE_CONTACT="Name <address>".
-if(NOT CPACK_PACKAGE_CONTACT)
-  set(CPACK_PACKAGE_CONTACT "The Tutti authors")
-endif()
+include(TuttiContact)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
 set(CPACK_PACKAGE_DESCRIPTION
   "Tutti runs an ensemble of models, one worker process per model, and combines their predictions into one. This package

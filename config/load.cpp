@@ -213,6 +213,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   spec.combine = read_combine(top, violations);
   const bool combine_sound = violations.count() == before_combine;
   choose_label_form(top, train_input, spec, violations);
+  if (train_input == nullptr) spec.followed.train_input = spec.train_input;
 
   std::vector<ReadMember> members;
   const Tree* list = top.require("members", "a list such as [{name: cnn-0, model: {kind: small-cnn}}]");

@@ -13,11 +13,13 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "common/resample.hpp"
 #include "common/utf8.hpp"
 #include "config/arguments.hpp"
 #include "config/device.hpp"
 #include "config/effective.hpp"
 #include "config/failure.hpp"
+#include "config/input.hpp"
 #include "config/load.hpp"
 #include "config/reader.hpp"
 
@@ -169,6 +171,13 @@ Device device_of(const EnsembleSpec& value, std::size_t member) {
   return MemberSpec().device;
 }
 
+/// One that was made of `input`, and is as it was then, is made of it again.
+void let_train_input_follow(EnsembleSpec& value) {
+  InputSpec made = value.train_input;
+  made.found.reset();
+  if (value.followed.train_input && made == *value.followed.train_input) value.train_input = InputSpec();
+}
+
 /// If not, it is as by default in YAML.
 bool names_train_input(const EnsembleSpec& value) { return value.train_input != InputSpec(); }
 
@@ -280,7 +289,17 @@ class Kept {
     given.has_bytes = read.has_bytes;
     given.label_form = read.label_form;
     given.found = read.found;
+    complete_pictures(given, read);
     same(field, given, read);
+  }
+
+  /// The size of pictures is one by default, and their shape, and that of tiles, follows from what says their size.
+  static void complete_pictures(InputSpec& given, const InputSpec& read) {
+    const bool resized = resizes_pictures(read);
+    if ((resized || read.tiles) && read.tensors.empty() && given.shape == InputSpec().shape) given.shape = read.shape;
+    if (!resized) return;
+    if (given.resize.rule == ResizeRule::shorter && given.resize.width == 0) given.resize.width = given.resize.height;
+    given.resize = resize_of_picture(given.resize, read.resize);
   }
 
   void check_merge(MergeSpec given, const MergeSpec& read) {
@@ -300,6 +319,7 @@ class Kept {
 
 EnsembleSpec checked_value(const EnsembleSpec& given) {
   EnsembleSpec value = given;
+  let_train_input_follow(value);
   if (value.checkpoint_segments == EnsembleSpec{}.checkpoint_segments)  // nobody has set it: as without the key in YAML
     value.checkpoint_segments = std::min(value.checkpoint_segments, most_checkpoint_segments(value.slots));
   constexpr std::string_view kWhat = "the description";

@@ -25,6 +25,7 @@
 #include "evaluation/given_arrays.hpp"
 #include "evaluation/label_scores.hpp"
 #include "evaluation/spread_sink.hpp"
+#include "evaluation/task_names.hpp"
 #include "results/result_files.hpp"
 #include "results/run_folder.hpp"
 #include "results/sinks.hpp"
@@ -49,8 +50,16 @@ class RuleFiles final : public Sink {
     }
   }
 
+  /// Also predictions.csv of each rule. `names` outlives the files; `classes` are those behind the head, if there is
+  /// one.
+  void add_tables(const std::vector<images::TableColumn>& columns, const Source& names, std::uint32_t classes) {
+    for (const images::MadeFolder& folder : folders_)
+      tables_.emplace_back(folder.path() / "predictions.csv", names, classes, columns);
+  }
+
   void write(const SegmentResult& result) override {
     if (stop_.stop_requested()) throw Error(ErrorKind::interrupted, "interrupted");
+    for (std::size_t rule = 0; rule < tables_.size(); ++rule) tables_[rule].write(evaluation_.answered(result, rule));
     for (std::size_t rule = 0; rule < files_.size(); ++rule) {
       SegmentResult combined;
       combined.first = result.first;
@@ -63,6 +72,7 @@ class RuleFiles final : public Sink {
   }
 
   void finish() {
+    for (images::PredictionTable& table : tables_) table.finish();
     for (const auto& file : files_) file->finish();
   }
 
@@ -72,6 +82,7 @@ class RuleFiles final : public Sink {
   std::vector<std::uint32_t> widths_;
   std::vector<images::MadeFolder> folders_;  ///< declared before the files in them, so that they are removed after them
   std::vector<std::unique_ptr<images::NpySink>> files_;
+  std::vector<images::PredictionTable> tables_;
 };
 
 /// The description may have changed since the run; its members may not.
@@ -125,6 +136,7 @@ class Combine {
         spec_(input.spec),
         source_(input.source),
         saved_(input.run),
+        columns_(input.columns),
         form_(evaluation_form(input.spec, options.rules)) {
     if (form_.rules.empty())
       throw Error(ErrorKind::usage, "there is no rule to combine by", "the rule of this run is none",
@@ -147,6 +159,9 @@ class Combine {
     std::vector<SavedAnswers> answers;
     for (const SavedTask& task : saved_.tasks) answers.emplace_back(task, saved_, labels_of(task));
     for (std::size_t number = 0; number < answers.size(); ++number) check(answers[number], number, head_of(number));
+    std::vector<std::unique_ptr<Source>> names;
+    for (std::size_t number = 0; !columns_.empty() && number < answers.size(); ++number)
+      names.push_back(open_names(answers[number], number, head_of(number)));
     std::error_code absent;
     if (!source_.empty() && std::filesystem::equivalent(options_.output, source_, absent))
       throw Error(ErrorKind::usage, "the results would replace the ones that are being combined", source_.string(),
@@ -157,7 +172,8 @@ class Combine {
     const bool cleared = clear_results(held, files_of(answers));
     for (std::size_t number = 0; number < answers.size(); ++number) {
       try {
-        combine_task(number, answers[number], head_of(number), folder, report);
+        const Source* const named = names.empty() ? nullptr : names[number].get();
+        combine_task(number, answers[number], head_of(number), named, folder, report);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::interrupted) throw;
         if (number == 0)
@@ -230,6 +246,24 @@ class Combine {
     check_classes(*answers.labels(), models);
   }
 
+  EvaluationForm form_for(const SavedAnswers& answers) const {
+    EvaluationForm form = form_;
+    form.output = answers.output(0);
+    return form;
+  }
+
+  static std::uint32_t classes_of(const SavedAnswers& answers, const merge::Head* head) {
+    return head != nullptr ? head->classes() : answers.width(0);
+  }
+
+  /// What names the samples of a task in its tables, once the columns fit it.
+  std::unique_ptr<Source> open_names(const SavedAnswers& answers, std::size_t number, const merge::Head* head) const {
+    auto names = saved_.content ? only_numbers(answers.images())
+                                : task_names(spec_, saved_.tasks[number], head, answers.images());
+    images::check_table(columns_, Evaluation(form_for(answers), head).has_classes(), *names, classes_of(answers, head));
+    return names;
+  }
+
   /// One entry per task, empty if the task has no head.
   std::vector<std::optional<merge::Head>> read_heads() const {
     std::vector<std::optional<merge::Head>> heads(saved_.tasks.size());
@@ -261,7 +295,8 @@ class Combine {
     }
   }
 
-  void combine_task(std::size_t number, const SavedAnswers& answers, const merge::Head* head,
+  /// `names` is null without tables.
+  void combine_task(std::size_t number, const SavedAnswers& answers, const merge::Head* head, const Source* names,
                     const std::filesystem::path& folder, images::Report& report) const {
     const SavedTask& task = saved_.tasks[number];
     std::optional<images::MadeFolder> all;  // destroyed after the task's part
@@ -269,16 +304,15 @@ class Combine {
     const images::MadeFolder made(task.in_own_folder ? all->path() / task.name : folder, "");
     const std::filesystem::path& own = made.path();
     const auto begin = std::chrono::steady_clock::now();
-    EvaluationForm form = form_;
-    form.output = answers.output(0);
-    Evaluation evaluation(std::move(form), head);
+    Evaluation evaluation(form_for(answers), head);
     if (Source* labels = answers.labels(); labels != nullptr && has_label_scores(spec_.combine, *labels)) {
       std::vector<Dims> outputs;
       for (std::size_t m = 0; m < saved_.models.size(); ++m) outputs.push_back(answers.output(m));
       evaluation.compare_with({*labels, input_of(task).ignore_index, std::move(outputs)});
     }
-    RuleFiles files(evaluation, form_, own, answers.images(), answers.output(0),
-                    head != nullptr ? head->classes() : answers.width(0), options_.stop);
+    RuleFiles files(evaluation, form_, own, answers.images(), answers.output(0), classes_of(answers, head),
+                    options_.stop);
+    if (names != nullptr) files.add_tables(columns_, *names, classes_of(answers, head));
     std::optional<SpreadSink> spread;
     Sink* next = &files;
     if (spec_.combine.spread)
@@ -293,7 +327,7 @@ class Combine {
     row.name = task.name.empty() ? std::string(to_name(spec_.input.dataset)) : task.name;
     row.source = task.source;
     if (head != nullptr) row.head = head->file().string();
-    row.classes = evaluation.has_classes() ? (head != nullptr ? head->classes() : answers.width(0)) : 0;
+    row.classes = evaluation.has_classes() ? classes_of(answers, head) : 0;
     report.counts.images += answers.images();
     add_task(*report.evaluation, std::move(row), evaluation, task.incomplete, seconds_since(begin), answers.images());
   }
@@ -302,6 +336,7 @@ class Combine {
   const config::EnsembleSpec& spec_;
   const std::filesystem::path& source_;  ///< the folder of the run
   const SavedRun& saved_;
+  const std::vector<images::TableColumn>& columns_;
   const EvaluationForm form_;
 };
 

@@ -12,6 +12,7 @@
 #include "config/spec.hpp"
 #include "evaluation/saved_run.hpp"
 #include "results/report.hpp"
+#include "results/table_columns.hpp"
 
 namespace tutti {
 
@@ -20,6 +21,8 @@ struct CombineInput {
   config::EnsembleSpec spec;     ///< the description that counts
   std::filesystem::path source;  ///< the folder of the run; empty: arrays
   SavedRun run;
+  /// Of the predictions.csv of each rule; none: no such files.
+  std::vector<images::TableColumn> columns{};
 };
 
 /// The run in `folder`, with `settings` applied to its description. Throws Error(usage) if it cannot be combined.

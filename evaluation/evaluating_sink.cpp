@@ -25,14 +25,7 @@ void EvaluatingSink::write(const SegmentResult& result) {
       rows.insert(rows.end(), row.begin(), row.end());
     disagreement_->write_rows(result.first, std::span<const float>(rows));
   }
-  if (table_) {
-    const Accumulator::Result& answer = evaluation_.answer(0);
-    SegmentResult decided = result;
-    decided.values = answer.values;
-    decided.predicted = answer.predicted;
-    decided.width = static_cast<std::uint32_t>(answer.values.size() / result.count);
-    table_->write(decided);
-  }
+  if (table_) table_->write(evaluation_.answered(result, 0));
   rows_ += result.count;
   if (next_ != nullptr) next_->write(result);
 }

@@ -66,6 +66,14 @@ bool Evaluation::has_classes() const noexcept {
          one_is_right(form_.combine) && std::ranges::all_of(form_.rules, one_is_right);
 }
 
+SegmentResult Evaluation::answered(SegmentResult result, std::size_t rule) const {
+  const Accumulator::Result& given = answer(rule);
+  result.values = given.values;
+  result.predicted = given.predicted;
+  result.width = static_cast<std::uint32_t>(given.values.size() / result.count);
+  return result;
+}
+
 void Evaluation::compare_with(const TaskLabels& labels) {
   labels_.emplace(
       ComparedForm{form_.combine, labels.ignored, labels.models, form_.output.value(), form_.rules, labels.elsewhere},

@@ -89,6 +89,8 @@ class Evaluation {
   const Accumulator::Result& answer(std::size_t rule) const noexcept {
     return tutti::has_classes(form_.rules[rule].over) ? combined_[rule] : behind_[rule];
   }
+  /// `result`, the last segment, with answer(rule) as its combined output. Valid until the next add().
+  SegmentResult answered(SegmentResult result, std::size_t rule) const;
   /// For the last segment; empty over features without a head.
   const std::vector<images::DisagreementRow>& disagreement_rows() const noexcept { return rows_; }
 

@@ -21,6 +21,12 @@ class ShownImages {
   virtual void show(std::uint64_t done) = 0;
 };
 
+/// A guard that drains the ensemble when a stop is requested, or has been.
+inline std::shared_ptr<void> drained_by(const std::stop_token& stop, Ensemble& ensemble) {
+  const auto drain = [&ensemble] { ensemble.drain(); };
+  return std::make_shared<std::stop_callback<decltype(drain)>>(stop, drain);
+}
+
 /// All calls come from the thread that does the work.
 class Watcher {
  public:

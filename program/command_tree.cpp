@@ -181,6 +181,7 @@ void CommandTree::add_options() {
   add_rules_option(*run, line, "evaluate these rules too, in the same pass, and how much the members disagree");
   add_csv_option(*run, line);
   add_csv_option(*evaluate, line);
+  add_csv_option(*combine, line);
   add_evaluate_options(*evaluate, line);
   add_combine_options(*combine, line, logs);
   add_init_options(*init, line, logs);

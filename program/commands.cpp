@@ -20,6 +20,7 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/plan/saved.hpp"
 #include "coordinator/plan/segments.hpp"

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 constexpr const char* kReport = "report.json";
 constexpr std::array kAnswers{"predictions.npy", "predicted.npy",    "spread.npy",
                               "labels.npy",      "disagreement.npy", "predictions.csv"};
-constexpr std::array kOfRule{"predictions.npy", "predicted.npy"};
+constexpr std::array kOfRule{"predictions.npy", "predicted.npy", "predictions.csv"};
 
 /// The command of a report that Tutti wrote; empty if there is none. Every version uses the same names.
 std::string command_of(const fs::path& report) {

@@ -27,7 +27,7 @@ struct RemovedResults {
 ///   predictions/**/*.npy, predicted/**/*.npy, spread/**/*.npy,
 ///   members/*/**/*.npy                                            of inputs that have files of their own
 ///   masks/**/*.png
-///   <rule>/predictions.npy, <rule>/predicted.npy                  of every combine rule
+///   <rule>/predictions.npy, <rule>/predicted.npy, <rule>/predictions.csv      of every combine rule
 ///   tasks/<name>/ with the predictions, members and rules as above
 ///   what remove_unfinished() removes, if the folder has no journal
 ///

@@ -24,6 +24,7 @@
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/plan/plan.hpp"
 #include "coordinator/pool/batch_trial.hpp"
 #include "coordinator/pool/pool.hpp"

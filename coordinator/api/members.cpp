@@ -1,5 +1,6 @@
 #include "coordinator/api/members.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/api/membership.hpp"
@@ -7,6 +8,7 @@
 #include "coordinator/api/new_version.hpp"
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
+#include "coordinator/plan/memory_bounds.hpp"
 
 namespace tutti {
 
@@ -16,6 +18,18 @@ Plan plan_of(const config::EnsembleSpec& spec, const Options& options, const std
 }
 
 namespace {
+
+/// The same for an ensemble that runs as `running`. Its slots hold pictures in the sizes that members had at the start.
+/// These stay when members go, and one that comes finds its size among them.
+Plan plan_beside(const Plan& running, const config::EnsembleSpec& spec, const Options& options,
+                 const std::filesystem::path& worker) {
+  InputForm form = api_form(spec, spec.input);
+  const auto is_there = [&](const Plane& plane) {
+    return std::ranges::find(running.input.planes, plane.resize, &Plane::resize) != running.input.planes.end();
+  };
+  if (std::ranges::all_of(form.planes, is_there)) form.planes = running.input.planes;
+  return make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), form, options);
+}
 
 Lineup first_lineup(const Pool& pool, const config::EnsembleSpec& spec) {
   const ByRank<Dims> outputs = pool.outputs();
@@ -48,7 +62,7 @@ void Members::replace(std::string_view name, const config::EnsembleSpec& given, 
   const auto now = lineup();
   const auto next = std::make_shared<const config::EnsembleSpec>(chosen_like(given, *now->description));
   const Rank place = changed_member(*now->description, *next, name);
-  const Plan plan = plan_of(*next, {}, setting_.worker);
+  const Plan plan = plan_beside(pool_.plan(), *next, {}, setting_.worker);
   check_new_version(pool_.plan(), now->description->members[place.value()], plan, place);
   pool_.replace(now->members[place.value()].rank, plan.request_of(place), plan.host_of(place).python, stop);
   lineups_.describe(next);
@@ -62,10 +76,13 @@ void Members::add(const MemberSpec& member, const std::stop_token& stop) {
   const auto next = std::make_shared<const config::EnsembleSpec>(with_member(*now->description, member));
   Options options;
   options.environment = setting_.environment;
-  const Plan plan = plan_of(*next, options, setting_.worker);
+  const Plan plan = plan_beside(pool_.plan(), *next, options, setting_.worker);
   check_newcomer(pool_.plan(), plan);
   const Rank last(plan.members.size() - 1);
-  const Pool::Newcomer come = pool_.add(plan.request_of(last), plan.host_of(last), stop);
+  WorkerPlan host = plan.host_of(last);
+  host.forked = pool_.plan().forks(host);
+  check_memory(plan, host);
+  const Pool::Newcomer come = pool_.add(plan.request_of(last), host, stop);
   std::vector<LineupMember> members = now->members;
   members.push_back(lineups_.with_stay({come.rank, come.output}));
   came_or_went_ = true;

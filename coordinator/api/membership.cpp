@@ -77,8 +77,8 @@ void check_newcomer(const Plan& running, const Plan& next) {
   if (running.arena.arrays != next.arena.arrays || running.input.planes != next.input.planes)
     reject(
         fmt::format("{} cannot be added: it needs the input prepared in another way", next.members.back().request.name),
-        "the memory of the running ensemble holds the images in the sizes of its members",
-        "give it the 'input' of another member, or make a new Ensemble");
+        "the memory of the running ensemble holds the images in the sizes that its members had at the start",
+        "give it the 'input' of one of these, or make a new Ensemble");
 }
 
 std::size_t leaving_member(const config::EnsembleSpec& now, std::string_view name) {

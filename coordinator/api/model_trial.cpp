@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/pool/batch_trial.hpp"
 #include "coordinator/pool/made_up_rounds.hpp"
 #include "coordinator/pool/pool.hpp"

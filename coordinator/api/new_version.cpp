@@ -72,8 +72,8 @@ void check_new_version(const Plan& running, const config::MemberSpec& old, const
            {}, "make a new Ensemble");
   if (running.arena.arrays != next.arena.arrays || running.input.planes != next.input.planes)
     refuse(fmt::format("the new version of {} needs its input prepared in another way", old.name),
-           "the memory of the running ensemble holds the images in the sizes of its members",
-           "give it the 'input' of the version before it, or make a new Ensemble");
+           "the memory of the running ensemble holds the images in the sizes that its members had at the start",
+           "give it the 'input' of one of these, or make a new Ensemble");
 }
 
 }  // namespace tutti

@@ -13,6 +13,8 @@ static_assert(TUTTI_DIED == static_cast<int>(Event::Kind::died));
 static_assert(TUTTI_REPLACED == static_cast<int>(Event::Kind::replaced));
 static_assert(TUTTI_DEGRADED == static_cast<int>(Event::Kind::degraded));
 static_assert(TUTTI_RESTORED == static_cast<int>(Event::Kind::restored));
+static_assert(TUTTI_JOINED == static_cast<int>(Event::Kind::joined));
+static_assert(TUTTI_LEFT == static_cast<int>(Event::Kind::left));
 
 Options options_of(const tutti_options& options, const HeldEnsemble& held) {
   Options result;

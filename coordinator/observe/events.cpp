@@ -23,9 +23,15 @@ std::ptrdiff_t running_workers(const MemberStatus& member) {
   return std::ranges::count(member.replicas, WorkerState::running, &ReplicaStatus::state);
 }
 
-/// A place that is vacant, or that another member has taken meanwhile, has nothing to tell.
+/// Not if the place is vacant, or another member has taken it meanwhile.
 bool is_same_member(const std::vector<MemberStatus>& before, const MemberStatus& now, std::size_t place) {
   return place < before.size() && !now.name.empty() && before[place].name == now.name;
+}
+
+/// The place had the member `before`, and has `now`; without a name it is vacant.
+void add_change(const std::string& before, const std::string& now, std::vector<Event>& events) {
+  if (!before.empty()) events.push_back({Event::Kind::left, before, {}});
+  if (!now.empty()) events.push_back({Event::Kind::joined, now, {}});
 }
 
 /// Of a member without stages, or of a stage: what happened to its workers.
@@ -43,17 +49,22 @@ std::vector<Event> events_between(const std::vector<MemberStatus>& before, const
                                   bool& whole) {
   TUTTI_CHECK(before.size() <= now.size(), "places are added");
   std::vector<Event> events;
+  bool disturbed = false;
   for (std::size_t m = 0; m < now.size(); ++m) {
-    if (!is_same_member(before, now[m], m)) continue;
+    if (!is_same_member(before, now[m], m)) {
+      add_change(m < before.size() ? before[m].name : std::string(), now[m].name, events);
+      continue;
+    }
+    const std::size_t told = events.size();
     const bool left = now[m].state == WorkerState::absent;
     const bool leaves = left && before[m].state != WorkerState::absent;
     if (now[m].stages.empty()) add_events_of_workers(before[m], now[m], left, events);
     for (std::size_t s = 0; s < now[m].stages.size(); ++s)
       add_events_of_workers(before[m].stages[s], now[m].stages[s], left, events);
     if (leaves) events.push_back({Event::Kind::degraded, now[m].name, now[m].absent_reason});
+    disturbed = disturbed || events.size() > told;
   }
   const bool is_whole = std::ranges::all_of(now, has_its_workers);
-  const bool disturbed = !events.empty();
   if (is_whole && (!whole || disturbed)) events.push_back({Event::Kind::restored, {}, {}});
   whole = is_whole;
   return events;

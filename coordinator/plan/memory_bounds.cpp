@@ -189,15 +189,22 @@ class Sum {
       bounds_.push_back({fmt::format("trace: up to {} events x {}", TraceRecorder::kMaxEvents,
                                      bytes_text(TraceRecorder::kEventBytes)),
                          TraceRecorder::kMaxEvents * TraceRecorder::kEventBytes});
-    for (const WorkerPlan& worker : plan_.workers) {
-      add_channels(worker);
-      add_process(worker, "", true);
-      if (plan_.failure.spares != Spares::none) add_process(worker, "spare ", plan_.failure.spares == Spares::member);
-    }
+    for (const WorkerPlan& worker : plan_.workers) add_worker(worker);
+    return std::move(bounds_);
+  }
+
+  std::vector<Bound> make_for(const WorkerPlan& worker) {
+    add_worker(worker);
     return std::move(bounds_);
   }
 
  private:
+  void add_worker(const WorkerPlan& worker) {
+    add_channels(worker);
+    add_process(worker, "", true);
+    if (plan_.failure.spares != Spares::none) add_process(worker, "spare ", plan_.failure.spares == Spares::member);
+  }
+
   /// results/blending.hpp: sums of the predictions, and of the weights, where later tiles still add to them.
   void add_blending() {
     const std::uint32_t width = facts_of(plan_.members.front().request.model).width;
@@ -329,8 +336,39 @@ class Sum {
   std::vector<Bound> bounds_;
 };
 
+std::uint64_t sum_of(const std::vector<Bound>& bounds) {
+  std::uint64_t sum = 0;
+  for (const Bound& bound : bounds) sum += bound.bytes;
+  return sum;
+}
+
+void check_bounds(const std::string& message, const std::vector<Bound>& bounds, const AvailableMemory& available,
+                  const char* hint) {
+  const std::uint64_t needed = sum_of(bounds);
+  if (needed <= available.bytes) return;
+  std::string terms;
+  for (const Bound& bound : bounds) terms += fmt::format("\n    {:>10}  {}", bytes_text(bound.bytes), bound.name);
+  throw Error(ErrorKind::failed, message,
+              fmt::format("needed at least {}, available {} ({}):{}", bytes_text(needed), bytes_text(available.bytes),
+                          available.limited_by, terms),
+              hint);
+}
+
 }  // namespace
 
 std::vector<Bound> memory_bounds(const Plan& plan, bool traced) { return Sum(plan, traced).make(); }
+
+std::uint64_t Plan::needed_bytes() const { return sum_of(bounds); }
+
+void check_memory(const Plan& plan) {
+  check_bounds("the ensemble does not fit into memory", plan.bounds, plan.available,
+               "lower 'slots' or 'segment_images', use fewer members, or raise the memory limit");
+}
+
+void check_memory(const Plan& plan, const WorkerPlan& added) {
+  check_bounds(fmt::format("{} cannot be added: it does not fit into memory", plan.name_of(added)),
+               Sum(plan, false).make_for(added), plan.available,
+               "use a smaller model, remove a member before, or raise the memory limit");
+}
 
 }  // namespace tutti

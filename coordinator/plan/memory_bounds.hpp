@@ -1,5 +1,5 @@
-// The memory that an ensemble needs, as named terms: `tutti plan` prints each, and their sum is checked at the start.
-// Pure, except that it reads the sizes of the models' files.
+// The memory that an ensemble needs, as named terms: `tutti plan` prints each, and their sum is checked at the start,
+// and that of a member before it is added. Pure, except that it reads the sizes of the models' files.
 #pragma once
 
 #include <vector>
@@ -14,5 +14,11 @@ inline constexpr std::uint64_t kJournalSegmentBytes = 64;
 
 /// The terms for a plan whose workers, arena and policy are set. `traced`: a trace is recorded.
 std::vector<Bound> memory_bounds(const Plan& plan, bool traced);
+
+/// Throws Error(failed) with every term if the sum of the bounds exceeds the available memory.
+void check_memory(const Plan& plan);
+/// The same for the terms of `added`, a worker of one member that joins the others of the plan, which are running: the
+/// available memory is what they leave.
+void check_memory(const Plan& plan, const WorkerPlan& added);
 
 }  // namespace tutti

@@ -372,21 +372,4 @@ void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_ima
   request.warm_up_batches = short_batches(plan.arena, plan.input.images, batch_images);
 }
 
-std::uint64_t Plan::needed_bytes() const {
-  std::uint64_t sum = 0;
-  for (const Bound& bound : bounds) sum += bound.bytes;
-  return sum;
-}
-
-void check_memory(const Plan& plan) {
-  const std::uint64_t needed = plan.needed_bytes();
-  if (needed <= plan.available.bytes) return;
-  std::string terms;
-  for (const Bound& bound : plan.bounds) terms += fmt::format("\n    {:>10}  {}", bytes_text(bound.bytes), bound.name);
-  throw Error(ErrorKind::failed, "the ensemble does not fit into memory",
-              fmt::format("needed at least {}, available {} ({}):{}", bytes_text(needed),
-                          bytes_text(plan.available.bytes), plan.available.limited_by, terms),
-              "lower 'slots' or 'segment_images', use fewer members, or raise the memory limit");
-}
-
 }  // namespace tutti

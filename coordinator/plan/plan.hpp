@@ -81,6 +81,8 @@ struct Plan {
   std::uint64_t needed_bytes() const;
   /// The first worker that the fork server makes; null if there is none.
   const WorkerPlan* first_forked() const;
+  /// Whether the fork server makes a worker that is added later: it has the environment of its first one.
+  bool forks(const WorkerPlan& added) const;
   Hosting hosting() const;
   Chains chains() const;
   /// How many of `members` are combined: those with the first ranks.
@@ -115,8 +117,5 @@ Plan make_plan(const config::EnsembleSpec& spec, const Machine& machine, const I
 
 /// Makes the worker load its member with this batch, and warm up with the short ones that will occur.
 void set_batch(const Plan& plan, MemberRequest& request, std::uint32_t batch_images);
-
-/// Throws Error(failed) with every term if the sum of the bounds exceeds the available memory.
-void check_memory(const Plan& plan);
 
 }  // namespace tutti

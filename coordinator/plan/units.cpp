@@ -134,6 +134,11 @@ void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSp
                     first.name, unit.replicas, counted(plan.arena.slots, "slot"), enough));
 }
 
+bool Plan::forks(const WorkerPlan& added) const {
+  const WorkerPlan* const first = first_forked();
+  return added.forked && first != nullptr && first->environment == added.environment;
+}
+
 const WorkerPlan* Plan::first_forked() const {
   const auto found =
       std::find_if(workers.begin(), workers.end(), [](const WorkerPlan& worker) { return worker.forked; });

@@ -82,10 +82,11 @@ class Pool final : private WorkerListener {
     Rank rank;
     Dims output;  ///< sizes of a prediction
   };
-  /// Loads a further member in a process of its own, as `host` says, while the others go on predicting. Segments that
-  /// are filled after this has returned can ask it. Not on the loop's thread; one at a time, and not beside replace(),
-  /// in a pool that does not train, whose members have a worker each. Throws Error if it cannot be started, if the rule
-  /// cannot combine its outputs with those of the others, or if a stop is requested before it is ready.
+  /// Loads a further member in a process of its own, as `host` says (forked only if Plan::forks()), while the others go
+  /// on predicting. Segments that are filled after this has returned can ask it. Not on the loop's thread; one at a
+  /// time, and not beside replace(), in a pool that does not train, whose members have a worker each. Throws Error if
+  /// it cannot be started, if the rule cannot combine its outputs with those of the others, or if a stop is requested
+  /// before it is ready.
   Newcomer add(MemberRequest member, WorkerPlan host, const std::stop_token& stop);
   /// The member, which no segment asks any more, goes: its process is told to leave, and its rank is that of a later
   /// one. Returns at once; any thread.

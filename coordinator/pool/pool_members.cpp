@@ -45,9 +45,6 @@ void Pool::begin_joining(const MemberRequest& member, const WorkerPlan& host, Su
   batches_.set(rank, batch);
   succession_->joins = host;
   succession_->joins->members = {rank};
-  // The fork server has the environment of its first worker.
-  const WorkerPlan* const forked = plan_.first_forked();
-  succession_->joins->forked = host.forked && forked != nullptr && forked->environment == host.environment;
   MemberRequest request = member;
   set_batch(plan_, request, batch);
   try {

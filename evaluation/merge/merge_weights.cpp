@@ -33,10 +33,7 @@ class ToldImages final : public ShownImages {
 class Caller final : public MergeWatcher {
  public:
   explicit Caller(const MergeOptions& options) : options_(options) {}
-  std::shared_ptr<void> guard(Ensemble& ensemble) override {
-    const auto drain = [&ensemble] { ensemble.drain(); };
-    return std::make_shared<std::stop_callback<decltype(drain)>>(options_.stop, drain);
-  }
+  std::shared_ptr<void> guard(Ensemble& ensemble) override { return drained_by(options_.stop, ensemble); }
   std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const std::string& what, std::uint64_t total,
                                            std::uint64_t /*known*/) override {
     return std::make_unique<ToldImages>(options_.on_progress, what, total);

@@ -145,10 +145,10 @@ class TUTTI_API Ensemble {
   /// began before is answered by the members of then. One change at a time, and not once train() was called. Throws
   /// Error, and the ensemble stays as it is: Error(usage) if the description with this member has mistakes (each with
   /// the name of its field), if it outputs another shape, or if the ensemble is of a kind whose members stay: with
-  /// `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions; Error(failed) if it cannot be started;
-  /// Error(interrupted) if the ensemble ends meanwhile, or if a stop is requested before it has joined. It computes
-  /// with the threads and in the batches that a start with all these members would give it; with `batch_images: auto`
-  /// it is refused. Whether there is memory for it is not checked before.
+  /// `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions; Error(failed) if it needs more memory
+  /// than is available (the same bounds as at the start), or cannot be started; Error(interrupted) if the ensemble ends
+  /// meanwhile, or if a stop is requested before it has joined. It computes with the threads and in the batches that a
+  /// start with all these members would give it; with `batch_images: auto` it is refused.
   void add_member(const MemberSpec& member, const std::stop_token& stop = {});
   /// Removes the member that is called `name`: calls that begin later are answered without it. Waits only for another
   /// change of members. Its worker stays, and is replaced if it dies, until the calls that began before have ended:

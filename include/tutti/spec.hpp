@@ -68,6 +68,13 @@ struct Written {
   friend bool operator==(const Written&, const Written&) { return true; }
 };
 
+/// What `train_input` was when it was made of `input`. As long as it is that, it follows a changed `input`.
+/// Descriptions that mean the same are equal either way.
+struct Followed {
+  std::optional<InputSpec> train_input{};  ///< nothing: the description has its own
+  friend bool operator==(const Followed&, const Followed&) { return true; }
+};
+
 }  // namespace detail
 
 /// The model of a member.
@@ -253,7 +260,8 @@ struct EnsembleSpec {
   std::vector<MemberSpec> members{};       ///< in rank order
   CombineSpec combine{};                   ///< how their predictions become one
   InputSpec input{};                       ///< the samples
-  InputSpec train_input{};                 ///< `train.input`; as it is by default: `input` with split train
+  InputSpec train_input{};                 ///< `train.input`; as it is by default: `input` with split train. One that
+                                           ///< was made of `input` follows it, unless it was changed
   std::vector<std::string> classes{};      ///< names of what the members output, in that order; empty: not known
   std::vector<TaskSpec> tasks{};           ///< `tutti evaluate`, `tutti merge`
   std::optional<ModelSpec> base{};         ///< the model that the members were fine-tuned from
@@ -278,6 +286,7 @@ struct EnsembleSpec {
   double stop_deadline = 10.0;            ///< seconds that a worker has to exit before it is killed
   std::filesystem::path output{};         ///< the run folder; empty: a new numbered one under runs/
   std::string effective_yaml{};           ///< for Tutti itself: the YAML of a checked description
+  detail::Followed followed{};            ///< for Tutti itself: whether `train_input` follows `input`
 
   /// Every member is asked for every sample, and waited for.
   void ask_all() {

@@ -17,7 +17,7 @@
 
 namespace tutti {
 
-/// What happened to a member of a running ensemble.
+/// What happened to a member of a running ensemble. Later versions may add kinds.
 struct Event {
   /// What happened.
   enum class Kind {
@@ -25,6 +25,8 @@ struct Event {
     replaced,  ///< a new worker predicts in its place
     degraded,  ///< the ensemble continues without the member
     restored,  ///< every worker that is left runs again; `member` is empty
+    joined,    ///< a member was added: it is loaded and warm, and calls after add_member() are answered by it, too
+    left,      ///< a member was removed, and no call needs it any more: its worker was told to end
   };
   Kind kind{};         ///< what happened
   std::string member;  ///< the name of the member
@@ -41,9 +43,13 @@ constexpr const char* to_text(Event::Kind kind) {
     case Event::Kind::degraded:
       return "degraded";
     case Event::Kind::restored:
+      return "restored";
+    case Event::Kind::joined:
+      return "joined";
+    case Event::Kind::left:
       break;
   }
-  return "restored";
+  return "left";
 }
 
 /// Whether predictions can be made now.
@@ -68,8 +74,9 @@ struct Options {
   /// Whether choices between forms of a member (`kind: auto`, `backend: auto`) are looked up in the user's cache, and
   /// kept there.
   bool cache = true;
-  /// Is called with each event, one at a time, on a thread of its own, until the ensemble is closed; it may ask for
-  /// status() and health(). What it throws is logged and dropped.
+  /// Is called with each event, one at a time, on a thread of its own, until the ensemble is closed. No call of the
+  /// ensemble waits for it, but the destructor does; an event may be told before or after the call that caused it
+  /// returns. It may ask for status() and health(). What it throws is logged and dropped.
   std::function<void(const Event&)> on_event{};
   /// Calls of Ensemble::submit() whose predictions are not ready yet; more wait or are refused (SubmitOptions). Those
   /// that wait get room by priority, and in the order in which they came. 0: any number.

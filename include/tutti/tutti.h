@@ -50,7 +50,7 @@
 /** Raised, and the minor number set to 0, if programs have to be compiled again. */
 #define TUTTI_ABI_MAJOR 1
 /** Raised if something was added: programs that were compiled before still run. */
-#define TUTTI_ABI_MINOR 2
+#define TUTTI_ABI_MINOR 3
 /** The interface that this header describes, for the functions that take `abi`. */
 #define TUTTI_ABI (UINT32_C(65536) * TUTTI_ABI_MAJOR + TUTTI_ABI_MINOR)
 
@@ -143,16 +143,19 @@ TUTTI_C_API tutti_code tutti_spec_free(tutti_spec* spec, tutti_error** error);
 
 /* --- Ensembles --------------------------------------------------------------------------------------------------- */
 
-/** What happened to a member of a running ensemble. */
+/** What happened to a member of a running ensemble. Later versions may add kinds: ignore those that you do not know. */
 typedef enum tutti_event_kind {
   TUTTI_DIED = 0,     /**< a worker of it ended; it is replaced, unless its restarts are spent */
   TUTTI_REPLACED = 1, /**< a new worker predicts in its place */
   TUTTI_DEGRADED = 2, /**< the ensemble continues without the member; `text` says why */
-  TUTTI_RESTORED = 3  /**< every worker that is left runs again; `member` is empty */
+  TUTTI_RESTORED = 3, /**< every worker that is left runs again; `member` is empty */
+  TUTTI_JOINED = 4,   /**< a member was added; calls after tutti_ensemble_add_member() are answered by it, too */
+  TUTTI_LEFT = 5      /**< a member was removed, and no call needs it any more: its worker was told to end */
 } tutti_event_kind;
 
-/** Is called with each event, one at a time, on a thread of its own, until the ensemble is freed. The strings are valid
- * during the call. It may ask for status and health. */
+/** Is called with each event, one at a time, on a thread of its own, until the ensemble is freed. No call waits for it
+ * but tutti_ensemble_free(); an event may be told before or after the call that caused it returns. The strings are
+ * valid during the call. It may ask for status and health. */
 typedef void (*tutti_on_event)(void* user, tutti_event_kind kind, const char* member, const char* text);
 
 /** Settings of an ensemble that are not part of its description. Begin with TUTTI_OPTIONS_INIT. Later versions may add
@@ -190,8 +193,8 @@ TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, c
 /** Adds the member that is called `name` in the description `from` to the ensemble, as its last, while predictions go on,
  * and returns when it is loaded and warm: calls that begin later are answered by all members. Nothing else of `from`
  * counts. On failure the ensemble stays as it is: TUTTI_USAGE if `from` has no such member, the ensemble has one of this
- * name, or it outputs another shape; or if members of this ensemble stay (docs/c-api.md); TUTTI_FAILED if it cannot be
- * started. */
+ * name, or it outputs another shape; or if members of this ensemble stay (docs/c-api.md); TUTTI_FAILED if it does
+ * not fit into memory, or cannot be started. */
 TUTTI_C_API tutti_code tutti_ensemble_add_member(tutti_ensemble* ensemble, const tutti_spec* from, const char* name,
                                                  tutti_error** error);
 /** Removes the member that is called `name`: calls that begin later are answered without it. Waits only for another

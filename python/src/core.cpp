@@ -31,12 +31,12 @@ namespace {
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
 void make(Runner* runner, const Spec& spec, const std::string& worker, const std::string& trace,
-          const Variables& environment) {
+          const Variables& environment, nb::object on_event) {
   Options options;
   options.worker = worker;
   options.trace = trace;
   options.environment = environment;
-  new (runner) Runner(spec, std::move(options));
+  new (runner) Runner(spec, std::move(options), std::move(on_event));
 }
 
 void bind_spec(nb::module_& module) {
@@ -94,7 +94,8 @@ void bind_runner(nb::module_& module) {
       .def("wait", &Pending::wait, nb::arg("timeout").none(), "Waits, and settles the future if it is ready.")
       .def("stop", &Pending::stop, "Gives the prediction up.");
   nb::class_<Runner>(module, "Runner", "What tutti.Ensemble drives.", nb::is_weak_referenceable())
-      .def("__init__", &make, nb::arg("spec"), nb::arg("worker"), nb::arg("trace"), nb::arg("environment"))
+      .def("__init__", &make, nb::arg("spec"), nb::arg("worker"), nb::arg("trace"), nb::arg("environment"),
+           nb::arg("on_event").none())
       .def(
           "predict",
           [](Runner& runner, nb::handle samples, nb::handle timeout) {

@@ -11,9 +11,10 @@ namespace nb = nanobind;
 namespace tutti::python {
 namespace {
 
-/// What waits for the settler, the latest first; one without a prediction ends it.
+/// What waits for the settler, the latest first: a prediction, or other work. One without either ends it.
 struct Item {
   std::shared_ptr<Pending> pending;
+  std::function<void()> work;
   Item* next = nullptr;
 };
 
@@ -22,8 +23,8 @@ std::atomic<Item*>& items() {
   return last;
 }
 
-void add(std::shared_ptr<Pending> pending) {
-  Item* const item = new Item{std::move(pending), items().load()};
+void add(std::shared_ptr<Pending> pending, std::function<void()> work = {}) {
+  Item* const item = new Item{std::move(pending), std::move(work), items().load()};
   while (!items().compare_exchange_weak(item->next, item)) {
   }
   items().notify_one();
@@ -52,6 +53,8 @@ void run_settler() {
       item = taken->next;
       if (taken->pending != nullptr)
         taken->pending->settle();
+      else if (taken->work)
+        taken->work();
       else
         ends = true;
     }
@@ -126,6 +129,8 @@ void Pending::forget() {
   future_ = {};
   given_.reset();
 }
+
+void settle_later(std::function<void()> work) { add(nullptr, std::move(work)); }
 
 void start_settler() {
   if (settler_runs()) return;

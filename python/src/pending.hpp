@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -58,6 +59,9 @@ class Pending : public std::enable_shared_from_this<Pending> {
   std::atomic<int> waiting_ = 0;
 };
 
+/// On any thread, without the GIL: has the settler do `work`, with the GIL. It is neither done nor destroyed once the
+/// interpreter has ended, and in a forked process.
+void settle_later(std::function<void()> work);
 /// With the GIL: starts the settler unless it runs.
 void start_settler();
 /// Has the settler end after what it has; a later submission starts it again. With the GIL.

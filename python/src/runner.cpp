@@ -82,8 +82,26 @@ auto run_stoppable(std::stop_source stop, Work work, SecondTime second = SecondT
   return future.get();
 }
 
-std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
+/// Has the settler call `listener`, which its owner may empty: none of the library's threads waits for Python.
+void tell(const std::shared_ptr<nb::object>& listener, const Event& event) {
+  if (!listener->is_valid()) return;
+  const nb::object call = *listener;  // it may close the ensemble
+  try {
+    call(nb::cast(event, nb::rv_policy::copy));
+  } catch (nb::python_error& raised) {
+    raised.discard_as_unraisable("tutti: telling an event");
+  }
+}
+
+std::unique_ptr<Ensemble> started(const Spec& spec, Options options, const std::shared_ptr<nb::object>& listener) {
   refuse_at_end();
+  if (listener != nullptr) {
+    start_settler();
+    options.on_event = [weak = std::weak_ptr(listener)](const Event& event) {
+      // It is let go of by the settler, with the GIL.
+      if (auto strong = weak.lock()) settle_later([strong = std::move(strong), event] { tell(strong, event); });
+    };
+  }
   const std::stop_source stop;
   options.stop = stop.get_token();
   std::unique_ptr<Ensemble> ensemble = run_stoppable(
@@ -99,10 +117,11 @@ std::unique_ptr<Ensemble> started(const Spec& spec, Options options) {
 
 }  // namespace
 
-Runner::Runner(const Spec& spec, Options options)
+Runner::Runner(const Spec& spec, Options options, nb::object on_event)
     : spec_(spec),
       process_(::getpid()),
-      ensemble_(holding(started(spec, std::move(options)))),
+      on_event_(on_event.is_none() ? nullptr : std::make_shared<nb::object>(std::move(on_event))),
+      ensemble_(holding(started(spec, std::move(options), on_event_))),
       inputs_(ensemble_->inputs()) {}
 
 Runner::~Runner() { let_go(); }
@@ -135,6 +154,7 @@ void Runner::let_go() {
   if (ensemble_ == nullptr) return;
   spec_ = spec();
   Held held = std::move(ensemble_);
+  const nb::object told = on_event_ != nullptr ? std::exchange(*on_event_, {}) : nb::object();
   if (is_forked()) {  // its threads are not in this process, and its workers are the parent's
     static_cast<void>(new Held(std::move(held)));
     return;

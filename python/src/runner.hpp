@@ -24,8 +24,10 @@ namespace tutti::python {
 /// needs the workers throws Error(usage), and the destructor leaves them alone.
 class Runner {
  public:
-  /// Starts the workers, on a thread of its own, so that Ctrl-C need not wait for them. Throws Error.
-  Runner(const Spec& spec, Options options);
+  /// Starts the workers, on a thread of its own, so that Ctrl-C need not wait for them. `on_event` is called with each
+  /// Event, on the thread that tells Python about predictions, and not once it is closed; None: nobody is told. Throws
+  /// Error.
+  Runner(const Spec& spec, Options options, nanobind::object on_event);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -80,8 +82,9 @@ class Runner {
   void let_go();
   Spec spec_;  ///< of the start, and then of the end
   const pid_t process_;
-  std::shared_future<void> gone_;  ///< the ensemble is destroyed
-  Held ensemble_;                  ///< null: closed
+  std::shared_ptr<nanobind::object> on_event_;  ///< null: nobody is told; without an object: nobody any more
+  std::shared_future<void> gone_;               ///< the ensemble is destroyed
+  Held ensemble_;                               ///< null: closed
   std::vector<NamedLayout> inputs_;
   std::size_t unsettled_ = 0;
   std::vector<std::promise<void>> idle_;  ///< of those that wait until it is 0

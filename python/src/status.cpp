@@ -57,6 +57,18 @@ void bind_member(nb::module_& module) {
 }  // namespace
 
 void bind_status(nb::module_& module) {
+  nb::class_<Event>(module, "Event", "What happened to a member of a running ensemble. Later versions may add kinds.")
+      .def_prop_ro(
+          "kind", [](const Event& event) { return std::string(to_text(event.kind)); },
+          "\"died\": a worker of it ended; it is replaced, unless its restarts are spent. \"replaced\": a new worker "
+          "predicts in its place. \"degraded\": the ensemble continues without the member. \"restored\": every worker "
+          "that is left runs again. \"joined\": it was added. \"left\": it was removed, and no call needs it any more.")
+      .def_ro("member", &Event::member, "Its name; empty for \"restored\".")
+      .def_ro("text", &Event::text, "Of \"degraded\": why.")
+      .def("__repr__", [](const Event& event) {
+        return "<tutti.Event: " + std::string(to_text(event.kind)) + (event.member.empty() ? "" : " " + event.member) +
+               ">";
+      });
   bind_faults(module);
   bind_member(module);
   nb::class_<Status>(module, "Status", "An ensemble as it is now.")

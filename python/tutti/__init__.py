@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # as that of typing, which takes longer to import than th
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._core import FaultCounts, Health, IncompleteSegment, MemberStatus, Predictions, Status
+    from ._core import Event, FaultCounts, Health, IncompleteSegment, MemberStatus, Predictions, Status
     from ._ensemble import Ensemble
     from ._errors import Error, FailedError, Interrupted, UsageError
     from ._executor import Executor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The module of each public name.
 _HOMES = {
     "Ensemble": "._ensemble", "Future": "._future", "Predictions": "._core", "IncompleteSegment": "._core",
-    "Status": "._core", "MemberStatus": "._core", "FaultCounts": "._core", "Health": "._core",
+    "Status": "._core", "MemberStatus": "._core", "FaultCounts": "._core", "Health": "._core", "Event": "._core",
     "Exported": "._modules", "Error": "._errors", "UsageError": "._errors", "FailedError": "._errors",
     "Interrupted": "._errors", "Executor": "._executor", "Report": "._report",
     "Score": "._report", "Lease": "._lease",

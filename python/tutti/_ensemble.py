@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from . import _core, _description
 from ._errors import Error, UsageError
-from ._members import Members
+from ._members import Members, teller_of
 
 TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from ._core import Health, Predictions, Status
+    from ._core import Event, Health, Predictions, Status
     from ._description import Description, DeviceMap, Files
     from ._future import Future
     from ._lease import Lease
@@ -92,6 +92,10 @@ class Ensemble(Members):
         A file for a trace, written when the ensemble is closed (docs/trace.md).
     worker : path, optional
         The program tutti-worker. Without it, the one of this installation.
+    on_event : callable, optional
+        Is called with each `Event`, what happens to the members, one at a time, on the thread that all predictions
+        share; so it must not wait for a prediction. What it raises goes to `sys.unraisablehook`. None begins after
+        `close()`.
 
     Raises
     ------
@@ -118,7 +122,11 @@ class Ensemble(Members):
     """
 
     def __init__(self, description: Description, overrides: Iterable[str] = (), *, device_map: DeviceMap | None = None,
-                 trace: str | os.PathLike[str] | None = None, worker: str | os.PathLike[str] | None = None) -> None:
+                 trace: str | os.PathLike[str] | None = None, worker: str | os.PathLike[str] | None = None,
+                 on_event: Callable[[Event], None] | None = None) -> None:
+        if on_event is not None and not callable(on_event):
+            raise UsageError(f"on_event cannot be a {type(on_event).__name__}", "it is called with each event",
+                             "pass a function of one parameter: on_event=print")
         spec = _spec_of(description, _changes_of(overrides, device_map))
         variables = []
         libraries, possible = spec.libraries(), spec.possible_libraries()
@@ -130,13 +138,15 @@ class Ensemble(Members):
             variables += _environment.possible_variables(possible, _core.torch_version)
         self.exports: list[Exported] = []
         self._replacing = threading.Lock()
+        self._on_event = on_event
         self._folders: dict[str, weakref.finalize] = {}  # of exported files, by member; "" is that of from_modules
-        self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables)
+        told = None if on_event is None else teller_of(weakref.ref(self))
+        self._runner = _core.Runner(spec, os.fspath(worker or ""), os.fspath(trace or ""), variables, told)
         _open.add(self._runner)
 
     @classmethod
     def from_files(cls, files: Files, *, shape: Sequence[int] | None = None, device_map: DeviceMap | None = None,
-                   **settings: Any) -> Ensemble:
+                   on_event: Callable[[Event], None] | None = None, **settings: Any) -> Ensemble:
         """An ensemble of models in files.
 
         Parameters
@@ -145,7 +155,7 @@ class Ensemble(Members):
             .pt (TorchScript), .pt2 (AOTInductor) or .onnx; each becomes a member that is called as its file.
         shape : sequence of int, optional
             The shape of one sample: (channels, height, width). Needed unless `input` says it.
-        device_map : optional
+        device_map, on_event : optional
             As for `Ensemble`.
         **settings
             Other keys of the description: combine={"rule": "vote"}, segment_images=64, input={...}.
@@ -154,13 +164,13 @@ class Ensemble(Members):
         --------
         >>> ensemble = tutti.Ensemble.from_files(glob.glob("models/*.pt"), shape=(3, 224, 224))
         """
-        return cls(_description.of_files(files, shape, settings), device_map=device_map)
+        return cls(_description.of_files(files, shape, settings), device_map=device_map, on_event=on_event)
 
     @classmethod
     def from_modules(cls, modules: Iterable[Any] | Mapping[str, Any], *, shape: Sequence[int] | None = None,
                      example: Any = None, device_map: DeviceMap | None = None, format: str = "auto",
                      output: str = "logits", folder: str | os.PathLike[str] | None = None, tolerance: float = 1e-4,
-                     **settings: Any) -> Ensemble:
+                     on_event: Callable[[Event], None] | None = None, **settings: Any) -> Ensemble:
         """An ensemble of modules of torch. Each is exported to a file that its worker loads, without Python; the line
         that is printed about it says as what, and how far it is from the module. `ensemble.exports` has the same.
 
@@ -172,7 +182,7 @@ class Ensemble(Members):
             The shape of one sample: (channels, height, width). Or give `example`.
         example : array, optional
             A few samples, for their shape.
-        device_map : optional
+        device_map, on_event : optional
             As for `Ensemble`.
         format : str
             "pt2" compiles with AOTInductor, which needs a C++ compiler and a minute or so for each module; "pt" is
@@ -218,7 +228,8 @@ class Ensemble(Members):
         try:
             exports = _modules.export(found, sizes, place.resolve(), formats=formats, reason=reason,
                                       tolerance=tolerance)
-            ensemble = cls(described({one.name: one.model() for one in exports}), device_map=device_map)
+            ensemble = cls(described({one.name: one.model() for one in exports}), device_map=device_map,
+                           on_event=on_event)
         except BaseException:
             if folder is None:
                 _remove_folder(place, os.getpid())

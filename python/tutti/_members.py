@@ -10,13 +10,29 @@ from ._errors import Interrupted, UsageError
 TYPE_CHECKING = False  # as that of typing, which takes longer to import than the rest
 if TYPE_CHECKING:
     import threading
+    import weakref
+    from collections.abc import Callable
     from typing import Any
+
+    from ._core import Event
+
+
+def teller_of(members: weakref.ref[Members]) -> Callable[[Event], None]:
+    """What calls `on_event`. The compiled module keeps it and knows of no cycles, so it must not keep the ensemble."""
+
+    def tell(event: Event) -> None:
+        ensemble = members()
+        if ensemble is not None and ensemble._on_event is not None:
+            ensemble._on_event(event)
+
+    return tell
 
 
 class Members:
     """What Ensemble has of it."""
 
     _runner: _core.Runner
+    _on_event: Callable[[Event], None] | None
     _replacing: threading.Lock  # held by what changes members
 
     def add_member(self, member: Mapping[str, Any] | str, *, device: Any = None) -> None:
@@ -36,7 +52,7 @@ class Members:
             If the description is wrong, if the model outputs another shape, or if members of this ensemble stay: it has
             `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions.
         FailedError
-            If it cannot be started.
+            If it needs more memory than there is, or cannot be started.
         Interrupted
             If the ensemble is closed meanwhile.
 

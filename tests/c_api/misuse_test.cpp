@@ -30,7 +30,7 @@ TEST_CASE("the header of another major version or of a newer one is refused with
     CHECK(spec == nullptr);
   }
   CHECK(said([&](tutti_error** e) { return tutti_check_abi(newer_major, e); }).detail ==
-        std::string("its interface is 2.0, and that of this library (Tutti ") + tutti_version() + ") is 1.2");
+        std::string("its interface is 2.0, and that of this library (Tutti ") + tutti_version() + ") is 1.3");
   succeeds([&](tutti_error** e) { return tutti_check_abi(TUTTI_ABI, e); });
   CHECK(tutti_abi() == TUTTI_ABI);
 }

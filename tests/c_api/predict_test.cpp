@@ -218,9 +218,7 @@ TEST_CASE("a member is replaced and predicts otherwise and an error leaves the o
   const float before = value();
   const char* const seed[] = {"members.0.seed=77"};
   tutti_spec* next = nullptr;
-  succeeds([&](tutti_error** e) {
-    return tutti_spec_parse(TUTTI_ABI, other.c_str(), nullptr, seed, 1, &next, e);
-  });
+  succeeds([&](tutti_error** e) { return tutti_spec_parse(TUTTI_ABI, other.c_str(), nullptr, seed, 1, &next, e); });
   is_misuse([&](tutti_error** e) { return tutti_ensemble_replace_member(ensemble, "m7", next, e); },
             "there is no member 'm7' to replace");
   is_misuse([&](tutti_error** e) { return tutti_ensemble_replace_member(ensemble, nullptr, next, e); },
@@ -294,12 +292,14 @@ TEST_CASE("status and health are JSON with the names of the members") {
   freed(ensemble);
 }
 
+/// The member of the first event of a kind.
 struct Heard {
-  std::promise<std::string> died;
+  tutti_event_kind kind = TUTTI_DIED;
+  std::promise<std::string> member;
   std::atomic<bool> told = false;
   static void event(void* user, tutti_event_kind kind, const char* member, const char* /*text*/) {
     auto& heard = *static_cast<Heard*>(user);
-    if (kind == TUTTI_DIED && !heard.told.exchange(true)) heard.died.set_value(member);
+    if (kind == heard.kind && !heard.told.exchange(true)) heard.member.set_value(member);
   }
 };
 
@@ -314,8 +314,27 @@ TEST_CASE("the death of a worker is told as an event with the name of its member
   const json::value status = parse_json(tutti_text_data(text), "the status");
   CHECK(tutti_text_free(text, nullptr) == TUTTI_OK);
   ::kill(static_cast<int>(status.at("members").at(1).at("pid").as_int64()), SIGKILL);
-  CHECK(heard.died.get_future().get() == "m1");
+  CHECK(heard.member.get_future().get() == "m1");
   freed(ensemble);
+}
+
+TEST_CASE("a member that comes is told as an event, and so is one that goes") {
+  for (const tutti_event_kind kind : {TUTTI_JOINED, TUTTI_LEFT}) {
+    Heard heard;
+    heard.kind = kind;
+    tutti_options options = with_this_worker();
+    options.on_event = Heard::event;
+    options.on_event_user = &heard;
+    tutti_ensemble* ensemble = started(kYaml, options);
+    const char* const name[] = {"members.0.name=more"};
+    tutti_spec* from = nullptr;
+    succeeds([&](tutti_error** e) { return tutti_spec_parse(TUTTI_ABI, kYaml, nullptr, name, 1, &from, e); });
+    succeeds([&](tutti_error** e) { return tutti_ensemble_add_member(ensemble, from, "more", e); });
+    CHECK(tutti_spec_free(from, nullptr) == TUTTI_OK);
+    succeeds([&](tutti_error** e) { return tutti_ensemble_remove_member(ensemble, "more", e); });
+    CHECK(heard.member.get_future().get() == "more");
+    freed(ensemble);
+  }
 }
 
 TEST_CASE("a run of samples that lacks a member is listed") {

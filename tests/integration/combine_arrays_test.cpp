@@ -211,6 +211,26 @@ TEST_CASE("what a run saved is not combined as what another activation would hav
                  "the run made probabilities by 'softmax', and they cannot be combined as those of 'sigmoid'"));
 }
 
+TEST_CASE("arrays have tables of numbers for --csv, and only if one class is decided for each sample") {
+  const Workplace place(kTwoFakes);
+  REQUIRE(
+      Finished(place, {"run", "e.yaml", "-q", "save_members=true", "output=saved", "--csv", "id,label,classes"}).code ==
+      0);
+  const auto combine = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"combine", "-q", "-o", "c", "--csv", "id,label,classes"});
+    more.insert(more.end(), {"--predictions", "saved/members/a.npy", "saved/members/b.npy"});
+    return Finished(place, more);
+  };
+  REQUIRE(combine({}).code == 0);
+  CHECK(place.read("c/mean/predictions.csv") == place.read("saved/predictions.csv"));
+  // A later command without the option does not leave the table of an earlier one.
+  REQUIRE(Finished(place, {"combine", "-q", "saved", "-o", "c"}).code == 0);
+  CHECK_FALSE(place.has("c/mean/predictions.csv"));
+  const SavedArrays masks;
+  const std::string refused = masks.refusal({"--csv", "id,label"});
+  CHECK(contains(refused, "--csv needs predictions of one class per image, and these are not"));
+}
+
 TEST_CASE("arrays in the folder of the results stay") {
   const SavedArrays saved;
   REQUIRE(saved.combine("saved").code == 0);

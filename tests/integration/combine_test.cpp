@@ -168,6 +168,13 @@ tasks:
   CHECK(contains(place.read("c/tasks/t/mean/predictions.npy").substr(0, 128), "'shape': (50, 2)"));
   CHECK_FALSE(place.has("c/tasks/t/mean/predicted.npy"));
   CHECK(contains(place.read("c/tasks/t/vote/predictions.npy").substr(0, 128), "'shape': (50, 3)"));
+  REQUIRE(
+      Finished(place, {"evaluate", "e.yaml", "-q", "output=table", "--rules", "mean", "--csv", "id,classes"}).code ==
+      0);
+  REQUIRE(Finished(place, {"combine", "saved", "-q", "-o", "d", "--rules", "vote,mean", "--csv", "id,classes"}).code ==
+          0);
+  CHECK(place.read("d/tasks/t/mean/predictions.csv") == place.read("table/tasks/t/predictions.csv"));
+  CHECK(place.read("d/tasks/t/vote/predictions.csv").starts_with("id,0,1,2\n0,"));
   std::string renamed = place.read("e.yaml");
   renamed.replace(renamed.find("name: t,"), 8, "name: z,");
   place.write("z.yaml", renamed + "output: saved\n");

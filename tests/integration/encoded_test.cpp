@@ -88,6 +88,44 @@ TEST_CASE("a source of encoded pictures streams and its labels come with it") {
   for (std::size_t i = 0; i < 20; ++i) CHECK(sink.labels[i] == (i % 3 == 0 ? 1 : 0));
 }
 
+TEST_CASE("members that come find pictures in the sizes of members that have gone") {
+  const WidePictures folder;
+  const std::vector<std::string> files = files_of(folder.path());
+  auto spec = over_encoded(folder.path());
+  spec.checkpoint_segments = 1;
+  Ensemble ensemble(published(spec), with_worker());
+  const auto answers_as_if_it_were_new = [&] {
+    Ensemble fresh(ensemble.spec(), with_worker());
+    CHECK(ensemble.predict(EncodedImages(files)).values == fresh.predict(EncodedImages(files)).values);
+  };
+  MemberSpec plain = spec.members[0];
+  MemberSpec squashed = spec.members[1];
+  ensemble.remove_member("m1");
+  plain.name = "plain";
+  ensemble.add_member(plain);
+  answers_as_if_it_were_new();
+  auto next = ensemble.spec().checked();
+  next.members.back().seed = 99;
+  ensemble.replace_member("plain", Spec(next));
+  answers_as_if_it_were_new();
+  squashed.name = "squashed";
+  ensemble.add_member(squashed);
+  answers_as_if_it_were_new();
+  // Only the second size is left, which is the first of an ensemble that is started like this.
+  for (const char* name : {"m0", "m2", "plain"}) ensemble.remove_member(name);
+  squashed.name = "another";
+  squashed.seed = 5;
+  ensemble.add_member(squashed);
+  answers_as_if_it_were_new();
+  squashed.name = "smaller";
+  squashed.input->resize.height = 4;
+  const auto error = error_of([&] { ensemble.add_member(squashed); });
+  REQUIRE(error);
+  CHECK(error->message() == "smaller cannot be added: it needs the input prepared in another way");
+  CHECK(error->detail() ==
+        "the memory of the running ensemble holds the images in the sizes that its members had at the start");
+}
+
 TEST_CASE("members are trained on encoded pictures as on those of a folder") {
   const WidePictures folder;
   const TemporaryFolder weights;

@@ -3,7 +3,9 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <cstddef>
+#include <future>
 #include <string>
 #include <utility>
 #include <variant>
@@ -55,5 +57,25 @@ inline std::vector<std::string> names_of(const Status& status) {
 }
 
 using Names = std::vector<std::string>;
+
+/// Two slow members, of which a call that is in flight asks both.
+struct SlowCall {
+  static config::EnsembleSpec slow() {
+    auto spec = tough(2);
+    for (std::size_t rank = 0; rank < 2; ++rank) fake_model(spec, rank).delay_us = 150'000;
+    return spec;
+  }
+  Options counting() {
+    Options options = with_worker();
+    options.on_event = [this](const Event& event) { left += event.kind == Event::Kind::left ? 1 : 0; };
+    return options;
+  }
+  const config::EnsembleSpec spec = slow();
+  const std::vector<float> images = random_images(30);
+  std::atomic<int> left = 0;  ///< events that a member has left
+  Ensemble ensemble{published(spec), counting()};
+  const int pid = ensemble.status().members[1].pid;  ///< of the second member
+  std::future<Predictions> running = ensemble.submit(view(images));
+};
 
 }  // namespace tutti::test

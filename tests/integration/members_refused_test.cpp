@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <stop_token>
 #include <thread>
@@ -46,6 +49,29 @@ TEST_CASE("a member that cannot come changes nothing and the error says why") {
   CHECK(contains(refused([](config::MemberSpec& member) { member.device = config::CpuDevice{{4095}}; }).what(), "x"));
   CHECK(ensemble.status().faults == FaultCounts{});
   ensemble.add_member(further("x"));
+  CHECK(ensemble.predict(view(images)).values == naive_mean(with(spec, further("x")), images));
+}
+
+TEST_CASE("a member that does not fit into memory is refused before a process is started") {
+  const NothingLeft census;
+  const TemporaryFolder folder;
+  const auto weights = folder / "large.safetensors";
+  std::ofstream(weights).close();
+  std::filesystem::resize_file(weights, std::uintmax_t{4} << 40);  // 4 TiB, of which the disk holds nothing
+  const auto spec = tough(1);
+  Ensemble ensemble(published(spec), with_worker());
+  auto large = further("x");
+  large.model.weights = weights;
+  const auto error = error_of([&] { ensemble.add_member(large); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "x cannot be added: it does not fit into memory");
+  CHECK(contains(error->detail(), "model of x: the size of " + weights.string()));
+  CHECK_FALSE(contains(error->detail(), "m0"));
+  CHECK(names_of(ensemble.status()) == Names{"m0"});
+  CHECK(children_of(::getpid()).size() == 1);
+  ensemble.add_member(further("x"));
+  const auto images = random_images(3);
   CHECK(ensemble.predict(view(images)).values == naive_mean(with(spec, further("x")), images));
 }
 

@@ -153,22 +153,18 @@ TEST_CASE("no call is lost or answered by two lineups while members come and go 
 
 TEST_CASE("a call that is in flight is finished by the members with which it began") {
   const NothingLeft census;
-  auto spec = tough(2);
-  for (std::size_t rank = 0; rank < 2; ++rank) fake_model(spec, rank).delay_us = 150'000;
-  const auto images = random_images(30);
-  Ensemble ensemble(published(spec), with_worker());
-  const int pid = ensemble.status().members[1].pid;
-  std::future<Predictions> running = ensemble.submit(view(images));
-  ensemble.remove_member("m1");
-  CHECK(names_of(ensemble.status()) == Names{"m0"});
-  std::future<Predictions> later = ensemble.submit(view(images));
-  ensemble.add_member(further("m1", 9));
-  CHECK(is_there(pid));
-  std::future<Predictions> last = ensemble.submit(view(images));
-  CHECK(running.get().values == naive_mean(spec, images));
-  CHECK(later.get().values == naive_mean(without(spec, 1), images));
-  CHECK(last.get().values == naive_mean(with(without(spec, 1), further("m1", 9)), images));
-  CHECK(happens([&] { return !is_there(pid); }));
+  SlowCall call;
+  call.ensemble.remove_member("m1");
+  CHECK(names_of(call.ensemble.status()) == Names{"m0"});
+  std::future<Predictions> later = call.ensemble.submit(view(call.images));
+  call.ensemble.add_member(further("m1", 9));
+  CHECK(is_there(call.pid));
+  CHECK(call.left == 0);
+  std::future<Predictions> last = call.ensemble.submit(view(call.images));
+  CHECK(call.running.get().values == naive_mean(call.spec, call.images));
+  CHECK(later.get().values == naive_mean(without(call.spec, 1), call.images));
+  CHECK(last.get().values == naive_mean(with(without(call.spec, 1), further("m1", 9)), call.images));
+  CHECK(happens([&] { return !is_there(call.pid) && call.left == 1; }));
 }
 
 TEST_CASE("a member goes while a call that asks it has been given up") {
@@ -213,16 +209,23 @@ TEST_CASE("a further member that dies is replaced and told like the others") {
   std::atomic<int> died = 0;
   std::atomic<int> others = 0;
   std::atomic<int> replaced = 0;
+  std::atomic<int> joined = 0;
+  std::atomic<int> left = 0;
   options.on_event = [&](const Event& event) {
     if (event.member == "x" && event.kind == Event::Kind::died)
       ++died;
     else if (event.member == "x" && event.kind == Event::Kind::replaced)
       ++replaced;
+    else if (event.member == "x" && event.kind == Event::Kind::joined)
+      ++joined;
+    else if (event.member == "x" && event.kind == Event::Kind::left)
+      ++left;
     else if (event.kind != Event::Kind::restored)
       ++others;
   };
   Ensemble ensemble(published(spec), options);
   ensemble.add_member(further("x"));
+  CHECK(happens([&] { return joined == 1; }));
   CHECK(happens([] { return children_of(::getpid()).size() == 4; }));  // two with a spare each
   const MemberStatus before = ensemble.status().members[1];
   CHECK(before.generation == 0);
@@ -232,8 +235,11 @@ TEST_CASE("a further member that dies is replaced and told like the others") {
   CHECK(ensemble.predict(view(images)).values == naive_mean(with(spec, further("x")), images));
   CHECK(happens([&] { return died == 1 && replaced == 1; }));
   CHECK(ensemble.status().faults.deaths == 1);
+  CHECK(left == 0);
   ensemble.remove_member("x");
+  CHECK(happens([&] { return left == 1; }));
   CHECK(happens([] { return children_of(::getpid()).size() == 2; }));
+  CHECK(joined == 1);
   CHECK(others == 0);
 }
 

@@ -93,20 +93,15 @@ TEST_CASE("threads that change members at the same time lose no call and leave t
 
 TEST_CASE("a member that was removed is replaced if it dies while a call needs it") {
   const NothingLeft census;
-  auto spec = tough(2);
-  for (std::size_t rank = 0; rank < 2; ++rank) fake_model(spec, rank).delay_us = 150'000;
-  const auto images = random_images(30);
-  Ensemble ensemble(published(spec), with_worker());
-  const int pid = ensemble.status().members[1].pid;
-  std::future<Predictions> running = ensemble.submit(view(images));
-  CHECK(happens([&] { return ensemble.status().members[1].segments_handed_out > 0; }));
-  ensemble.remove_member("m1");
-  REQUIRE(::kill(pid, SIGKILL) == 0);
-  std::future<Predictions> later = ensemble.submit(view(images));
-  CHECK(running.get().values == naive_mean(spec, images));
-  CHECK(later.get().values == naive_mean(without(spec, 1), images));
+  SlowCall call;
+  CHECK(happens([&] { return call.ensemble.status().members[1].segments_handed_out > 0; }));
+  call.ensemble.remove_member("m1");
+  REQUIRE(::kill(call.pid, SIGKILL) == 0);
+  std::future<Predictions> later = call.ensemble.submit(view(call.images));
+  CHECK(call.running.get().values == naive_mean(call.spec, call.images));
+  CHECK(later.get().values == naive_mean(without(call.spec, 1), call.images));
   CHECK(happens([] { return children_of(::getpid()).size() == 1; }));
-  CHECK(ensemble.status().faults.deaths == 1);
+  CHECK(call.ensemble.status().faults.deaths == 1);
 }
 
 TEST_CASE("an ensemble is closed while threads change its members") {

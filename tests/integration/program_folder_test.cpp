@@ -69,6 +69,39 @@ TEST_CASE("columns of --csv that cannot be are refused before anything is predic
                  needs));
 }
 
+TEST_CASE("saved predictions are combined into the tables that runs by these rules write with --csv") {
+  const Pets place;
+  const std::string columns = "image=path,breed=label,c=classes";
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "save_members=true"}).code == 0);
+  REQUIRE(Finished(place, {"combine", "out", "-q", "-o", "c", "--rules", "mean,vote", "--csv", columns}).code == 0);
+  for (const std::string rule : {"mean", "vote"}) {
+    REQUIRE(Finished(place, {"run", "e.yaml", "-q", "combine.rule=" + rule, "output=" + rule, "--csv", columns}).code ==
+            0);
+    CHECK(place.read("c/" + rule + "/predictions.csv") == place.read(rule + "/predictions.csv"));
+  }
+  CHECK(place.read("c/mean/predictions.csv").starts_with("image,breed,ccat,cdog,cemu\ncat/1.jpg,"));
+
+  const auto refusal = [&](const std::string& wanted) {
+    const Finished combined(place, {"combine", "out", "-q", "-o", "refused", "--csv", wanted});
+    CHECK(combined.code == 2);
+    CHECK_FALSE(place.has("refused"));
+    return combined.err();
+  };
+  CHECK(contains(refusal("id,breed"), "--csv: there is no column 'breed'"));
+  CHECK(contains(refusal("id,label"), "--csv: two images would be called '1'"));
+  CHECK(contains(refusal("path,score:dgo"), "did you mean 'dog'?"));
+  fs::remove(place / "pets/emu/2.jpg");
+  const std::string fewer = refusal("path,label");
+  CHECK(contains(fewer, "--csv: the data set is not that of the run: it has 6 images now"));
+  CHECK(contains(fewer, "the run predicted 7"));
+  fs::remove_all(place / "pets");
+  const std::string gone = refusal("path,label");
+  CHECK(contains(gone, "--csv: the data set of the run cannot be opened: "));
+  CHECK(contains(gone, "have it where this folder sees it, or leave --csv out"));
+  CHECK(Finished(place, {"combine", "out", "-q", "-o", "without"}).code == 0);
+  CHECK_FALSE(place.has("without/mean/predictions.csv"));
+}
+
 TEST_CASE("a folder of images is predicted and a table with names and classes is written") {
   const Pets place;
   const Finished run(place, {"run", "e.yaml"});

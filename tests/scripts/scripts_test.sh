@@ -533,6 +533,23 @@ test_jobs_follow_the_variable() {
   (($(jobs) >= 1 && $(jobs) <= $(nproc)))
 }
 
+test_the_maintainer_of_a_debian_package_has_a_name_and_an_address() {
+  contact() {
+    outcome cmake "$@" -P "$source_root/cmake/TuttiContact.cmake"
+    output=$(tr -s ' \n' ' ' <<<"$output")  # CMake fills the lines
+  }
+  contact && expect_code 0
+  contact -DCPACK_PACKAGE_CONTACT= && expect_code 0
+  contact "-DCPACK_PACKAGE_CONTACT=A. Name <a@example.org>" -DCPACK_PACKAGE_HOMEPAGE_URL=https://example.org
+  expect_code 0
+  for wrong in "A. Name" a@example.org "<a@example.org>" "A. Name <example.org>"; do
+    contact "-DCPACK_PACKAGE_CONTACT=$wrong"
+    expect_code 1 && expect_text "CPACK_PACKAGE_CONTACT is '$wrong'" && expect_text "'Name <name@example.org>'"
+  done
+  contact -DCPACK_PACKAGE_HOMEPAGE_URL=example.org
+  expect_code 1 && expect_text "CPACK_PACKAGE_HOMEPAGE_URL is 'example.org'"
+}
+
 test_each_line_that_the_mutations_name_is_there_once() {
   "$source_root/scripts/mutate" --check
 }

@@ -19,12 +19,12 @@ using namespace tutti;
 constexpr std::size_t kJoinedImages = 7;
 constexpr ImageShape kJoinedShape{3, 32, 32};
 
-/// Two members over one module with the outputs `boxes` (2x4), `flat` (8) and `price` (a number).
+/// Two members over one module with the outputs `boxes` (2x4), `flat` (8), `price` (a number) and `rest` (9).
 Spec joined(const test::TemporaryFolder& folder, const std::string& a, const std::string& b,
             const std::string& rule = "mean") {
   test::save_script(folder / "m.pt",
                     "flat = torch.flatten(x, 1)[:, 0:8]\n    return {'boxes': flat.reshape(-1, 2, 4), 'flat': flat, "
-                    "'price': x[:, 0, 0, 0]}");
+                    "'price': x[:, 0, 0, 0], 'rest': torch.flatten(x, 1)[:, 0:9]}");
   return parse_spec(fmt::format(R"(
 members:
   - {{name: a, model: {{kind: torchscript, path: {0}, output: {1}}}, output: values}}
@@ -71,6 +71,18 @@ TEST_CASE("members that join outputs of other shapes are not combined although t
   CHECK(refused->message() ==
         "c cannot join the ensemble: it joins flat (8 of float32) and price (a number of float32), and the members of "
         "the ensemble boxes (2x4 of float32) and price (a number of float32)");
+  const auto replaced =
+      test::error_of([&] { same.replace_member("b", joined(folder, "[boxes, price]", "[flat, price]")); });
+  REQUIRE(replaced);
+  CHECK(replaced->kind() == ErrorKind::usage);
+  CHECK(replaced->message() ==
+        "the new version of b cannot take over: it joins flat (8 of float32) and price (a number of float32), and the "
+        "version before it joins boxes (2x4 of float32) and price (a number of float32)");
+  CHECK(replaced->hint() == "name outputs of the same shapes, in the same order, in its 'output'");
+  const auto nothing = test::error_of([&] { same.replace_member("b", joined(folder, "[boxes, price]", "rest")); });
+  REQUIRE(nothing);
+  CHECK(test::contains(nothing->message(), "it joins nothing, and the version before it joins boxes (2x4 of float32)"));
+  CHECK(same.status().faults.deaths == 0);
   const Ensemble apart(joined(folder, "[boxes, price]", "[flat, price]", "none"));
   CHECK(apart.status().members[1].parts.size() == 2);
 }

@@ -46,19 +46,25 @@ TEST_CASE("a death and a replacement and that all is well again are told one aft
   CHECK(whole);
 }
 
-TEST_CASE("a member that comes or goes has no past and leaves none behind") {
+TEST_CASE("a member that comes or goes is told and has no past and leaves none behind") {
   const std::vector<MemberStatus> two{member("a"), member("b", WorkerState::running, 3, 3)};
   const std::vector<MemberStatus> one{member("a"), member("", WorkerState::absent)};
   const std::vector<MemberStatus> again{member("a"), member("c")};
   const std::vector<MemberStatus> three{member("a"), member("c"), member("d", WorkerState::starting)};
-  CHECK(between(two, one).empty());
-  CHECK(between(one, again).empty());
-  CHECK(between(two, again).empty());
+  const Event b_left{Kind::left, "b", {}};
+  const Event c_joined{Kind::joined, "c", {}};
+  CHECK(between(two, one) == std::vector<Event>{b_left});
+  CHECK(between(one, one).empty());
+  CHECK(between(one, again) == std::vector<Event>{c_joined});
+  CHECK(between(two, again) == std::vector<Event>{b_left, c_joined});
   bool whole = true;
-  CHECK(events_between(again, three, whole).empty());
+  CHECK(events_between(again, three, whole) == std::vector<Event>{{Kind::joined, "d", {}}});
   CHECK_FALSE(whole);
   const std::vector<MemberStatus> dead{member("a"), member("c"), member("d", WorkerState::waiting, 1)};
   CHECK(between(three, dead, false) == std::vector<Event>{{Kind::died, "d", {}}});
+  // With it goes what kept the ensemble from being whole.
+  const std::vector<MemberStatus> without{member("a"), member("c"), member("", WorkerState::absent)};
+  CHECK(between(dead, without, false) == std::vector<Event>{{Kind::left, "d", {}}, {Kind::restored, {}, {}}});
 }
 
 TEST_CASE("what happens to a stage is told by its name and that a member leaves by its own") {

@@ -150,6 +150,48 @@ TEST_CASE("spares count as processes and with their models if they hold them") {
   CHECK(member.needed_bytes() == none.needed_bytes() + process_bytes + 100);
 }
 
+TEST_CASE("a worker that is added is refused with its own terms if these exceed what the others leave") {
+  Plan plan = plan_of("cpu", machine_of(2), 2, "spares: member\n");
+  const Plan one = plan_of("cpu", machine_of(2), 1, "spares: member\n");
+  const WorkerPlan& added = plan.workers.back();
+  plan.available.bytes = plan.needed_bytes() - one.needed_bytes();
+  check_memory(plan, added);
+  CHECK(error_of([&] { check_memory(plan); }).has_value());
+  --plan.available.bytes;
+  const auto error = error_of([&] { check_memory(plan, added); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "m1 cannot be added: it does not fit into memory");
+  CHECK(contains(error->detail(), "(MemAvailable):"));
+  for (const Bound& bound : plan.bounds) {
+    CAPTURE(bound.name);
+    const bool of_others = contains(bound.name, "m0") || contains(bound.name, "arena");
+    CHECK(contains(error->detail(), bound.name) == !of_others);
+  }
+  CHECK(error->hint() == "use a smaller model, remove a member before, or raise the memory limit");
+}
+
+TEST_CASE("the fork server makes a worker that is added if that has its environment") {
+  const auto plan_with = [](const std::string& members) {
+    const std::string yaml = "members: [" + members + "]\nassignment: cpu\n";
+    return make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, {});
+  };
+  const std::string a = "{name: a, model: {kind: small-cnn}}";
+  const std::string b = ", {name: b, model: {kind: mlp, layers: [10]}}";
+  const std::string c = ", {name: c, model: {kind: mlp, layers: [10]}}";
+  WorkerPlan added = plan_with(a + b + c).workers.back();
+  added.environment = plan_with(a + b).workers.back().environment;
+  REQUIRE(added.forked);
+  CHECK(plan_with(a + b).forks(added));
+  CHECK_FALSE(plan_with(a).forks(added));  // it has no fork server
+  WorkerPlan other = added;
+  other.environment.emplace_back("TUTTI_TEST", "1");
+  CHECK_FALSE(plan_with(a + b).forks(other));
+  other = added;
+  other.forked = false;
+  CHECK_FALSE(plan_with(a + b).forks(other));
+}
+
 TEST_CASE("a network that another library computes counts as often as it holds the weights") {
   const auto bound = [](const std::string& backend) -> Bound {
     const std::string yaml = "members: [{name: a, model: {kind: mlp, layers: [5, 2], backend: " + backend + "}}]\n";

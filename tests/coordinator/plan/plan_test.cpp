@@ -12,6 +12,7 @@
 
 #include "common/wire/channel.hpp"
 #include "config/load.hpp"
+#include "coordinator/plan/memory_bounds.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/coordinator/plan/plans.hpp"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import queue
+import signal
+import sys
 import threading
+import weakref
 
 import numpy
 import pytest
@@ -104,6 +109,57 @@ def test_a_pattern_that_finds_several_files_adds_no_member(opened, tmp_path):
     with pytest.raises(tutti.UsageError, match="one member is added at a time"):
         ensemble.add_member({"glob": str(tmp_path / "*.pt")})
     assert names(ensemble) == ["a", "b"]
+
+
+def test_what_happens_to_members_is_told(opened):
+    told: queue.Queue[tutti.Event] = queue.Queue()
+    ensemble = opened(described(), on_event=told.put)
+
+    def next_event() -> tuple[str, str, str]:
+        event = told.get(timeout=60)
+        return event.kind, event.member, event.text
+
+    ensemble.add_member(member("c", 3))
+    assert next_event() == ("joined", "c", "")
+    os.kill(ensemble.status().members[2].pid, signal.SIGKILL)
+    ensemble.predict(images())
+    assert [next_event() for _ in range(3)] == [("died", "c", ""), ("replaced", "c", ""), ("restored", "", "")]
+    ensemble.remove_member("c")
+    assert next_event() == ("left", "c", "")
+    assert told.empty()
+
+
+def test_a_callback_for_events_may_raise_or_close_the_ensemble(opened, monkeypatch):
+    raised = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: raised.append(str(unraisable.exc_value)))
+    closed = threading.Event()
+
+    def on_event(event: tutti.Event) -> None:
+        if event.kind == "joined":
+            raise RuntimeError(f"{event!r}")
+        ensemble.close()
+        closed.set()
+
+    ensemble = opened(described(), on_event=on_event)
+    ensemble.add_member(member("c", 3))
+    ensemble.remove_member("c")
+    assert closed.wait(60)
+    assert raised == ["<tutti.Event: joined c>"]
+    with pytest.raises(tutti.UsageError, match="the ensemble is closed"):
+        ensemble.predict(images())
+
+
+def test_only_a_function_is_told_events_and_it_keeps_no_ensemble():
+    with pytest.raises(tutti.UsageError, match="on_event cannot be a list"):
+        tutti.Ensemble(described(), on_event=[])
+
+    def made() -> weakref.ref[tutti.Ensemble]:
+        ensemble = tutti.Ensemble(described(), on_event=lambda event: print(ensemble, event))
+        return weakref.ref(ensemble)
+
+    gone = made()
+    gc.collect()
+    assert gone() is None
 
 
 def change_in_child(ensemble: tutti.Ensemble, connection) -> None:
