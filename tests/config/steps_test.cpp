@@ -104,7 +104,7 @@ TEST_CASE("an entry that is neither a step nor a stage is refused with its posit
         "e.yaml:5:16: 'step' must be softmax, normalize, l2_normalize, threshold, top_k or resize, not 'topk'; did "
         "you mean 'top_k'?");
   CHECK(contains(problem_with({kFake, "{step: null}"}), "a step needs 'step', softmax, normalize"));
-  CHECK(problem_with({kFake, "{step: softmax, k: 2}"}) == "e.yaml:5:28: 'k' belongs to top_k, not to softmax");
+  CHECK(problem_with({kFake, "{step: softmax, k: 2}"}) == "e.yaml:5:25: 'k' belongs to top_k, not to softmax");
   CHECK(contains(problem_with({kFake, "{step: normalize, std: 2, axis: 1}"}),
                  "'axis' belongs to softmax, l2_normalize or top_k, not to normalize"));
   CHECK(contains(problem_with({kFake, "{step: softmax, crop: 2}"}), "'crop' belongs to resize, not to softmax"));

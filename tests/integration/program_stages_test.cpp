@@ -88,7 +88,6 @@ TEST_CASE("the plan lists and draws steps in the workers that compute them") {
   CHECK(contains(plan.out(), "steps behind b, in its workers: softmax\n"));
   CHECK(contains(plan.out(), "steps behind a/0: the predictions of 8 samples before those that change their size"));
   CHECK_FALSE(contains(plan.out(), "steps behind a/1: "));
-  CHECK(contains(plan.out(), "channel of a/0: rings, 4 output slots x 400 B"));
   const Finished dot(place, {"plan", "e.yaml", "--dot"});
   CHECK(contains(dot.out(), "    m2_0 [shape=ellipse, label=\"softmax\"];\n    m2 -> m2_0;\n"));
   CHECK(contains(dot.out(), "    m2_0 -> m2_1;\n"));

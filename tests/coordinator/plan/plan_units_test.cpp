@@ -53,7 +53,7 @@ TEST_CASE("steps go to the workers of the stage before them and decide what the 
   REQUIRE(plan.members.size() == 3);
   CHECK(plan.request_of(2).steps == std::vector<Step>{ResizeStep{{.rule = ResizeRule::exact, .height = 5, .width = 6}},
                                                       SoftmaxStep{}, TopKStep{2}});
-  CHECK(plan.request_of(2).step_places == std::vector<std::string>{"test:3:65", "test:3:95", "test:4:14"});
+  CHECK(plan.request_of(2).step_places == std::vector<std::string>{"test:3:68", "test:3:100", "test:4:14"});
   CHECK(plan.request_of(0).seen() == TensorLayout{Dtype::float32, {2, 5, 6}});
   CHECK(plan.request_of(0).steps == std::vector<Step>{NormalizeStep{.std = {2}}});
   CHECK(plan.request_of(0).output == OutputKind::logits);
