@@ -74,6 +74,9 @@ constexpr auto enum_names(Interpolation) {
 constexpr auto enum_names(CropRounding) {
   return std::array{EnumName{CropRounding::half_even, "half_even"}, EnumName{CropRounding::floor, "floor"}};
 }
+constexpr auto enum_names(TopKGives) {
+  return std::array{EnumName{TopKGives::values, "values"}, EnumName{TopKGives::indices, "indices"}};
+}
 constexpr auto enum_names(Orientation) {
   return std::array{EnumName{Orientation::ignore, "ignore"}, EnumName{Orientation::exif, "exif"}};
 }

@@ -15,13 +15,17 @@
 #include "config/input_labels.hpp"
 #include "config/rules.hpp"
 #include "config/stages.hpp"
+#include "config/steps.hpp"
 #include "config/view_checks.hpp"
 
 namespace tutti::config {
 namespace {
 
 /// Values per image that a member outputs, if the configuration alone tells it; otherwise 0.
-std::uint32_t known_width(const MemberSpec& member) { return facts_of(member.model.kind).width; }
+std::uint32_t known_width(const MemberSpec& member) {
+  const auto prediction = known_prediction(member);
+  return prediction ? static_cast<std::uint32_t>(elements_of(*prediction)) : 0;
+}
 
 void check_over(const CombineSpec& combine, const SourcePosition& position, Violations& violations) {
   if (needs_classes(combine.rule) && !has_classes(combine.over))
@@ -75,7 +79,7 @@ void check_widths(const std::vector<ReadMember>& members, Violations& violations
 /// The classes that are compared are along an axis of the predictions, as far as these are known.
 void check_axis(const ReadMember& member, const CombineSpec& combine, const SourcePosition& position,
                 Violations& violations) {
-  const auto prediction = facts_of(member.spec.model.kind).prediction();
+  const auto prediction = known_prediction(member.spec);
   if (!prediction || !has_classes(combine.over) || combine.activation == Activation::sigmoid) return;
   if (size_at(*prediction, combine.axis)) return;
   violations.add(position,

@@ -6,6 +6,8 @@
 #include "config/candidates.hpp"
 #include "config/effective_input.hpp"
 #include "config/effective_tree.hpp"
+#include "config/stages.hpp"
+#include "config/steps.hpp"
 #include "config/yaml.hpp"
 
 namespace tutti::config {
@@ -133,6 +135,30 @@ void set_replicas(Tree& map, const UnitSpec& unit) {
   if (!unit.same_bits) map.set("same_bits", boolean(false));
 }
 
+/// Sets the keys of one field of a step, depending on its form.
+struct StepWriter {
+  Tree& map;
+
+  template <class Value, class Form>
+  void operator()(std::string_view key, Value value, const Form&) const {
+    if constexpr (std::is_enum_v<Value>)
+      map.set(key, name_of(value));
+    else
+      map.set(key, number(value));
+  }
+  void operator()(std::string_view key, const std::vector<float>& values, const form::Channels&) const {
+    if (!values.empty()) map.set(key, numbers(values));
+  }
+  void operator()(std::string_view, const Resize& resize, const form::Resizing&) const { set_resize(map, resize); }
+};
+
+Tree tree_of(const Step& step) {
+  Tree map = Tree::map();
+  map.set("step", Tree::plain(std::string(step_name(step))));
+  for_each_step_field(step, StepWriter{map});
+  return map;
+}
+
 Tree stage_tree(const ModelSpec& model, const Device& device, const UnitSpec& workers) {
   Tree map = Tree::map();
   map.set("model", tree_of(model));
@@ -143,28 +169,34 @@ Tree stage_tree(const ModelSpec& model, const Device& device, const UnitSpec& wo
 
 Tree tree_of_stages(const MemberSpec& member) {
   Tree list = Tree::list();
-  for (const StageSpec& stage : member.before)
+  const auto add_steps = [&](const std::vector<StepSpec>& steps) {
+    for (const StepSpec& step : steps) list.items.push_back(tree_of(step.step));
+  };
+  for (const StageSpec& stage : member.before) {
     list.items.push_back(stage_tree(stage.model, stage.device, stage.workers));
+    add_steps(stage.steps);
+  }
   list.items.push_back(stage_tree(member.model, member.device, member.last));
+  add_steps(member.steps);
   return list;
 }
 
 Tree tree_of(const MemberSpec& member) {
   Tree map = Tree::map();
   map.set("name", Tree::text(member.name));
-  if (member.before.empty())
-    map.set("model", tree_of(member.model));
-  else
+  if (has_stages(member))
     map.set("stages", tree_of_stages(member));
+  else
+    map.set("model", tree_of(member.model));
   map.set("weight", number(member.weight));
-  if (!facts_of(member.model.kind).output) map.set("output", name_of(member.output));
+  if (!facts_of(member.model.kind).output || !member.steps.empty()) map.set("output", name_of(member.output));
   if (!member.takes.empty()) map.set("takes", tree_of(member.takes));
   if (member.input) map.set("input", input_tree(*member.input, member.prepares));
   if (!member.views.empty()) map.set("views", tree_of(member.views));
   map.set("copy_input", boolean(member.copy_input));
   if (member.max_memory != 0) map.set("max_memory", Tree::text(fmt::format("{} B", member.max_memory)));
   map.set("seed", number(member.seed));
-  if (member.before.empty()) map.set("train", tree_of(member.train));
+  if (!has_stages(member)) map.set("train", tree_of(member.train));
   return map;
 }
 
@@ -282,7 +314,7 @@ Tree to_tree(const EnsembleSpec& spec) {
   Tree assignment = Tree::map();
   for (const MemberSpec& member : spec.members) {
     members.items.push_back(tree_of(member));
-    if (member.before.empty()) assignment.set(member.name, device_tree(member.device));  // of stages, they say it
+    if (!has_stages(member)) assignment.set(member.name, device_tree(member.device));  // of stages, they say it
   }
   map.set("members", std::move(members));
   map.set("assignment", std::move(assignment));

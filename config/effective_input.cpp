@@ -8,17 +8,6 @@
 namespace tutti::config {
 namespace {
 
-void set_resize(Tree& map, const Resize& resize) {
-  if (resize.rule != ResizeRule::none) {
-    map.set("resize", size_of(resize.height, resize.width, resize.rule == ResizeRule::shorter));
-    map.set("rule", name_of(resize.rule));
-    map.set("interpolation", name_of(resize.interpolation));
-  }
-  if (resize.crop_height != 0) map.set("crop", size_of(resize.crop_height, resize.crop_width, false));
-  if (resize.crop_height != 0 || resize.rule == ResizeRule::shorter)
-    map.set("crop_rounding", name_of(resize.crop_rounding));
-}
-
 Tree tree_of(const ImageShape& shape) { return numbers(std::array{shape.channels, shape.height, shape.width}); }
 
 Tree tree_of(const std::vector<InputTensor>& tensors) {
@@ -100,6 +89,17 @@ Tree tree_of(const Tiles& tiles) {
 }
 
 }  // namespace
+
+void set_resize(Tree& map, const Resize& resize) {
+  if (resize.rule != ResizeRule::none) {
+    map.set("resize", size_of(resize.height, resize.width, resize.rule == ResizeRule::shorter));
+    map.set("rule", name_of(resize.rule));
+    map.set("interpolation", name_of(resize.interpolation));
+  }
+  if (resize.crop_height != 0) map.set("crop", size_of(resize.crop_height, resize.crop_width, false));
+  if (resize.crop_height != 0 || resize.rule == ResizeRule::shorter)
+    map.set("crop_rounding", name_of(resize.crop_rounding));
+}
 
 Tree input_tree(const MemberInput& input, const std::vector<std::string>& prepares) {
   Tree map = Tree::map();

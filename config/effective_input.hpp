@@ -9,6 +9,9 @@
 
 namespace tutti::config {
 
+/// The keys that read_resize() reads (config/input_pictures.hpp).
+void set_resize(Tree& map, const Resize& resize);
+
 /// The `input` of a member, with every default. `prepares`: the tensors that it is about, if it names any.
 Tree input_tree(const MemberInput& input, const std::vector<std::string>& prepares = {});
 

@@ -92,28 +92,6 @@ void read_shape(Fields& fields, ImageShape& shape, Violations& violations) {
     shape = read;
 }
 
-/// One number for all channels, or one for each.
-std::vector<float> read_channels(Fields& fields, std::string_view key, const NumberRule& rule, Violations& violations) {
-  const Tree* tree = fields.find(key);
-  if (tree == nullptr) return {};
-  if (tree->kind == Tree::Kind::list && tree->items.empty()) {
-    violations.add(tree->position,
-                   fmt::format("'{}' must be a number or a list with one for each channel, not an empty "
-                               "list",
-                               key));
-    return {};
-  }
-  const std::string what =
-      tree->kind == Tree::Kind::list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
-  std::vector<float> values;
-  for (const Tree& item : tree->kind == Tree::Kind::list ? tree->items : std::vector<Tree>{*tree}) {
-    const auto value = read_number(item, what, rule, violations);
-    if (!value) return {};
-    values.push_back(static_cast<float>(*value));
-  }
-  return values;
-}
-
 // Checked in float32, which the images are computed in: no value may become infinite or zero.
 constexpr NumberRule kPositiveFloat{"a number above 0 that fits float32", [](double value) {
                                       const float narrow = static_cast<float>(value);
@@ -124,8 +102,8 @@ void read_preprocess(Fields& fields, const InputSpec& input, Preprocess& preproc
   const Tree* tree = fields.find("preprocess");
   if (tree == nullptr) return;
   Fields inner(*tree, "'preprocess'", violations);
-  preprocess.mean = read_channels(inner, "mean", kFloat, violations);
-  preprocess.std = read_channels(inner, "std", kPositiveFloat, violations);
+  preprocess.mean = read_channels(inner, "mean", false, violations);
+  preprocess.std = read_channels(inner, "std", true, violations);
   inner.finish();
   const auto check = [&](std::string_view key, std::size_t count) {
     const auto shape = known_shape(input);
@@ -237,6 +215,27 @@ void read_limit(Fields& fields, std::optional<std::uint64_t>& limit) {
 
 }  // namespace
 
+std::vector<float> read_channels(Fields& fields, std::string_view key, bool positive, Violations& violations) {
+  const Tree* tree = fields.find(key);
+  if (tree == nullptr) return {};
+  if (tree->kind == Tree::Kind::list && tree->items.empty()) {
+    violations.add(tree->position,
+                   fmt::format("'{}' must be a number or a list with one for each channel, not an empty "
+                               "list",
+                               key));
+    return {};
+  }
+  const std::string what =
+      tree->kind == Tree::Kind::list ? fmt::format("each item of '{}'", key) : fmt::format("'{}'", key);
+  std::vector<float> values;
+  for (const Tree& item : tree->kind == Tree::Kind::list ? tree->items : std::vector<Tree>{*tree}) {
+    const auto value = read_number(item, what, positive ? kPositiveFloat : kFloat, violations);
+    if (!value) return {};
+    values.push_back(static_cast<float>(*value));
+  }
+  return values;
+}
+
 InputSpec read_input(const Tree& tree, Split split, Violations& violations) {
   InputSpec input;
   input.split = split;
@@ -286,8 +285,8 @@ MemberInput read_member_input(const Tree& tree, std::vector<std::string>& prepar
   if (tree.kind != Tree::Kind::map) return input;
   if (const Tree* tensors = fields.find("tensors"); tensors != nullptr) prepares = read_prepares(*tensors, violations);
   read_resize(fields, input.resize, std::nullopt, violations);
-  input.mean = read_channels(fields, "mean", kFloat, violations);
-  input.std = read_channels(fields, "std", kPositiveFloat, violations);
+  input.mean = read_channels(fields, "mean", false, violations);
+  input.std = read_channels(fields, "std", true, violations);
   fields.finish();
   return input;
 }

@@ -38,6 +38,9 @@ struct Size {
 /// 224, or [height, width]; nothing if the key is absent or wrong.
 std::optional<Size> read_size(Fields& fields, std::string_view key, Violations& violations);
 
+/// One number for all channels, or a list with one for each; none if the key is absent or wrong. `positive`: above 0.
+std::vector<float> read_channels(Fields& fields, std::string_view key, bool positive, Violations& violations);
+
 /// Reads the `input:` of one member; `prepares` are the tensors that it names.
 MemberInput read_member_input(const Tree& tree, std::vector<std::string>& prepares, Violations& violations);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -33,10 +32,6 @@ namespace {
 
 /// Where the classes are, and how logits become probabilities.
 void read_axis(Fields& fields, CombineSpec& combine, Violations& violations) {
-  static constexpr NumberRule kAxis{
-      "the number of an axis: 1 is the first after the sample, -1 the last", [](double value) {
-        return value == std::trunc(value) && value != 0 && std::fabs(value) <= static_cast<double>(kMaxRank);
-      }};
   if (const Tree* tree = fields.find("axis"); tree != nullptr) {
     if (const auto axis = read_number(*tree, "'axis'", kAxis, violations))
       combine.axis = static_cast<std::int32_t>(*axis);

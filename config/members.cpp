@@ -11,6 +11,7 @@
 #include "config/processor.hpp"
 #include "config/reader.hpp"
 #include "config/stages.hpp"
+#include "config/steps.hpp"
 #include "config/takes.hpp"
 
 namespace tutti::config {
@@ -34,8 +35,21 @@ void read_name(Fields& fields, std::size_t rank, MemberSpec& member, Violations&
     violations.add(fields.position_of("name"), std::move(problem));
 }
 
+/// If the steps behind the last model decide what comes out of them, the key may only repeat it.
+void read_output_of_steps(Fields& fields, MemberSpec& member, Violations& violations) {
+  const auto decided = output_of_steps(member);
+  member.output_is_written.value = decided || fields.find("output") != nullptr;
+  if (decided) member.output = *decided;
+  fields.choice("output", member.output);
+  if (decided && member.output != *decided)
+    violations.add(fields.position_of("output"),
+                   fmt::format("behind the steps of '{}' there are {}; leave 'output' out, or change the steps",
+                               member.name, to_name(*decided)));
+}
+
 /// If the model decides what it outputs, the key may only repeat it.
 void read_output(Fields& fields, MemberSpec& member, Violations& violations) {
+  if (!member.steps.empty()) return read_output_of_steps(fields, member, violations);
   const KindFacts facts = facts_of(member.model.kind);
   if (!facts.output) {
     member.output_is_written.value = fields.find("output") != nullptr;

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tutti/tensor.hpp>
+
 #include "common/values.hpp"
 #include "config/read_keys.hpp"
 #include "config/tree.hpp"
@@ -36,6 +38,11 @@ inline constexpr NumberRule kFloat{"a number that fits float32",
                                    [](double value) { return std::isfinite(static_cast<float>(value)); }};
 inline constexpr NumberRule kDeadline{"a number of seconds above 0 and at most 1000000",
                                       [](double value) { return value > 0 && value <= 1e6; }};
+
+inline constexpr NumberRule kAxis{
+    "the number of an axis: 1 is the first after the sample, -1 the last", [](double value) {
+      return value == std::trunc(value) && value != 0 && std::fabs(value) <= static_cast<double>(kMaxRank);
+    }};
 
 /// A whole number in plain decimal digits within the bounds, or a violation about `what` ("'segment_images'").
 std::optional<std::uint64_t> read_whole(const Tree& tree, std::string_view what, std::uint64_t least,

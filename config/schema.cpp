@@ -15,6 +15,7 @@
 #include "common/json.hpp"
 #include "common/values.hpp"
 #include "common/wire/model_kinds.hpp"
+#include "common/wire/steps.hpp"
 #include "config/read_keys.hpp"
 #include "config/schema_keys.hpp"
 #include "config/shorthand.hpp"
@@ -47,6 +48,10 @@ std::vector<std::string> samples() {
   all.emplace_back("members: [{name: a, model: {kind: auto, files: [a.pt]}}]\n");
   all.emplace_back(
       "members: [{name: a, stages: [{model: {kind: fake}}, {model: {kind: fake}, replicas: {cpu: 1}}]}]\n");
+  for (const Step& step : every_step())
+    all.push_back(
+        fmt::format("members: [{{name: a, stages: [{{model: {{kind: fake}}}}, {{step: {}, resize: 8, crop: 8}}]}}]\n",
+                    step_name(step)));
   for (const std::string& rule : names_of_all<CombineRule>()) all.push_back(one + "combine: {rule: " + rule + "}\n");
   for (const std::string& dataset : names_of_all<Dataset>())
     for (const char* more : {"limit: 1, preprocess: {}, resize: 8, crop: 8", "limit: 1, labels: x", "tiles: {size: 8}",
@@ -83,6 +88,7 @@ constexpr std::array kDefinitions{Definition{"the configuration", "description"}
                                   Definition{"'merge'", "merge", "method"},
                                   Definition{"'model'", "model", "kind"},
                                   Definition{"a stage", "stage"},
+                                  Definition{"a step", "step", "step"},
                                   Definition{"a fault", "fault"},
                                   Definition{"a view", "view"},
                                   Definition{"tensor ", "tensor"}};
@@ -299,6 +305,9 @@ void add_shorthand(json::object& definitions) {
   for (const std::string& name : names_of_all<ViewKind>())
     if (name != "crops" && name != "scale") words.emplace_back(name);
   definitions["view_word"] = {{"enum", std::move(words)}};
+  json::array steps;
+  for (const Step& step : every_step()) steps.emplace_back(step_name(step));
+  definitions["step_word"] = {{"enum", std::move(steps)}};
   definitions["device"] = parse_json(
       R"({"anyOf": [{"type": ["string", "integer", "null"]},
                     {"type": "object", "maxProperties": 1, "additionalProperties":

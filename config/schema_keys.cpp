@@ -15,6 +15,7 @@ constexpr std::string_view kSize =
 constexpr std::string_view kTileSize =
     R"({"anyOf": [{"type": "integer", "minimum": 1},
                   {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 3}]})";
+constexpr std::string_view kAxisNumber = R"({"type": "integer", "minimum": -5, "maximum": 5, "not": {"const": 0}})";
 constexpr std::string_view kChannels =
     R"({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]})";
 constexpr std::string_view kTexts =
@@ -121,8 +122,7 @@ constexpr std::array kKeys{
     SchemaKey{"combine", "rule", "how the predictions of the members become one"},
     SchemaKey{"combine", "over", "what the members hand over"},
     SchemaKey{"combine", "activation", "how logits become probabilities"},
-    SchemaKey{"combine", "axis", "where the classes are in a prediction, from -5 to 5",
-              R"({"type": "integer", "minimum": -5, "maximum": 5, "not": {"const": 0}})"},
+    SchemaKey{"combine", "axis", "where the classes are in a prediction, from -5 to 5", kAxisNumber},
     SchemaKey{"combine", "normalize", "divide by the sum of the weights"},
     SchemaKey{"combine", "accumulate", "type of the sums"},
     SchemaKey{"combine", "spread", "also write how far apart the members are"},
@@ -132,7 +132,9 @@ constexpr std::array kKeys{
     SchemaKey{"member", "glob", "a pattern: a member for each file that it matches", R"({"type": "string"})"},
     SchemaKey{"member", "model", "the model: its kind, and the keys of this kind", kModel},
     SchemaKey{"member", "stages", "a chain of models, each of which computes on what the one before it outputs",
-              R"({"type": "array", "minItems": 2, "maxItems": 16, "items": {"$ref": "#/definitions/stage"}})"},
+              R"({"type": "array", "minItems": 2, "maxItems": 16, "items":
+                  {"anyOf": [{"$ref": "#/definitions/stage"}, {"$ref": "#/definitions/step"},
+                             {"$ref": "#/definitions/step_word"}]}})"},
     SchemaKey{"member", "weight", "weight of the member in the rules weighted and vote"},
     SchemaKey{"member", "output", "what the numbers of the model mean"},
     SchemaKey{"member", "takes", "which tensors of a sample the model takes",
@@ -151,6 +153,19 @@ constexpr std::array kKeys{
     SchemaKey{"stage", "device", "where the stage runs; by default where 'assignment' puts the member", kDevice},
     SchemaKey{"stage", "replicas", "how many workers host this stage; or a map of devices and numbers", kReplicas},
     SchemaKey{"stage", "same_bits", "off allows replicas on different kinds of devices"},
+
+    SchemaKey{"step", "step", "what is made of the outputs of the stage before it, in its workers"},
+    SchemaKey{"step", "axis", "along which axis: 1 is the first after the sample, -1 the last", kAxisNumber},
+    SchemaKey{"step", "mean", "subtracted from each value, per channel", kChannels},
+    SchemaKey{"step", "std", "then each value is divided by this", kChannels},
+    SchemaKey{"step", "above", "values above it become 1, others 0"},
+    SchemaKey{"step", "k", "how many values"},
+    SchemaKey{"step", "give", "the values, or where they are along the axis"},
+    SchemaKey{"step", "resize", "a number: length of the shorter side; two: height and width", kSize},
+    SchemaKey{"step", "rule", "shorter keeps the proportions, exact makes both sides"},
+    SchemaKey{"step", "crop", "the centre that is kept", kSize},
+    SchemaKey{"step", "interpolation", "filter of 'resize'"},
+    SchemaKey{"step", "crop_rounding", "how the place of 'crop' is rounded"},
 
     SchemaKey{"model", "kind", "the kind of the model"},
     SchemaKey{"model", "classes", "width of the last layer"},

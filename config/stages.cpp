@@ -10,6 +10,7 @@
 #include "config/assignment.hpp"
 #include "config/model.hpp"
 #include "config/reader.hpp"
+#include "config/steps.hpp"
 #include "config/workers.hpp"
 
 namespace tutti::config {
@@ -30,10 +31,15 @@ StageSpec read_stage(const Tree& tree, std::optional<Device>& device, Violations
   return stage;
 }
 
-/// What one stage outputs and the next one takes, as far as the description tells.
-std::string why_unfit(const ModelSpec& first, const ModelSpec& second) {
+/// Where an entry of `stages` that has a model is written, and where the steps behind it are.
+struct Positions {
+  SourcePosition stage;
+  std::vector<SourcePosition> steps{};
+};
+
+/// Why a model does not take what the stage before it outputs, as far as the description tells.
+std::string why_unfit(const std::optional<Dims>& output, const ModelSpec& second) {
   const KindFacts takes = facts_of(second.kind);
-  const std::optional<Dims> output = facts_of(first.kind).prediction();
   if (!output || takes.takes != Takes::image) return {};
   const bool image = output->size() == 3;
   if (!takes.images && image) return {};
@@ -43,26 +49,52 @@ std::string why_unfit(const ModelSpec& first, const ModelSpec& second) {
                      takes.images ? "images of " + takes.images->text() : "an image, of three sizes");
 }
 
-void check_models(const std::vector<StageSpec>& stages, const std::vector<SourcePosition>& positions,
+void check_models(const std::vector<StageSpec>& stages, const std::vector<Positions>& positions,
                   const std::string& name, Violations& violations) {
+  std::optional<Dims> output;  // of the stage before
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const ModelSpec& model = stages[s].model;
+    const SourcePosition& position = positions[s].stage;
+    const std::string stage = stages.size() == 1 ? name : fmt::format("{}/{}", name, s);
     if (is_saved(facts_of(model.kind)))
-      violations.add(positions[s], fmt::format("'{}/{}' has saved predictions, which are no stage: they are computed "
-                                               "already; give it a model",
-                                               name, s));
+      violations.add(position, fmt::format("'{}' has saved predictions, which are no stage: they are computed already; "
+                                           "give it a model",
+                                           stage));
     if (!model.candidates.empty())
-      violations.add(positions[s], fmt::format("the form of '{}/{}' cannot be chosen at the start: a stage has nothing "
-                                               "to compute on before the one in front of it runs; name its kind and "
-                                               "'backend'",
-                                               name, s));
-    if (s == 0) continue;
-    if (const std::string why = why_unfit(stages[s - 1].model, model); !why.empty())
-      violations.add(positions[s],
+      violations.add(position, fmt::format("the form of '{}' cannot be chosen at the start: a stage has nothing to "
+                                           "compute on before the one in front of it runs; name its kind and "
+                                           "'backend'",
+                                           stage));
+    if (const std::string why = s == 0 ? "" : why_unfit(output, model); !why.empty())
+      violations.add(position,
                      fmt::format("stages '{}/{}' and '{}/{}' do not fit together: the first {}; put a stage between "
                                  "them, or use another model",
                                  name, s - 1, name, s, why));
+    output = check_steps(stages[s].steps, positions[s].steps, facts_of(model.kind).prediction(), stage, violations);
   }
+}
+
+/// The stages, each with the steps behind it.
+std::vector<StageSpec> read_entries(const Tree& tree, ReadMember& read, std::vector<Positions>& positions,
+                                    Violations& violations) {
+  std::vector<StageSpec> stages;
+  for (const Tree& item : tree.items) {
+    if (!is_step(item)) {
+      stages.push_back(read_stage(item, read.stage_devices.emplace_back(), violations));
+      positions.push_back({item.position});
+      continue;
+    }
+    std::optional<StepSpec> step = read_step(item, violations);
+    if (stages.empty()) {
+      violations.add(item.position,
+                     "the first entry of 'stages' must have a 'model': a step takes what the stage before it outputs; "
+                     "'input' of the member prepares images for the first model");
+    } else if (step) {
+      stages.back().steps.push_back(std::move(*step));
+      positions.back().steps.push_back(item.position);
+    }
+  }
+  return stages;
 }
 
 }  // namespace
@@ -77,22 +109,20 @@ void read_stages(const Tree& tree, Fields& fields, ReadMember& read, Violations&
   if (tree.kind != Tree::Kind::list || tree.items.size() < 2 || tree.items.size() > kMaxStages) {
     violations.add(
         tree.position,
-        fmt::format("'stages' must be a list of 2 to {} stages such as [{{model: {{kind: torchscript, path: "
+        fmt::format("'stages' must be a list of 2 to {} stages and steps such as [{{model: {{kind: torchscript, path: "
                     "a.pt}}}}, {{model: {{kind: torchscript, path: b.pt}}}}], not {}",
                     kMaxStages,
                     tree.kind == Tree::Kind::list ? fmt::format("one of {}", tree.items.size()) : describe(tree)));
     return;
   }
   const std::size_t before = violations.count();
-  std::vector<StageSpec> stages;
-  std::vector<SourcePosition> positions;
-  for (const Tree& item : tree.items) {
-    stages.push_back(read_stage(item, read.stage_devices.emplace_back(), violations));
-    positions.push_back(item.position);
-  }
+  std::vector<Positions> positions;
+  std::vector<StageSpec> stages = read_entries(tree, read, positions, violations);
   if (violations.count() == before) check_models(stages, positions, member.name, violations);
+  if (stages.empty()) return;
   member.model = std::move(stages.back().model);
   member.last = std::move(stages.back().workers);
+  member.steps = std::move(stages.back().steps);
   stages.pop_back();
   member.before = std::move(stages);
 }
@@ -107,8 +137,8 @@ void place_stages(std::vector<ReadMember>& members) {
 }
 
 void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& members, Violations& violations) {
-  const auto has_stages = [](const ReadMember& member) { return !member.spec.before.empty(); };
-  const auto first = std::ranges::find_if(members, has_stages);
+  const auto is_chain = [](const ReadMember& member) { return has_stages(member.spec); };
+  const auto first = std::ranges::find_if(members, is_chain);
   if (first == members.end()) return;
   const auto refuse = [&](const ReadMember& member, std::string_view what) {
     violations.add(member.position, fmt::format("member '{}' has 'stages', {}", member.spec.name, what));
@@ -117,12 +147,12 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
   if (spec.measure_batch_images) refuse(*first, "and 'batch_images: auto' cannot be used with them: give a number");
   const auto chosen =
       std::ranges::find_if(members, [](const ReadMember& member) { return !member.spec.model.candidates.empty(); });
-  if (chosen != members.end() && !has_stages(*chosen))
+  if (chosen != members.end() && !is_chain(*chosen))
     refuse(*first,
            fmt::format("and the form of '{}' cannot be chosen beside them ('auto'): name its kind and 'backend'",
                        chosen->spec.name));
   for (std::size_t rank = 0; rank < members.size(); ++rank) {
-    if (!has_stages(members[rank])) continue;
+    if (!is_chain(members[rank])) continue;
     if (!members[rank].spec.views.empty())
       refuse(members[rank],
              "behind which the predictions of 'views' cannot be put together: name 'views' at the other "
@@ -136,6 +166,8 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
       refuse(members[rank], "which are not merged: name other members in 'over' of 'merge'");
   }
 }
+
+bool has_stages(const MemberSpec& member) { return !member.before.empty() || !member.steps.empty(); }
 
 std::string stage_name(const MemberSpec& member, std::size_t stage) { return fmt::format("{}/{}", member.name, stage); }
 
@@ -154,6 +186,7 @@ std::vector<MemberSpec> stages_before(const std::vector<MemberSpec>& members) {
       stage.model = member.before[s].model;
       stage.device = member.before[s].device;
       stage.last = member.before[s].workers;
+      stage.steps = member.before[s].steps;
       stage.before.clear();
       stages.push_back(std::move(stage));
     }
@@ -173,7 +206,7 @@ std::vector<NamedModel> models_of(const std::vector<MemberSpec>& members) {
 std::uint32_t slots_for_stages(const std::vector<MemberSpec>& members) {
   std::uint32_t most = 1;
   for (const MemberSpec& member : members) {
-    if (member.before.empty()) continue;
+    if (!has_stages(member)) continue;
     std::uint32_t workers = member.last.replicas;
     for (const StageSpec& stage : member.before) workers += stage.workers.replicas;
     most = std::max(most, 2 * workers);

@@ -10,7 +10,7 @@ namespace tutti::config {
 
 class Fields;
 
-/// The most stages of a member.
+/// The most stages of a member, with the steps between them.
 constexpr std::size_t kMaxStages = 16;
 
 /// Reads them into the member: the last one is its model. Their devices are not set where they say none.
@@ -22,7 +22,10 @@ void place_stages(std::vector<ReadMember>& members);
 /// What an ensemble with stages cannot do or be.
 void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& members, Violations& violations);
 
-/// The stage of a member that has stages, as messages name it: "m/0".
+/// Whether it is described by `stages`: it has several models, or steps behind its model.
+bool has_stages(const MemberSpec& member);
+
+/// The stage of a member that has several, as messages name it: "m/0".
 std::string stage_name(const MemberSpec& member, std::size_t stage);
 
 /// The first stage, or the member itself: what sees the samples.

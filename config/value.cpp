@@ -22,6 +22,8 @@
 #include "config/input.hpp"
 #include "config/load.hpp"
 #include "config/reader.hpp"
+#include "config/stages.hpp"
+#include "config/steps.hpp"
 
 namespace tutti::config {
 namespace {
@@ -136,12 +138,22 @@ void name_fields(Tree& tree, const std::string& key) {
   }
 }
 
-/// The stages of a member are in two places of the value: those before the last, and the member itself.
-void name_stages(Tree& stages, const std::string& member) {
-  for (std::size_t s = 0; s < stages.items.size(); ++s) {
-    const bool last = s + 1 == stages.items.size();
-    const std::string stage = last ? member : fmt::format("{}.before[{}]", member, s);
-    for (Tree::Entry& entry : stages.items[s].entries) {
+/// The stages of a member are in two places of the value: those `before` the last, and the member itself. Each is
+/// followed by its steps.
+void name_stages(Tree& stages, std::size_t before, const std::string& member) {
+  std::size_t s = 0;
+  std::size_t step = 0;
+  std::string stage;
+  for (Tree& item : stages.items) {
+    if (is_step(item)) {
+      name_fields(item, fmt::format("{}.steps[{}]", stage, step++));
+      continue;
+    }
+    const bool last = s == before;
+    stage = last ? member : fmt::format("{}.before[{}]", member, s);
+    ++s;
+    step = 0;
+    for (Tree::Entry& entry : item.entries) {
       const bool of_workers = entry.key == "replicas" || entry.key == "same_bits";
       const std::string of = !of_workers ? stage : last ? member + ".last" : stage + ".workers";
       name_fields(entry.value, fmt::format("{}.{}", of, entry.key));
@@ -187,13 +199,13 @@ Tree named_tree(const EnsembleSpec& value) {
   tree.position = at("the description");
   for (std::size_t m = 0; m < value.members.size(); ++m)
     if (Tree* stages = tree.find("members")->items[m].find("stages"); stages != nullptr)
-      name_stages(*stages, fmt::format("members[{}]", m));
+      name_stages(*stages, value.members[m].before.size(), fmt::format("members[{}]", m));
   if (!names_train_input(value)) tree.find("train")->remove("input");
   // By rank, whatever the members are called.
   Tree devices = Tree::list();
   for (std::size_t m = 0; m < value.members.size(); ++m) {
     // Stages say where they run themselves.
-    const bool one = value.members[m].before.empty();
+    const bool one = !has_stages(value.members[m]);
     Tree& device = devices.items.emplace_back(device_tree(one ? device_of(value, m) : Device(AutoDevice{})));
     name_fields(device, fmt::format("members[{}].device", m));
   }
@@ -248,11 +260,12 @@ class Kept {
       const std::string stage = fmt::format("{}.before[{}]", field, s);
       same_model(stage + ".model", given.before[s].model, read.before[s].model);
       same(stage + ".workers", given.before[s].workers, read.before[s].workers);
+      same(stage + ".steps", given.before[s].steps, read.before[s].steps);
       if (given.before[s].device != Device(AutoDevice{}))
         same(stage + ".device", given.before[s].device, read.before[s].device);
     }
-    if (!given.before.empty() && given.device != Device(AutoDevice{}))
-      same(field + ".device", given.device, read.device);
+    same(field + ".steps", given.steps, read.steps);
+    if (has_stages(given) && given.device != Device(AutoDevice{})) same(field + ".device", given.device, read.device);
     same(field + ".last", given.last, read.last);
     const KindFacts facts = facts_of(read.model.kind);
     if (facts.output && given.output != MemberSpec().output) same(field + ".output", given.output, read.output);

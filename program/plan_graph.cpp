@@ -59,10 +59,34 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
+/// The box from which the outputs of a member or stage come: that of its last step, or its own.
+std::string exit_of(const Plan& plan, Rank rank) {
+  const std::size_t steps = plan.request_of(rank).steps.size();
+  return steps == 0 ? fmt::format("m{}", rank.value()) : fmt::format("m{}_{}", rank.value(), steps - 1);
+}
+
+/// The boxes of its steps.
+std::string step_boxes(const Plan& plan, Rank rank) {
+  std::string text;
+  std::string before = fmt::format("m{}", rank.value());
+  const std::vector<Step>& steps = plan.request_of(rank).steps;
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    const std::string box = fmt::format("m{}_{}", rank.value(), s);
+    text += fmt::format("    {} [shape=ellipse, label=\"{}\"];\n    {} -> {};\n", box, escaped(to_text(steps[s])),
+                        before, box);
+    before = box;
+  }
+  return text;
+}
+
 std::string box_text(const Plan& plan, const Unit& unit) {
   std::vector<std::string> names;
-  for (const Rank rank : unit.members)
+  for (const Rank rank : unit.members) {
     names.push_back(plan.request_of(rank).name + (step_of(plan, rank) != nullptr ? " (if in doubt)" : ""));
+    const std::vector<Step>& steps = plan.request_of(rank).steps;
+    for (const Step& step : steps)
+      names.back() += fmt::format("{}{}", &step == steps.data() ? ", then " : ", ", step_name(step));
+  }
   return fmt::format("{}: {}",
                      unit.devices.size() == 1
                          ? "a worker on " + unit.devices.front()
@@ -84,7 +108,9 @@ std::string chain_text(const Plan& plan, const Unit& last, const std::vector<Uni
 
 std::string graph_text(const Plan& plan) {
   const bool stages = std::ranges::any_of(plan.members, &MemberPlan::feeds);
-  if (plan.one_worker_each() && plan.cascade.empty() && !stages) return {};
+  const bool steps =
+      std::ranges::any_of(plan.members, [](const MemberPlan& member) { return !member.request.steps.empty(); });
+  if (plan.one_worker_each() && plan.cascade.empty() && !stages && !steps) return {};
   std::vector<std::string> boxes;
   const std::vector<Unit> units = units_of(plan);
   for (const Unit& unit : units) {
@@ -113,19 +139,21 @@ std::string graph_dot(const Plan& plan, const std::string& source) {
     for (const Rank rank : unit.members)
       text += fmt::format("    m{} [label=\"{}\\n{}\"];\n", rank.value(), escaped(plan.request_of(rank).name),
                           kind_name(plan.request_of(rank).model));
+    for (const Rank rank : unit.members) text += step_boxes(plan, rank);
     text += "  }\n";
   }
   for (const Rank rank : IdRange<Rank>(plan.members.size())) {
     const MemberPlan& member = plan.members[rank.value()];
     if (member.fed_by)
-      text += fmt::format("  m{} -> m{};\n", member.fed_by->value(), rank.value());
+      text += fmt::format("  {} -> m{};\n", exit_of(plan, *member.fed_by), rank.value());
     else if (step_of(plan, rank) == nullptr)
       text += fmt::format("  input -> m{};\n", rank.value());
-    if (!member.feeds) text += fmt::format("  m{} -> combine;\n", rank.value());
+    if (!member.feeds) text += fmt::format("  {} -> combine;\n", exit_of(plan, rank));
   }
   for (std::size_t s = 0; s < plan.cascade.size(); ++s) {
     text += fmt::format("  step{} [shape=diamond, label=\"{}\"];\n", s, when_text(plan.cascade[s]));
-    for (const std::size_t rank : plan.cascade[s].after) text += fmt::format("  m{} -> step{};\n", rank, s);
+    for (const std::size_t rank : plan.cascade[s].after)
+      text += fmt::format("  {} -> step{};\n", exit_of(plan, Rank(rank)), s);
     for (const std::size_t rank : plan.cascade[s].then)
       text += fmt::format("  step{} -> m{};\n", s, plan.chains().chain_of(Rank(rank)).front().value());
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <sstream>
 
 #include "common/bytes_text.hpp"
@@ -236,6 +237,11 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
     if (!member.request.views.empty())
       text += fmt::format("views of {}: {}, {}\n", member.request.name, to_text(member.request.views),
                           counted(passes_of(member.request.views), "prediction") + " of each image");
+  for (const Rank rank : plan.in_order())
+    if (const std::vector<Step>& steps = plan.request_of(rank).steps; !steps.empty())
+      text +=
+          fmt::format("steps behind {}, in its workers: {}\n", plan.request_of(rank).name,
+                      fmt::join(steps | std::views::transform([](const Step& step) { return to_text(step); }), ", "));
   for (const MemberPlan& member : plan.members)
     if (const auto entries = entries_of(member.request.model); entries.size() > 1)
       text += fmt::format("outputs of {}: {}, joined into one row of values\n", member.request.name,

@@ -64,6 +64,7 @@ json::value member_json(const MemberReport& member, std::size_t rank) {
           {"pid", status.pid != 0 ? json::value(status.pid) : json::value(nullptr)},
           {"parameters", status.parameters},
           {"outputs", outputs_json(status.parts)},
+          {"steps", json::array(status.steps.begin(), status.steps.end())},
           {"accuracy", number(member.accuracy)},
           {"loss", number(member.loss)},
           {"calibration_error", number(member.calibration_error)},

@@ -34,6 +34,7 @@ json::value status_of_member(const MemberStatus& member) {
           {"absent_from_segment", as_json::or_null(member.absent_from_segment)},
           {"output", json::array(member.output.begin(), member.output.end())},
           {"outputs", outputs_json(member.parts)},
+          {"steps", json::array(member.steps.begin(), member.steps.end())},
           {"parameters", member.parameters},
           {"load_seconds", as_json::number(member.load_seconds)},
           {"warm_up_seconds", as_json::number(member.warm_up_seconds)},

@@ -25,6 +25,7 @@
 #include "worker/fork_server.hpp"
 #include "worker/launch.hpp"
 #include "worker/memory_bound.hpp"
+#include "worker/steps.hpp"
 #include "worker/unit_loop.hpp"
 #include "worker/warm_up.hpp"
 #include "worker/write_guard.hpp"
@@ -83,6 +84,15 @@ control::Ready load_and_warm(LoadedModel& loaded, Load load, const MemberRequest
   return ready;
 }
 
+/// A warm model, and what its member makes of its outputs. They are no part of the warm-up: a threshold turns a
+/// difference in the last bits, which is no reason to reject a model, into one of 1.
+void add_steps(LoadedModel& loaded, const MemberRequest& request, control::Ready& ready) {
+  if (request.steps.empty()) return;
+  loaded.model = std::make_unique<Stepped>(request, std::move(loaded.model));
+  ready.output = loaded.model->output();
+  ready.parts = loaded.model->parts();
+}
+
 /// A member of the unit, on the thread that computes for it.
 class Member {
  public:
@@ -94,8 +104,9 @@ class Member {
   control::Ready prepare(int control_fd) {
     control::Ready ready;
     const auto make_ready = [&] {
+      const MemberRequest of_model = before_steps(request_);
       ready = load_and_warm(
-          loaded_, [this] { return load_model(request_); }, request_, control_fd);
+          loaded_, [&] { return load_model(of_model); }, of_model, control_fd);
     };
     try {
       if (thread_)
@@ -111,6 +122,7 @@ class Member {
                          : fmt::format("{}: {}", request_.name, failure.text),
                   {}, failure.hint);
     }
+    add_steps(loaded_, request_, ready);
     return ready;
   }
 

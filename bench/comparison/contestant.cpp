@@ -13,6 +13,7 @@
 #include "common/process_memory.hpp"
 #include "common/usable_cores.hpp"
 #include "common/wire/spawn_contract.hpp"
+#include "config/stages.hpp"
 #include "config/workers.hpp"
 #include "coordinator/plan/find_worker.hpp"
 #include "coordinator/plan/plan.hpp"
@@ -178,7 +179,7 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
           fmt::format("'{}' has saved predictions, and 'tutti bench' compares how fast models run", member.name), {},
           "leave the member out to compare");
   for (const config::MemberSpec& member : spec.members)
-    if (!member.before.empty())
+    if (config::has_stages(member))
       throw Error(ErrorKind::usage,
                   fmt::format("'{}' has 'stages', which the other strategies do not have", member.name), {},
                   "leave the member out to compare; 'tutti run' and its report say how fast it is");

@@ -49,14 +49,16 @@ json::object to_json(const Resize& resize) {
           {"crop_rounding", to_name(resize.crop_rounding)}};
 }
 
+json::value to_json(float number) { return to_text(number); }
+json::value to_json(const std::vector<float>& numbers) {
+  json::array out;
+  for (const float number : numbers) out.push_back(to_json(number));
+  return out;
+}
+
 json::value to_json(const std::optional<MemberInput>& input) {
   if (!input) return nullptr;
-  const auto texts = [](const std::vector<float>& numbers) {
-    json::array out;
-    for (const float number : numbers) out.push_back(to_text(number));
-    return out;
-  };
-  return json::object{{"resize", to_json(input->resize)}, {"mean", texts(input->mean)}, {"std", texts(input->std)}};
+  return json::object{{"resize", to_json(input->resize)}, {"mean", to_json(input->mean)}, {"std", to_json(input->std)}};
 }
 
 json::object to_json(const TakenTensor& taken) {
@@ -89,6 +91,16 @@ json::object to_json(const ModelKind& kind) {
   return out;
 }
 
+json::value to_json(const std::vector<Step>& steps) {
+  json::array all;
+  for (const Step& step : steps) {
+    json::object out{{"step", step_name(step)}};
+    for_each_step_field(step, [&](std::string_view key, const auto& value, const auto&) { out[key] = to_json(value); });
+    all.push_back(std::move(out));
+  }
+  return all;
+}
+
 json::value to_json(const std::optional<SavedRows>& saved) {
   if (!saved) return nullptr;
   json::object out;
@@ -105,6 +117,8 @@ json::object to_json(const MemberRequest& member) {
           {"takes", to_json(member.takes)},
           {"fed_by", member.fed_by},
           {"views", to_json(member.views)},
+          {"steps", to_json(member.steps)},
+          {"step_places", to_json(member.step_places)},
           {"batch_images", member.batch_images},
           {"warm_up_batches", json::array(member.warm_up_batches.begin(), member.warm_up_batches.end())},
           {"output", to_name(member.output)},

@@ -146,6 +146,8 @@ void read(const Fields& fields, std::string_view key, std::vector<ScriptedFault>
   for (const json::value& value : fields.array(key)) faults.push_back(read_fault(Fields(value)));
 }
 
+void read(const Fields& fields, std::string_view key, Resize& resize) { resize = read_resize(fields.at(key)); }
+
 ModelKind read_model(const json::value& value) {
   const Fields fields(value);
   const auto name = fields.get<std::string>("kind");
@@ -153,6 +155,15 @@ ModelKind read_model(const json::value& value) {
   if (!model) refuse(fmt::format("unknown model kind '{}'", name.substr(0, 80)));
   for_each_field(*model, [&](std::string_view key, auto& field, const auto&) { read(fields, key, field); });
   return std::move(*model);
+}
+
+Step read_step(const json::value& value) {
+  const Fields fields(value);
+  const auto name = fields.get<std::string>("step");
+  std::optional<Step> step = step_called(name);
+  if (!step) refuse(fmt::format("unknown step '{}'", name.substr(0, 80)));
+  for_each_step_field(*step, [&](std::string_view key, auto& field, const auto&) { read(fields, key, field); });
+  return std::move(*step);
 }
 
 std::optional<SavedRows> read_saved(const json::value& value) {
@@ -176,6 +187,8 @@ MemberRequest read_member(const json::value& value) {
     refuse(fmt::format("a member takes {} tensors, from 1 to {} are possible", member.takes.size(), kMaxTaken));
   member.fed_by = fields.get<std::string>("fed_by");
   for (const json::value& view : fields.array("views")) member.views.push_back(read_view(view));
+  for (const json::value& step : fields.array("steps")) member.steps.push_back(read_step(step));
+  member.step_places = fields.list<std::string>("step_places");
   member.batch_images = fields.get<std::uint32_t>("batch_images");
   member.warm_up_batches = fields.list<std::uint32_t>("warm_up_batches");
   member.output = fields.get<OutputKind>("output");

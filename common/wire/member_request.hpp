@@ -13,6 +13,7 @@
 #include "common/values.hpp"
 #include "common/views.hpp"
 #include "common/wire/model_kinds.hpp"
+#include "common/wire/steps.hpp"
 
 namespace tutti {
 
@@ -44,9 +45,11 @@ struct MemberRequest {
   std::vector<TakenTensor> takes;               ///< at least one
   std::string fed_by{};                         ///< the stage on whose outputs it computes; empty: on the samples
   std::vector<View> views;                      ///< of images, whose predictions are averaged; none: the images only
+  std::vector<Step> steps{};                    ///< what is made of the model's outputs
+  std::vector<std::string> step_places{};       ///< where each is written, for messages; empty: it is not known
   std::uint32_t batch_images = 1;               ///< the batch of prediction
   std::vector<std::uint32_t> warm_up_batches;   ///< the batch sizes that will occur, as far as known at the start
-  OutputKind output = OutputKind::logits;       ///< what the model itself answers
+  OutputKind output = OutputKind::logits;       ///< what the model itself answers, or what `steps` make of it
   OutputKind over = OutputKind::probabilities;  ///< what the ensemble wants
   std::int32_t axis = 1;                        ///< where the classes are: see config::CombineSpec
   Activation activation = Activation::softmax;  ///< makes probabilities of logits

@@ -87,6 +87,19 @@ struct ModuleFolder {};
 /// A folder where something is kept that makes the next start faster, and changes no prediction. It need not exist.
 struct CacheFolder {};
 
+// ---- only of steps (common/wire/steps.hpp)
+
+/// An axis of a prediction (common/axis.hpp).
+struct Axis {};
+/// Any number that fits float32.
+struct Number {};
+/// A number for all channels, or one for each; or none.
+struct Channels {
+  bool positive;  ///< above 0
+};
+/// Several keys: those of `input` that say how images are resized and cropped.
+struct Resizing {};
+
 }  // namespace form
 
 }  // namespace tutti

@@ -12,6 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "config/candidates.hpp"
+#include "config/stages.hpp"
 #include "config/value.hpp"
 #include "coordinator/plan/input.hpp"
 
@@ -22,7 +23,6 @@ namespace {
   throw Error(ErrorKind::usage, std::move(what), std::move(detail), std::move(hint));
 }
 
-bool has_stages(const config::MemberSpec& member) { return !member.before.empty(); }
 bool has_saved(const config::MemberSpec& member) { return is_saved(facts_of(member.model.kind)); }
 
 }  // namespace
@@ -41,7 +41,7 @@ void check_members_may_change(const config::EnsembleSpec& spec, const Plan& plan
       Obstacle{!spec.cascade.empty(), "has a 'cascade'", kLeaveOut},
       Obstacle{spec.quorum.has_value(), "has a 'quorum'", kLeaveOut},
       Obstacle{spec.coalesce.has_value(), "has 'coalesce'", kLeaveOut},
-      Obstacle{std::ranges::any_of(spec.members, has_stages), "has a member with 'stages'", kLeaveOut},
+      Obstacle{std::ranges::any_of(spec.members, config::has_stages), "has a member with 'stages'", kLeaveOut},
       Obstacle{std::ranges::any_of(spec.members, has_saved), "has a member with saved predictions", kLeaveOut}};
   for (const Obstacle& obstacle : obstacles)
     if (obstacle.there)
@@ -52,7 +52,7 @@ config::EnsembleSpec with_member(const config::EnsembleSpec& now, const config::
   if (now.measure_batch_images)
     reject(fmt::format("{} cannot be added: the batches of this ensemble were measured at its start", member.name), {},
            "give 'batch_images' a number instead of 'auto', or make a new Ensemble");
-  if (has_stages(member))
+  if (config::has_stages(member))
     reject(fmt::format("{} has 'stages', and cannot be added", member.name), {}, "make a new Ensemble");
   if (has_saved(member))
     reject(fmt::format("{} has saved predictions, and cannot be added", member.name), {}, "make a new Ensemble");

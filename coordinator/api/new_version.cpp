@@ -8,6 +8,7 @@
 #include <tutti/error.hpp>
 
 #include "config/device.hpp"
+#include "config/stages.hpp"
 #include "coordinator/plan/input.hpp"
 
 namespace tutti {
@@ -60,7 +61,7 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
 }
 
 void check_new_version(const Plan& running, const config::MemberSpec& old, const Plan& next, Rank rank) {
-  if (!old.before.empty())
+  if (config::has_stages(old))
     refuse(fmt::format("{} has 'stages', and cannot be replaced", old.name), {}, "make a new Ensemble");
   if (running.training)
     refuse("a member cannot be replaced in an ensemble that was made to train", {},

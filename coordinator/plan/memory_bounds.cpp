@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -131,6 +132,24 @@ std::uint64_t undoing_bytes(const MemberRequest& request, std::uint64_t images) 
   return (images * predicted + places) * sizeof(float) + resampling;
 }
 
+/// Memory of worker/steps.hpp: alternately in two places, the predictions before each step that is not in place.
+std::uint64_t steps_bytes(const MemberRequest& request, std::uint64_t samples) {
+  std::optional<Dims> dims = facts_of(request.model).prediction();
+  std::array<std::uint64_t, 2> places{};
+  std::uint64_t resizing = 0;
+  std::size_t moves = 0;
+  for (const Step& step : request.steps) {
+    if (!is_in_place(step)) {
+      std::uint64_t& place = places[moves++ % 2];
+      place = std::max<std::uint64_t>(place, dims ? elements_of(*dims) : kAssumedWidth);
+      if (const auto* resize = std::get_if<ResizeStep>(&step); resize != nullptr && dims)
+        resizing += Resampler::buffer_bytes(resize->resize, image_shape({Dtype::float32, *dims}).value());
+    }
+    dims = dims_behind(std::span(&step, 1), dims);
+  }
+  return samples * (places[0] + places[1]) * sizeof(float) + resizing;
+}
+
 /// Of one thread: more with every further plane, and with a copy if pictures are turned.
 std::uint64_t decoding_bytes(const Plan& plan) {
   std::uint64_t bytes = kDecodingBytes + (plan.turns_pictures ? kDecodedImage.elements() : 0);
@@ -207,7 +226,7 @@ class Sum {
 
   /// results/blending.hpp: sums of the predictions, and of the weights, where later tiles still add to them.
   void add_blending() {
-    const std::uint32_t width = facts_of(plan_.members.front().request.model).width;
+    const std::uint64_t width = told_width(plan_.members.front().request);
     const std::uint64_t classes = width == 0 ? kAssumedClasses : std::max<std::uint64_t>(1, width / places_of_tile());
     const std::uint64_t blended = plan_.saves_members || plan_.scores_tiles ? plan_.combined() + 1 : 1;
     const std::uint64_t places = plan_.input.band_places;
@@ -231,7 +250,9 @@ class Sum {
 
   static bool known_width(const MemberRequest& member) { return told_width(member) != 0; }
   static std::uint64_t told_width(const MemberRequest& member) {
-    return member.saved ? member.saved->width() : facts_of(member.model).width;
+    if (member.saved) return member.saved->width();
+    const auto prediction = dims_behind(member.steps, facts_of(member.model).prediction());
+    return prediction ? elements_of(*prediction) : 0;
   }
 
   /// Of a prediction, as far as the description tells.
@@ -301,6 +322,10 @@ class Sum {
                          member.most_batch_images * values_alive_per_image(request) * sizeof(float)});
     add_own_images(member, spare);
     add_views(member, spare);
+    if (const std::uint64_t bytes = steps_bytes(request, member.most_batch_images); bytes > 0)
+      bounds_.push_back({fmt::format("{}steps behind {}: the predictions of {} before those that change their size",
+                                     spare, request.name, counted(member.most_batch_images, "sample")),
+                         bytes});
   }
 
   /// Of a network that another library computes.

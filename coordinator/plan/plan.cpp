@@ -14,6 +14,7 @@
 #include "config/checks.hpp"
 #include "config/failure.hpp"
 #include "config/input.hpp"
+#include "config/steps.hpp"
 #include "config/takes.hpp"
 #include "config/view_checks.hpp"
 #include "coordinator/plan/find_python.hpp"
@@ -189,10 +190,11 @@ MemberRequest request_of(const config::MemberSpec& member, const config::Ensembl
     request.takes = taken_by(member, spec, whole, plan);
   } else {
     // One value where only the loaded model knows what it outputs: the worker is told once that is ready.
-    request.takes = {
-        TakenTensor::unchanged({Dtype::float32, facts_of(feeder->model.kind).prediction().value_or(Dims{1})})};
+    request.takes = {TakenTensor::unchanged({Dtype::float32, config::known_prediction(*feeder).value_or(Dims{1})})};
     request.fed_by = feeder->name;
   }
+  request.steps = config::plain_steps(member.steps);
+  for (const StepSpec& step : member.steps) request.step_places.push_back(step.place.text);
   request.views = member.views;
   check_views(member, request);
   request.output = member.output;

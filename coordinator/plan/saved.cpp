@@ -73,7 +73,7 @@ std::uint64_t first_of(const config::MemberSpec& member, std::uint64_t rows, con
 /// The sizes of a prediction that are known before the model is loaded; nothing if they are not.
 std::optional<Dims> told_shape(const MemberRequest& request) {
   if (request.saved) return request.saved->shape;
-  return facts_of(request.model).prediction();
+  return dims_behind(request.steps, facts_of(request.model).prediction());
 }
 
 /// Looks at the values of one member.

@@ -73,7 +73,7 @@ std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
 
 void refuse_training_stages(const config::EnsembleSpec& spec) {
   for (const config::MemberSpec& member : spec.members)
-    if (!member.before.empty())
+    if (config::has_stages(member))
       throw Error(ErrorKind::usage, fmt::format("{} has 'stages', and is not trained", member.name), {},
                   "train the models of its stages by themselves, or leave it out");
 }

@@ -6,23 +6,30 @@
 namespace tutti {
 namespace {
 
+/// Adds a stage to the member, which begins as its last stage. Every field of a stage is named here, in the order of
+/// MemberStatus: one that is added there does not compile before somebody has decided what it is of a whole member.
+void add_stage(MemberStatus& whole, const MemberStatus& stage) {
+  const auto& [name, kind, backend, note, device, cores, threads, batch_images, batch_images_measured, batch_speeds,
+               forms, modes, replicas, same_bits, worker, pid, alive, state, generation, deaths, absent_reason,
+               absent_from_segment, output, parts, steps, parameters, load_seconds, warm_up_seconds, busy_seconds,
+               segments_handed_out, segments_answered, images, pss_bytes, stages] = stage;
+  whole.alive = whole.alive && alive;
+  if (whole.state == WorkerState::running) whole.state = state;
+  whole.generation += generation;
+  whole.deaths += deaths;
+  whole.parameters += parameters;
+  whole.load_seconds += load_seconds;
+  whole.warm_up_seconds += warm_up_seconds;
+  whole.busy_seconds += busy_seconds;
+  whole.same_bits = whole.same_bits && same_bits;
+  if (pss_bytes) whole.pss_bytes = whole.pss_bytes.value_or(0) + *pss_bytes;
+}
+
 /// `stages`: two or more, first one first.
 MemberStatus whole_of(const std::string& name, std::vector<MemberStatus> stages) {
   MemberStatus whole = stages.back();
   whole.name = name;
-  for (std::size_t s = 0; s + 1 < stages.size(); ++s) {
-    const MemberStatus& stage = stages[s];
-    whole.alive = whole.alive && stage.alive;
-    if (whole.state == WorkerState::running) whole.state = stage.state;
-    whole.generation += stage.generation;
-    whole.deaths += stage.deaths;
-    whole.parameters += stage.parameters;
-    whole.load_seconds += stage.load_seconds;
-    whole.warm_up_seconds += stage.warm_up_seconds;
-    whole.busy_seconds += stage.busy_seconds;
-    whole.same_bits = whole.same_bits && stage.same_bits;
-    if (stage.pss_bytes) whole.pss_bytes = whole.pss_bytes.value_or(0) + *stage.pss_bytes;
-  }
+  for (std::size_t s = 0; s + 1 < stages.size(); ++s) add_stage(whole, stages[s]);
   whole.stages = std::move(stages);
   return whole;
 }

@@ -22,6 +22,7 @@ MemberStatus status_of(const MemberRequest& request, const WorkerPlan& worker) {
   member.cores = worker.cores;
   member.threads = request.threads;
   member.batch_images = request.batch_images;
+  for (const Step& step : request.steps) member.steps.push_back(to_text(step));
   return member;
 }
 

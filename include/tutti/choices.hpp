@@ -56,6 +56,8 @@ enum class Interpolation : std::uint8_t { nearest, bilinear, bicubic };
 /// How the place of a centre crop is rounded if it lies between two pixels: to the even one, as torchvision does, or
 /// towards the top left, as the processors of transformers do.
 enum class CropRounding : std::uint8_t { half_even, floor };
+/// What a step top_k outputs: the largest values, or where along their axis they are, counted from 0.
+enum class TopKGives : std::uint8_t { values, indices };
 /// What is done about the EXIF orientation of a picture: nothing, or it is turned upright.
 enum class Orientation : std::uint8_t { ignore, exif };
 /// What happens if an image cannot be decoded.

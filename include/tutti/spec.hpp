@@ -20,6 +20,7 @@
 #include <tutti/inputs.hpp>
 #include <tutti/models.hpp>
 #include <tutti/status.hpp>
+#include <tutti/steps.hpp>
 
 namespace tutti {
 
@@ -124,11 +125,19 @@ struct UnitSpec {
   friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
 };
 
+/// A step of `stages`. It runs in the workers of the stage before it, on what that outputs.
+struct StepSpec {
+  Step step{};            ///< what it computes
+  detail::Place place{};  ///< for Tutti itself: where it is written
+  friend bool operator==(const StepSpec&, const StepSpec&) = default;
+};
+
 /// A part of a member that runs in workers of its own, and whose outputs the next one computes on.
 struct StageSpec {
   ModelSpec model{};              ///< what it computes
   Device device = AutoDevice{};   ///< where
   UnitSpec workers{};             ///< how many, and where; without members
+  std::vector<StepSpec> steps{};  ///< what is made of its outputs before they are passed on
   detail::Place place{};          ///< for Tutti itself: of its model
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };
@@ -138,7 +147,8 @@ struct MemberSpec {
   std::string name{};                      ///< names become files: letters, digits, '_', '.' and '-'
   ModelSpec model{};                       ///< what predicts; with `stages`, the last of them
   double weight = 1.0;                     ///< for the rules weighted and vote
-  OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits)
+  OutputKind output = OutputKind::logits;  ///< what the model itself outputs (small-cnn, mlp: always logits), or what
+                                           ///< `steps` make of it
   detail::Written output_is_written{};     ///< for Tutti itself: `output` is not a default
   std::vector<TakesSpec> takes{};          ///< empty: the only tensor of the samples
   std::optional<MemberInput> input{};      ///< how to prepare the images for this member only
@@ -152,6 +162,7 @@ struct MemberSpec {
   TrainSpec train{};                       ///< how it is trained
   std::vector<StageSpec> before{};         ///< `stages` but the last, the first one first; empty: it has none
   UnitSpec last{};                         ///< with `stages`, the workers of the last
+  std::vector<StepSpec> steps{};           ///< with `stages`, what is made of the outputs of the last
   friend bool operator==(const MemberSpec&, const MemberSpec&) = default;
 };
 

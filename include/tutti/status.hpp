@@ -220,6 +220,7 @@ struct MemberStatus {
 
   /// The outputs of the model that are joined to this prediction, in order; none if it is one output.
   std::vector<NamedLayout> parts;
+  std::vector<std::string> steps{};       ///< what its worker makes of the model's outputs, in order: "softmax"
   std::uint64_t parameters = 0;           ///< of the model; 0: unknown
   double load_seconds = 0;                ///< of its last start, or of the slowest of its replicas
   double warm_up_seconds = 0;             ///< of its last start, or of the slowest of its replicas

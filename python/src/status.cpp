@@ -45,6 +45,7 @@ void bind_member(nb::module_& module) {
       .def_ro("deaths", &MemberStatus::deaths)
       .def_ro("absent_reason", &MemberStatus::absent_reason, "Empty unless it is absent.")
       .def_ro("output", &MemberStatus::output, "The sizes of a prediction, such as [classes].")
+      .def_ro("steps", &MemberStatus::steps, "What its worker makes of the model's outputs, in order: [\"softmax\"].")
       .def_ro("parameters", &MemberStatus::parameters)
       .def_ro("load_seconds", &MemberStatus::load_seconds)
       .def_ro("warm_up_seconds", &MemberStatus::warm_up_seconds)

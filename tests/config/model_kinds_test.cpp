@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "common/wire/model_kinds.hpp"
+#include "common/wire/steps.hpp"
 #include "config/effective.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
@@ -112,6 +113,23 @@ TEST_CASE("the page about models has every kind in its table") {
     CHECK(std::ranges::any_of(table, [&](const std::string& row) {
       return contains(row.substr(0, row.find('|', 1)), fmt::format("`{}`", kind_name(kind)));
     }));
+  }
+}
+
+TEST_CASE("the page about the configuration has every step with its keys") {
+  const std::vector<std::string> table = rows(section(page("configuration.md"), "### Steps"));
+  for (const Step& step : every_step()) {
+    const std::string name = fmt::format("| `{}` |", step_name(step));
+    CAPTURE(name);
+    const auto row = std::ranges::find_if(table, [&](const std::string& one) { return one.starts_with(name); });
+    REQUIRE(row != table.end());
+    for_each_step_field(step, [&](std::string_view key, const auto&, const auto&) {
+      const std::string cell = fmt::format("`{}`", key);
+      CAPTURE(cell);
+      auto line = row;
+      while (line != table.end() && (line == row || line->starts_with("| | ")) && !contains(*line, cell)) ++line;
+      CHECK((line != table.end() && (line == row || line->starts_with("| | "))));
+    });
   }
 }
 

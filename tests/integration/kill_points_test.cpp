@@ -85,6 +85,7 @@ void check_predictions(const std::vector<config::UnitSpec>& workers,
   }
   if (before > 0) {
     spec.members[0].before = {{{FakeModel{.classes = before, .faults = {}}, {}}, config::CpuDevice{}}};
+    spec.members[0].before[0].steps = {{SoftmaxStep{}}, {TopKStep{.k = before / 2}}};
     Ensemble calm(published(spec), with_worker());
     const auto without = std::exchange(expected, calm.predict(view(images)).values);
     REQUIRE(without != expected);
@@ -129,7 +130,7 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a c
   check_predictions({{.members = {1}, .replicas = 2}}, cascade);
 }
 
-TEST_CASE("a stage that is killed at any step of its life changes no bit of a prediction") {
+TEST_CASE("a stage with steps that is killed at any step of its life changes no bit of a prediction") {
   check_predictions({}, {}, 12);
 }
 

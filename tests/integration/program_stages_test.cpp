@@ -61,6 +61,76 @@ TEST_CASE("a run with stages has the results of its members and a report that na
   CHECK(combined.code == 0);
 }
 
+const std::string kSteps = R"(
+members:
+  - name: a
+    stages:
+      - {model: {kind: fake, classes: 7}}
+      - softmax
+      - {step: top_k, k: 5}
+      - {model: {kind: fake, classes: 4}}
+      - {step: normalize, std: 2}
+  - {name: b, stages: [{model: {kind: fake, classes: 4}}, softmax]}
+assignment: cpu
+input: {dataset: random, count: 230, shape: [1, 4, 4], classes: 4, seed: 3}
+segment_images: 20
+batch_images: 8
+)";
+
+TEST_CASE("the plan lists and draws steps in the workers that compute them") {
+  const Workplace place(kSteps);
+  const Finished plan(place, {"plan", "e.yaml"});
+  CAPTURE(plan.err());
+  REQUIRE(plan.code == 0);
+  CHECK(contains(plan.out(), "a worker on cpu: a/0, then softmax, top_k --> a worker on cpu: a/1, then normalize --+"));
+  CHECK(contains(plan.out(), "+--> a worker on cpu: b, then softmax --"));
+  CHECK(contains(plan.out(), "steps behind a/0, in its workers: softmax, top_k (k 5, give values)\n"));
+  CHECK(contains(plan.out(), "steps behind b, in its workers: softmax\n"));
+  CHECK(contains(plan.out(), "steps behind a/0: the predictions of 8 samples before those that change their size"));
+  CHECK_FALSE(contains(plan.out(), "steps behind a/1: "));
+  const Finished dot(place, {"plan", "e.yaml", "--dot"});
+  CHECK(contains(dot.out(), "    m2_0 [shape=ellipse, label=\"softmax\"];\n    m2 -> m2_0;\n"));
+  CHECK(contains(dot.out(), "    m2_0 -> m2_1;\n"));
+  CHECK(contains(dot.out(), "  m2_1 -> m0;\n"));
+  CHECK(contains(dot.out(), "  m0_0 -> combine;\n"));
+  CHECK(contains(dot.out(), "  m1_0 -> combine;\n"));
+  CHECK_FALSE(contains(dot.out(), "  m2 -> m0;\n"));
+}
+
+TEST_CASE("a run with steps that was cut short resumes to the same bytes and not with other steps") {
+  const Workplace place(kSteps);
+  const Finished whole(place, {"run", "e.yaml", "-q", "output=whole", "save_members=true"});
+  CAPTURE(whole.err());
+  REQUIRE(whole.code == 0);
+  const json::value member = place.report("whole").at("members").at(0);
+  CHECK(member.at("steps") == json::array{"normalize (std 2)"});
+  CHECK(member.at("stages").at(0).at("steps") == json::array{"softmax", "top_k (k 5, give values)"});
+  CHECK(member.at("stages").at(0).at("output") == json::array{5});
+  const std::vector<std::string> cut{"run", "e.yaml", "-q", "output=cut", "save_members=true", "slots=1"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), cut.begin(), cut.end());
+    return more;
+  };
+  const Finished part(place, with({"on_worker_failure=fail",
+                                   "members.1.stages.0.model.faults=[{kind: kill, phase: predict, at_batch: 9}]"}));
+  REQUIRE(part.code == 1);
+  const Finished other(place, with({"--resume", "members.0.stages.2.k=4"}));
+  CHECK(other.code == 2);
+  CHECK(contains(other.err(), "members.0.stages.2.k: was 5, now 4"));
+  const Finished resumed(place, with({"--resume"}));
+  CAPTURE(resumed.err());
+  REQUIRE(resumed.code == 0);
+  CHECK(place.report("cut").at_pointer("/finished/resumed").as_int64() > 0);
+  CHECK(different_results(place, "cut", "whole") == std::vector<std::string>{});
+}
+
+TEST_CASE("a step that does not fit what a file outputs says where it is written before anything is predicted") {
+  const Workplace place(kSteps);
+  const Finished early(place, {"validate", "e.yaml", "members.0.stages.2.k=8"});
+  CHECK(early.code == 2);
+  CHECK(contains(early.err(), "behind 'a/0', step 'top_k' does not fit outputs of 7: there are not 8 values"));
+}
+
 TEST_CASE("stages are not trained and not compared and a stage that does not fit says so") {
   const Workplace place(kChain);
   const Finished training(place, {"train", "e.yaml"});

@@ -11,6 +11,7 @@
 
 #include "common/random.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/wire/every_step.hpp"
 
 namespace tutti::test {
 namespace {
@@ -128,6 +129,20 @@ TEST_CASE("every kind of model arrives as it was sent") {
     member.model = model;
     CHECK(round_trip(Load{member}).member.model == model);
   }
+}
+
+TEST_CASE("every step arrives as it was sent and an unknown one is refused") {
+  MemberRequest member = full_request();
+  member.steps = unusual_steps();
+  member.step_places = {"e.yaml:3:5", ""};
+  const MemberRequest arrived = round_trip(Load{member}).member;
+  CHECK(arrived.steps == member.steps);
+  CHECK(arrived.step_places == member.step_places);
+  std::string text = encode(Load{member});
+  text.replace(text.find("\"top_k\""), 7, "\"top_q\"");
+  const auto error = error_of([&] { decode(text); });
+  REQUIRE(error);
+  CHECK(error->detail() == "unknown step 'top_q'");
 }
 
 TEST_CASE("the start arrives as it was sent") {

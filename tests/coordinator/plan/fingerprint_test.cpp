@@ -91,6 +91,20 @@ TEST_CASE("the models of stages count and where they run counts as it was resolv
   CHECK(changed("members.0.stages.0.device=cpu:0") == Lines{"device of a/0: was cpu, now cpu:0"});
 }
 
+TEST_CASE("the steps of stages count") {
+  const std::string yaml =
+      "members: [{name: a, stages: [{model: {kind: fake, classes: 7}}, {step: top_k, k: 5}, {step: softmax}, {model: "
+      "{kind: fake, classes: 4}}]}]\n"
+      "assignment: cpu\ninput: {dataset: random, count: 50, shape: [1, 4, 4], classes: 4, seed: 3}\n"
+      "segment_images: 20\n";
+  const auto changed = [&](const std::string& override) {
+    return differences(fingerprint(yaml), fingerprint(yaml, {override}));
+  };
+  CHECK(changed("members.0.stages.1.k=4") == Lines{"members.0.stages.1.k: was 5, now 4"});
+  CHECK(changed("members.0.stages.2.step=l2_normalize") ==
+        Lines{"members.0.stages.2.step: was softmax, now l2_normalize"});
+}
+
 TEST_CASE("batches that were measured are part of the fingerprint and can be read back") {
   const config::EnsembleSpec spec = config::load_text(kYaml, "a test", {{"batch_images=auto"}, {}});
   Fingerprint was = fingerprint(kYaml, {"batch_images=auto"});

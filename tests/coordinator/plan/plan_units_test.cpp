@@ -41,6 +41,36 @@ TEST_CASE("a stage passes on what its kind outputs and nothing turns it into som
   CHECK(plan.request_of(0).output == OutputKind::probabilities);
 }
 
+TEST_CASE("steps go to the workers of the stage before them and decide what the next one takes") {
+  const std::string yaml =
+      "members:\n"
+      "  - name: a\n"
+      "    stages: [{model: {kind: fake, classes: 4, per_class: [8, 8]}}, {step: resize, resize: [5, 6]}, softmax,\n"
+      "             {step: top_k, k: 2}, {model: {kind: fake, classes: 3}}, {step: normalize, std: 2}]\n"
+      "  - {name: b, stages: [{model: {kind: fake, classes: 3}, replicas: 2}, softmax]}\n"
+      "assignment: cpu\nbatch_images: 10\n";
+  const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, {});
+  REQUIRE(plan.members.size() == 3);
+  CHECK(plan.request_of(2).steps == std::vector<Step>{ResizeStep{{.rule = ResizeRule::exact, .height = 5, .width = 6}},
+                                                      SoftmaxStep{}, TopKStep{2}});
+  CHECK(plan.request_of(2).step_places == std::vector<std::string>{"test:3:68", "test:3:100", "test:4:14"});
+  CHECK(plan.request_of(0).seen() == TensorLayout{Dtype::float32, {2, 5, 6}});
+  CHECK(plan.request_of(0).steps == std::vector<Step>{NormalizeStep{.std = {2}}});
+  CHECK(plan.request_of(0).output == OutputKind::logits);
+  CHECK(plan.request_of(0).over == OutputKind::probabilities);
+  CHECK(plan.request_of(1).name == "b");
+  CHECK(plan.members[1].stage_of.empty());
+  CHECK(plan.request_of(1).output == OutputKind::probabilities);
+  CHECK(plan.hosting().workers_of(1).size() == 2);
+  // Of a batch of 10, the maps before they are resized and those that the largest are taken of, and what resizing
+  // needs.
+  const auto bound = std::ranges::find_if(
+      plan.bounds, [](const Bound& one) { return one.name.starts_with("steps behind a/0: the predictions of 10 "); });
+  REQUIRE(bound != plan.bounds.end());
+  CHECK(bound->bytes >= 10 * (4 * 8 * 8 + 4 * 5 * 6) * sizeof(float));
+  CHECK(bound->bytes < 2 * 10 * (4 * 8 * 8 + 4 * 5 * 6) * sizeof(float));
+}
+
 TEST_CASE("the stages of a member have workers of their own and ranks behind all members") {
   const std::string yaml =
       "members:\n"

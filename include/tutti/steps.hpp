@@ -1,0 +1,57 @@
+// The steps of a chain that need no model: what is made of the outputs of a stage before they are passed on. Plain
+// values. Each keeps the number of samples, and its result for a sample depends on that sample only.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include <tutti/choices.hpp>
+#include <tutti/inputs.hpp>
+
+namespace tutti {
+
+/// Probabilities of logits: exp(x) / sum of exp(x) along an axis, without overflow.
+struct SoftmaxStep {
+  std::int32_t axis = 1;  ///< 1 is the first after the sample, -1 the last
+  friend bool operator==(const SoftmaxStep&, const SoftmaxStep&) = default;
+};
+
+/// (x - mean) / std, per channel, which is the first axis after the sample. One value holds for all channels; no value
+/// leaves that part out.
+struct NormalizeStep {
+  std::vector<float> mean{};  ///< for each channel, or for all
+  std::vector<float> std{};   ///< likewise, above 0
+  friend bool operator==(const NormalizeStep&, const NormalizeStep&) = default;
+};
+
+/// x / max(length, 1e-12), where the length is the square root of the sum of the squares along an axis.
+struct L2NormalizeStep {
+  std::int32_t axis = 1;  ///< as of softmax
+  friend bool operator==(const L2NormalizeStep&, const L2NormalizeStep&) = default;
+};
+
+/// 1 for values above a bound, 0 for others.
+struct ThresholdStep {
+  float above = 0.5F;  ///< the bound
+  friend bool operator==(const ThresholdStep&, const ThresholdStep&) = default;
+};
+
+/// The largest values along an axis, the largest first; of equal ones, the first comes first.
+struct TopKStep {
+  std::uint32_t k = 1;                 ///< how many; at most the length of the axis
+  TopKGives give = TopKGives::values;  ///< the values, or where they are, counted from 0
+  std::int32_t axis = 1;               ///< as of softmax
+  friend bool operator==(const TopKStep&, const TopKStep&) = default;
+};
+
+/// Outputs of three sizes, channels x height x width, are resized, then cropped about their centre.
+struct ResizeStep {
+  Resize resize{};  ///< at least one of both
+  friend bool operator==(const ResizeStep&, const ResizeStep&) = default;
+};
+
+/// One of them.
+using Step = std::variant<SoftmaxStep, NormalizeStep, L2NormalizeStep, ThresholdStep, TopKStep, ResizeStep>;
+
+}  // namespace tutti
