@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 #include <sstream>
 
 #include "common/bytes_text.hpp"
@@ -238,10 +237,11 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
       text += fmt::format("views of {}: {}, {}\n", member.request.name, to_text(member.request.views),
                           counted(passes_of(member.request.views), "prediction") + " of each image");
   for (const Rank rank : plan.in_order())
-    if (const std::vector<Step>& steps = plan.request_of(rank).steps; !steps.empty())
-      text +=
-          fmt::format("steps behind {}, in its workers: {}\n", plan.request_of(rank).name,
-                      fmt::join(steps | std::views::transform([](const Step& step) { return to_text(step); }), ", "));
+    if (const MemberRequest& request = plan.request_of(rank); !request.steps.empty()) {
+      std::vector<std::string> steps;
+      for (const Step& step : request.steps) steps.push_back(to_text(step));
+      text += fmt::format("steps behind {}, in its workers: {}\n", request.name, fmt::join(steps, ", "));
+    }
   for (const MemberPlan& member : plan.members)
     if (const auto entries = entries_of(member.request.model); entries.size() > 1)
       text += fmt::format("outputs of {}: {}, joined into one row of values\n", member.request.name,
