@@ -37,6 +37,7 @@ def onnxruntime_model(model: bytes | Path, threads: int) -> Predict:
 
 
 def openvino_model(model: bytes | Path, threads: int) -> Predict:
+    import numpy
     import openvino
 
     core = openvino.Core()
@@ -45,6 +46,9 @@ def openvino_model(model: bytes | Path, threads: int) -> Predict:
         "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()
+    # The first call sets up the Python package, which hangs for ever if two threads make it at the same time.
+    sizes = [1 if size.is_dynamic else size.get_length() for size in compiled.input(0).partial_shape]
+    request.infer({0: numpy.zeros(sizes, numpy.float32)}, share_inputs=True)
 
     def predict(images: Any) -> Any:
         request.infer({0: images}, share_inputs=True)
