@@ -281,9 +281,10 @@ std::vector<std::string> mode_words() {
 }
 
 std::string_view why_not_fused(const MemberSpec& first, const MemberSpec& member) {
-  const ComputedBy* const backend = backend_of(member.model.kind);
-  if (backend == nullptr) return "only members of the kind small-cnn or mlp can";
-  if (*backend != ComputedBy::torch || !member.model.candidates.empty()) return "only LibTorch can: 'backend: torch'";
+  ModelKind by_torch = member.model.kind;
+  if (ComputedBy* const backend = backend_of(by_torch); backend != nullptr) *backend = ComputedBy::torch;
+  if (!facts_of(by_torch).fusable) return "only members of the kind small-cnn or mlp can";
+  if (member.model.kind != by_torch || !member.model.candidates.empty()) return "only LibTorch can: 'backend: torch'";
   if (member.model.kind != first.model.kind) return "they are different networks";
   if (member.takes != first.takes || member.input != first.input) return "they see different samples";
   if (!member.views.empty()) return "members with 'views' see several samples for one";

@@ -31,6 +31,14 @@ class Head {
   const std::string& tower() const noexcept { return tower_; }                           ///< empty: not known
   const std::filesystem::path& file() const noexcept { return file_; }
 
+  /// Its parts, as the file has them: see above.
+  std::uint32_t width() const noexcept { return width_; }
+  std::span<const float> weight() const noexcept { return weight_; }
+  std::span<const float> bias() const noexcept { return bias_; }              ///< empty: none
+  std::span<const float> projection() const noexcept { return projection_; }  ///< empty: none, and width is features
+  float scale() const noexcept { return scale_; }
+  bool normalizes() const noexcept { return normalize_; }
+
   /// `logits` [count, classes] of `features` [count, features]; float32 sums in a fixed order, so the same bits
   /// for any count. Features of length 0 give NaN, as in Python.
   void apply(std::span<const float> features, std::uint32_t count, std::span<float> logits) const;

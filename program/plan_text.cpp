@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "common/bytes_text.hpp"
 #include "common/counted.hpp"
@@ -169,17 +171,52 @@ std::string indented(const std::string& lines) {
   return text;
 }
 
+/// Members of which the same is to be said, in the order of the first of each.
+using Alike = std::vector<std::pair<std::string, std::vector<const config::MemberSpec*>>>;
+
+/// Those of which there is nothing to say are left out.
+template <class TextOf>
+Alike alike_members(const config::EnsembleSpec& spec, TextOf text_of) {
+  Alike alike;
+  for (const config::MemberSpec& member : spec.members) {
+    const std::string text = text_of(member);
+    if (text.empty()) continue;
+    auto known = std::ranges::find(alike, text, &Alike::value_type::first);
+    if (known == alike.end()) known = alike.insert(alike.end(), {text, {}});
+    known->second.push_back(&member);
+  }
+  return alike;
+}
+
+std::string names_of(const std::vector<const config::MemberSpec*>& members) {
+  std::vector<std::string> names;
+  for (const config::MemberSpec* const member : members) names.push_back(member->name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// What a file says for them: once if that is the same for all.
+std::string models_of(const std::vector<const config::MemberSpec*>& members) {
+  const std::string first = config::to_yaml(members.front()->model);
+  const auto is_first = [&](const config::MemberSpec* member) { return config::to_yaml(member->model) == first; };
+  if (std::ranges::all_of(members, is_first)) return indented(first);
+  std::string text;
+  for (const config::MemberSpec* const member : members)
+    text += fmt::format("  {}\n{}", member->name, indented(indented(config::to_yaml(member->model))));
+  return text;
+}
+
 }  // namespace
 
 std::string choices_text(const config::EnsembleSpec& spec) {
   std::string text;
-  for (const config::MemberSpec& member : spec.members) {
+  const Alike alike = alike_members(spec, [](const config::MemberSpec& member) {
     std::vector<std::string> names;
     for (const ModelKind& one : member.model.candidates) names.push_back(config::candidate_name(one));
-    if (!names.empty())
-      text += fmt::format("note: {}: the fastest of {} is chosen at the start; this is the plan for the first\n",
-                          member.name, fmt::join(names, ", "));
-  }
+    return fmt::format("{}", fmt::join(names, ", "));
+  });
+  for (const auto& [forms, members] : alike)
+    text += fmt::format("note: {}: the fastest of {} is chosen at the start; this is the plan for the first\n",
+                        names_of(members), forms);
   for (const config::UnitSpec& unit : spec.workers) {
     if (unit.modes.empty()) continue;
     std::vector<std::string_view> modes;
@@ -193,9 +230,10 @@ std::string choices_text(const config::EnsembleSpec& spec) {
 
 std::string chosen_text(const config::EnsembleSpec& spec) {
   std::string text;
-  for (const config::MemberSpec& member : spec.members)
-    if (const std::vector<ModelForm>& tried = member.model.tried.forms; !tried.empty())
-      text += fmt::format("{}: {}\n{}", member.name, choice_text(tried), indented(config::to_yaml(member.model)));
+  const Alike alike = alike_members(spec, [](const config::MemberSpec& member) {
+    return member.model.tried.forms.empty() ? std::string() : choice_text(member.model.tried.forms);
+  });
+  for (const auto& [choice, members] : alike) text += fmt::format("{}: {}\n{}", names_of(members), choice, models_of(members));
   for (const config::UnitSpec& unit : spec.workers)
     if (!unit.tried.forms.empty())
       text += fmt::format("the worker of {}: {}\n  mode: {}\n", members_text(spec, unit), choice_text(unit.tried.forms),

@@ -225,6 +225,7 @@ struct Description<ClipVitModel> {
     return {.name = "clip-vit",
             .weights = WeightsFrom::tower,
             .takes = Takes::image,
+            .library = library_of(model.backend),
             .output = FixedOutput{kind_of(model.output), to_name(model.output), "'output: logits' and 'head'"},
             .one_size = "its tower has an embedding for each patch of them"};
   }
@@ -232,6 +233,7 @@ struct Description<ClipVitModel> {
     field("path", model.path, form::Path{"the folder with config.json and model.safetensors", /*folder=*/true});
     field("output", model.output, form::Choice{});
     field("head", model.head, form::Path{});
+    field("backend", model.backend, form::Choice{});
   }
   static std::optional<Clash> clash(const ClipVitModel& model);
 };

@@ -309,12 +309,7 @@ class Sum {
       bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", spare, request.name),
                          tower_bytes(request)});
     } else {
-      for (const std::filesystem::path& file : model_files(request)) {
-        std::error_code missing;  // the worker that opens it reports it
-        const auto bytes = std::filesystem::file_size(file, missing);
-        if (!missing)
-          bounds_.push_back({fmt::format("{}model of {}: the size of {}", spare, request.name, file.string()), bytes});
-      }
+      add_files(request, spare);
     }
     if (plan_.batches == Batches::to_measure && facts.library == Library::torch && !request.cuda)
       bounds_.push_back({fmt::format("{}batches of up to {} in {} (estimate; 'batch_images')", spare,
@@ -328,9 +323,35 @@ class Sum {
                          bytes});
   }
 
+  void add_files(const MemberRequest& request, std::string_view spare) {
+    std::uint64_t all = 0;
+    for (const std::filesystem::path& file : model_files(request)) {
+      std::error_code missing;  // the worker that opens it reports it
+      const auto bytes = std::filesystem::file_size(file, missing);
+      if (missing) continue;
+      all += bytes;
+      bounds_.push_back({fmt::format("{}model of {}: the size of {}", spare, request.name, file.string()), bytes});
+    }
+    const auto* const model = std::get_if<OpenVinoModel>(&request.model);
+    if (model == nullptr) return;
+    const bool twice = model->precision != Precision::f32;
+    if (twice)
+      bounds_.push_back({fmt::format("{}model of {}: again in f32, to compare {} with while it warms up (estimate)",
+                                     spare, request.name, to_name(model->precision)),
+                         all});
+    // How large they are is known once they were kept: about as large as the weights.
+    if (!model->cache.empty())
+      bounds_.push_back({fmt::format("{}model of {}: its compiled form{} from {} (estimate)", spare,
+                                     request.name, twice ? " in both precisions" : "", model->cache),
+                         twice ? 2 * all : all});
+  }
+
   /// Of a network that another library computes.
   void add_weights_in(const MemberRequest& request, ComputedBy by, std::string_view spare) {
-    const std::uint64_t bytes = parameters_of(request.model, request.seen().elements()).value_or(0) * sizeof(float);
+    const bool tower = facts_of(request.model).weights == WeightsFrom::tower;
+    const std::uint64_t bytes =
+        tower ? tower_bytes(request)
+              : parameters_of(request.model, request.seen().elements()).value_or(0) * sizeof(float);
     const bool onnx = by == ComputedBy::onnxruntime;
     bounds_.push_back({fmt::format("{}model of {}: its weights, {} times {} (estimate)", spare, request.name,
                                    onnx ? "2.5" : "2", onnx ? "while ONNX Runtime loads them" : "in OpenVINO"),

@@ -89,6 +89,7 @@ struct ClipVitModel {
   std::string path{};  ///< the folder with config.json and, if the member names no other weights, the weights
   ClipOutput output = ClipOutput::pooled;  ///< what it outputs
   std::string head{};                      ///< the file that turns features into logits; with ClipOutput::logits
+  ComputedBy backend = ComputedBy::torch;  ///< what computes it
   friend bool operator==(const ClipVitModel&, const ClipVitModel&) = default;
 };
 

@@ -81,7 +81,7 @@ TEST_CASE("keys of other kinds are refused") {
   CHECK(form_problem("kind: onnx, path: m.onnx, files: [m.pt]") ==
         "e.yaml:1:55: 'files' belongs to auto, not to onnx; name the file with 'path'");
   CHECK(form_problem("kind: torchscript, path: m.pt, backend: auto") ==
-        "e.yaml:1:60: 'backend' belongs to small-cnn or mlp, not to torchscript");
+        "e.yaml:1:60: 'backend' belongs to small-cnn, mlp or clip-vit, not to torchscript");
 }
 
 TEST_CASE("a backend that there is not is refused with the names of those that there are") {

@@ -177,6 +177,19 @@ TEST_CASE("members whose library is chosen share a worker only if they have the 
   CHECK(with("{kind: auto, files: [a.pt]}", "{kind: auto, files: [b.pt, b.pt2]}") == "nothing");
 }
 
+TEST_CASE("a tower is not fused, whichever library computes it") {
+  for (const char* const backend : {"torch", "openvino", "auto"}) {
+    const std::string model = std::string("{kind: clip-vit, path: t, backend: ") + backend + "}";
+    const std::string yaml = "members:\n  - {name: a, model: " + model + ", output: features}\n  - {name: b, model: " + model +
+                             ", output: features}\nassignment: cpu\ncombine: {over: features}\n"
+                             "input: {dataset: random, count: 5, shape: [3, 4, 4]}\n"
+                             "workers: [{members: [a, b], mode: fused}]\n";
+    const auto error = error_of([&] { config::load_text(yaml, "e.yaml", {{}, {}}, {}); });
+    REQUIRE(error);
+    CHECK(contains(error->message(), "member 'a' cannot be fused: only members of the kind small-cnn or mlp can"));
+  }
+}
+
 TEST_CASE("only equal networks over the same samples are fused") {
   CHECK(problem("workers: [{members: [a, b], mode: fused}]\n") == "nothing");
   CHECK(problem("workers: [{members: [a, c], mode: fused}]\n") ==

@@ -275,6 +275,30 @@ TEST_CASE("choices that are left and choices that were made are printed with wha
         "    backend: openvino\nthe worker of a, b: threads (nothing was measured)\n  mode: threads\n");
 }
 
+TEST_CASE("what is to be said of several members is said once") {
+  config::EnsembleSpec spec;
+  for (const char* const name : {"a", "b", "c"}) {
+    config::MemberSpec member;
+    member.name = name;
+    const std::uint32_t classes = spec.members.size() == 1 ? 4 : 3;
+    member.model.candidates = {MlpModel{{classes}}, MlpModel{{classes}, ComputedBy::openvino}};
+    spec.members.push_back(std::move(member));
+  }
+  CHECK(choices_text(spec) ==
+        "note: a, b, c: the fastest of mlp by torch, mlp by openvino is chosen at the start; this is the plan for the "
+        "first\n");
+  for (config::MemberSpec& member : spec.members) config::take_candidate(member.model, 1, "it is slower");
+  CHECK(chosen_text(spec) ==
+        "\nchosen\na, b, c: mlp by openvino (nothing was measured)\n"
+        "  a\n    model:\n      kind: mlp\n      layers: [3]\n      backend: openvino\n"
+        "  b\n    model:\n      kind: mlp\n      layers: [4]\n      backend: openvino\n"
+        "  c\n    model:\n      kind: mlp\n      layers: [3]\n      backend: openvino\n");
+  spec.members.erase(spec.members.begin() + 1);
+  CHECK(chosen_text(spec) ==
+        "\nchosen\na, c: mlp by openvino (nothing was measured)\n  model:\n    kind: mlp\n    layers: [3]\n"
+        "    backend: openvino\n");
+}
+
 TEST_CASE("a plan names what its sum leaves out") {
   Plan plan;
   plan.arena = {4, 500, {3, 32, 32}};

@@ -1,7 +1,8 @@
 """Compares the program `tutti` with the same computation in Python (transformers), on random CLIP towers, zero-shot
 heads and small made image folders.
 
-    clip_end_to_end.py --tutti build/release/bin/tutti [--members 8] [--full] [--merge|--soup] [--rule max] [--folder F]
+    clip_end_to_end.py --tutti build/release/bin/tutti [--members 8] [--full] [--merge|--soup] [--rule max]
+        [--backend onnxruntime] [--folder F]
 
 By default tiny towers, an ensemble: `tutti run` (predictions.npy against the combined pooler_output of transformers) and
 `tutti evaluate` (accuracy and loss per task, per member, base and ensemble). With --merge: `tutti merge`, against averaged
@@ -41,6 +42,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--merge", action="store_true", help="`tutti merge` instead of `tutti run` and `evaluate`")
     parser.add_argument("--soup", action="store_true", help="a greedy soup by `tutti merge`")
     parser.add_argument("--rule", choices=["mean", "weighted", "max"], default="mean")
+    parser.add_argument("--backend", choices=["torch", "openvino", "onnxruntime"], default="torch",
+                        help="the library that computes the towers")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one that is removed")
     return parser.parse_args(arguments)
 
@@ -115,7 +118,7 @@ class World:
         for number in range(self.options.members):
             weight = f", weight: {self.weights[number]}" if self.weights else ""
             lines.append(f"  - {{name: m{number}, model: {{kind: clip-vit, path: '{self.folder}/tower-{number}', output: "
-                         f"pooled}}, output: features, input: {{mean: {MEAN}, std: {STD}}}{weight}}}")
+                         f"pooled, backend: {self.options.backend}}}, output: features, input: {{mean: {MEAN}, std: {STD}}}{weight}}}")
         lines += [f"combine: {{rule: {self.options.rule}, over: features}}", "assignment: cpu", "segment_images: 5",
                   "batch_images: 3", f"output: '{output}'", more]
         file = self.folder / f"{output.name}.yaml"
@@ -129,7 +132,8 @@ class World:
             # A few to judge by, for which another test looks; all to choose by.
             return f"input: {self.input_of(task)[:-1]}, limit: 3}}, held_out: {self.input_of(task)}"
 
-        lines = [f"base: {{kind: clip-vit, path: '{self.folder}/base', output: pooled}}", "tasks:"]
+        lines = [f"base: {{kind: clip-vit, path: '{self.folder}/base', output: pooled, "
+                 f"backend: {self.options.backend}}}", "tasks:"]
         lines += [f"  - {{name: {task}, {images(task)}, head: '{self.folder}/heads/{task}.safetensors'}}"
                   for task in TASKS]
         return "\n".join(lines)
@@ -386,7 +390,8 @@ def compare_soup(world: World, differences: Differences) -> None:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    lacking = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+    more = () if options.backend == "torch" else (options.backend,)
+    lacking = [package for package in (*PACKAGES, *more) if importlib.util.find_spec(package) is None]
     if lacking:
         print(f"SKIPPED: {sys.executable} has no {', '.join(lacking)}")
         return 0

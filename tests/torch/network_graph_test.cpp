@@ -27,8 +27,7 @@ bool holds(const NetworkGraph& graph, const std::string& name, const at::Tensor&
     return one.name == name && at::IntArrayRef(one.sizes) == tensor.sizes() && values.size_bytes() == tensor.nbytes() &&
            std::memcmp(values.data(), tensor.const_data_ptr(), tensor.nbytes()) == 0;
   };
-  return std::ranges::any_of(graph.layers,
-                             [&](const NetworkLayer& layer) { return same(layer.weight) || same(layer.bias); });
+  return std::ranges::any_of(graph.weights, same);
 }
 
 void check_same_weights(const MemberRequest& request) {

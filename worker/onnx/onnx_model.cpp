@@ -23,15 +23,14 @@ namespace {
 std::unique_ptr<Model> make_network(const MemberRequest& request) {
   const NetworkGraph network = network_graph(request);
   std::vector<ort::External> externals;
-  for (const NetworkLayer& layer : network.layers)
-    for (const NetworkTensor* const tensor : {&layer.weight, &layer.bias})
-      externals.push_back({tensor->name, tensor->sizes, network.values_of(*tensor)});
+  for (const NetworkTensor& tensor : network.weights)
+    externals.push_back({tensor.name, tensor.sizes, network.values_of(tensor)});
   const std::string kind(kind_name(request.model));
   const ort::Library& library = ort::Library::get();
   auto session = explained(ErrorKind::failed, fmt::format("ONNX Runtime {} cannot load a {}", library.version(), kind),
                            "install a newer onnxruntime, or use 'backend: torch'",
                            [&] { return ort::load_session_of(onnx_of(network), externals, request.threads); });
-  return make_graph_model(request, {.path = kind, .parameters = network.values.size()}, std::move(session));
+  return make_graph_model(request, {.path = kind, .parameters = network.parameters}, std::move(session));
 }
 
 }  // namespace

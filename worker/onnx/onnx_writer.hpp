@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace tutti::worker {
@@ -15,15 +16,19 @@ namespace tutti::worker {
 /// they were added.
 class OnnxWriter {
  public:
-  using Whole = std::pair<std::string_view, std::int64_t>;
-  using Wholes = std::pair<std::string_view, std::vector<std::int64_t>>;
+  /// An attribute of an operator: a whole number, a real one, or a list of whole ones.
+  using Attribute = std::pair<std::string_view, std::variant<std::int64_t, float, std::vector<std::int64_t>>>;
 
-  /// A constant whose values are not in the model: who loads it hands them to the library (ONNX calls them external
-  /// data). So a model may have more weights than the 2 GiB that a file in this format can hold.
+  /// A constant of float32 whose values are not in the model: who loads it hands them to the library (ONNX calls them
+  /// external data). So a model may have more weights than the 2 GiB that a file in this format can hold.
   void constant(std::string_view name, std::span<const std::int64_t> sizes);
-  /// An operator of opset 13 with its attributes.
+  /// Small constants, in the model: a list of whole numbers, one of them or one real number without an axis.
+  void wholes(std::string_view name, std::span<const std::int64_t> values);
+  void number(std::string_view name, std::int64_t value);
+  void number(std::string_view name, float value);
+  /// An operator of opset 17 with its attributes.
   void node(std::string_view operation, std::span<const std::string> inputs, std::string_view output,
-            std::span<const Wholes> lists = {}, std::span<const Whole> numbers = {});
+            std::span<const Attribute> attributes = {});
 
   /// The whole model. Sizes are those after the free axis.
   std::string model(std::string_view input, std::span<const std::uint32_t> input_sizes, std::string_view output,

@@ -114,7 +114,7 @@ Loaded load_explained(const MemberRequest& request, const OpenVinoModel& model) 
 /// A network of Tutti with `backend: openvino`.
 std::unique_ptr<Model> make_network(const MemberRequest& request) {
   NetworkGraph network = network_graph(request);
-  const std::uint64_t parameters = network.values.size();
+  const std::uint64_t parameters = network.parameters;
   NetworkIr ir = ir_of(std::move(network));
   const std::string kind(kind_name(request.model));
   const ov::Library& library = ov::Library::get();

@@ -9,9 +9,10 @@
 
 namespace tutti::worker {
 
-ClipTower::ClipTower(const ClipConfig& config, const std::filesystem::path& weights, bool projected, at::Device device)
-    : config_(config), activation_(config.activation == ClipActivation::gelu ? Activation::gelu : Activation::silu) {
-  ClipLoader(config, weights, projected, device).fill(*this);
+ClipTower::ClipTower(const ClipFile& file, at::Device device)
+    : config_(file.config()),
+      activation_(config_.activation == ClipActivation::gelu ? Activation::gelu : Activation::silu) {
+  ClipLoader(file, device).fill(*this);
 }
 
 at::Tensor ClipTower::norm(const at::Tensor& x, const Norm& norm) const {

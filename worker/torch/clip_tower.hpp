@@ -4,25 +4,20 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
-#include "merge/clip_config.hpp"
+#include "worker/clip_file.hpp"
 #include "worker/torch/packed_linear.hpp"
 
 namespace tutti::worker {
 
-using merge::ClipActivation;
-using merge::ClipConfig;
-
 class ClipTower {
  public:
-  /// `weights`: a .safetensors file or a folder with one or with shards; of float32, float16 or bfloat16, which are
-  /// computed in float32; names with "vision_model." before them or without. They are read tensor by tensor. Throws
-  /// Error(usage) that lists every tensor that is missing, of another shape or type, or unknown to the tower.
-  ClipTower(const ClipConfig& config, const std::filesystem::path& weights, bool projected, at::Device device);
+  /// Reads the weights tensor by tensor, and computes with them in float32. Throws Error(usage) if one holds NaN or
+  /// infinity.
+  ClipTower(const ClipFile& file, at::Device device);
 
   /// [images, hidden] of [images, channels, image, image]: the class token after the last norm (`pooler_output`).
   at::Tensor pooled(const at::Tensor& images) const;

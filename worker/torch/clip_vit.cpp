@@ -1,68 +1,32 @@
 #include "worker/torch/clip_vit.hpp"
 
 #include <ATen/ops/empty.h>
-#include <fmt/format.h>
 
 #include <optional>
 
-#include <tutti/error.hpp>
-
-#include "common/counted.hpp"
-#include "merge/head.hpp"
+#include "worker/clip_file.hpp"
 #include "worker/torch/clip_tower.hpp"
 #include "worker/torch/torch_model.hpp"
 
 namespace tutti::worker {
 namespace {
 
-const ClipVitModel& tower_model_of(const MemberRequest& request) { return std::get<ClipVitModel>(request.model); }
-
-ClipConfig config_for(const MemberRequest& request) {
-  const ClipConfig config = merge::read_clip_config(tower_model_of(request).path);
-  const ImageShape shape = images_of(request);
-  if (shape.channels == config.channels && shape.height == config.image && shape.width == config.image) return config;
-  throw Error(ErrorKind::usage,
-              fmt::format("the tower in '{}' takes images of {}x{}x{}, not {}", tower_model_of(request).path,
-                          config.channels, config.image, config.image, shape.text()),
-              {}, "resize them: 'input' at this member, or of the whole");
-}
-
-std::filesystem::path weights_of(const MemberRequest& request) {
-  return request.weights.empty() ? tower_model_of(request).path : request.weights;
-}
-
 class ClipVit final : public TorchModel {
  public:
-  explicit ClipVit(const MemberRequest& request)
-      : TorchModel(request),
-        output_(tower_model_of(request).output),
-        config_(config_for(request)),
-        tower_(config_, weights_of(request), output_ == ClipOutput::projected, device()) {
-    if (request.output != kind_of(output_))
-      throw Error(ErrorKind::usage,
-                  fmt::format("a clip-vit with 'output: {}' outputs {}, not {}", to_name(output_),
-                              to_name(kind_of(output_)), to_name(request.output)),
-                  {}, "remove 'output' from this member; it belongs in its 'model'");
-    if (output_ == ClipOutput::logits) head_.emplace(read_head());
-  }
+  explicit ClipVit(const MemberRequest& request) : ClipVit(request, clip_file_of(request)) {}
 
   std::uint64_t parameters() const override { return tower_.parameters(); }
 
  private:
-  merge::Head read_head() const {
-    merge::Head head = merge::Head::read(tower_model_of(request()).head);
-    if (head.features() != static_cast<std::uint64_t>(config_.hidden))
-      throw Error(ErrorKind::usage,
-                  fmt::format("the head '{}' takes {}, but the tower in '{}' outputs {}", head.file().string(),
-                              counted(head.features(), "feature"), tower_model_of(request()).path, config_.hidden),
-                  head.tower().empty() ? "" : fmt::format("it was made with {}", head.tower()),
-                  "make the head for this tower, with its projection");
-    return head;
-  }
+  ClipVit(const MemberRequest& request, const ClipFile& file)
+      : TorchModel(request),
+        projected_(file.projected()),
+        tower_(file, device()),
+        head_(clip_head_of(request, file.config())) {}
 
   at::Tensor answer(std::span<const at::Tensor> batch) override {
     const at::Tensor pooled = tower_.pooled(batch.front());
-    if (output_ == ClipOutput::projected) return tower_.projected(pooled);
+    if (projected_) return tower_.projected(pooled);
     return head_ ? logits(pooled.to(at::kCPU).contiguous()) : pooled;
   }
 
@@ -74,8 +38,7 @@ class ClipVit final : public TorchModel {
     return result;
   }
 
-  ClipOutput output_;
-  ClipConfig config_;
+  bool projected_;
   ClipTower tower_;
   std::optional<merge::Head> head_;
 };

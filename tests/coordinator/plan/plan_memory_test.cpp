@@ -208,6 +208,41 @@ TEST_CASE("a network that another library computes counts as often as it holds t
   CHECK(bound("openvino").bytes == kWeights * 2);
 }
 
+/// Of the term with this name; nothing if there is none.
+std::optional<std::uint64_t> bytes_of(const Plan& plan, const std::string& name) {
+  const auto found = std::ranges::find(plan.bounds, name, &Bound::name);
+  return found == plan.bounds.end() ? std::nullopt : std::optional(found->bytes);
+}
+
+TEST_CASE("a tower that another library computes counts as often as it holds the weights") {
+  const std::string yaml = "members: [{name: a, model: {kind: clip-vit, path: " TUTTI_CLIP_TOWERS
+                           "/sharded, backend: openvino}, output: features}]\ncombine: {over: features}\n";
+  const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 32, 32}, {}}, {});
+  constexpr std::uint64_t kLayer = 4 * (32 * 32 + 32) + 2 * 32 * 48 + 48 + 32 + 4 * 32;
+  constexpr std::uint64_t kTower = 32 + 32 * 3 * 64 + 17 * 32 + 4 * 32 + 2 * kLayer;
+  CHECK(bytes_of(plan, "model of a: its weights, 2 times in OpenVINO (estimate)") == 2 * 4 * (kTower + 16 * 32 + 1));
+}
+
+TEST_CASE("the model of another precision counts twice, and a compiled one that is kept counts too") {
+  const test::TemporaryFolder folder;
+  std::ofstream(folder / "m.onnx") << std::string(1000, 'x');
+  const auto plan = [&](const std::string& more) {
+    const std::string yaml = "members: [{name: a, model: {kind: openvino, path: " + (folder / "m.onnx").string() + more +
+                             "}}]\n";
+    return make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 2, 2}, {}}, {});
+  };
+  const std::uint64_t plain = plan("").needed_bytes();
+  const Plan exact = plan(", precision: bf16");
+  CHECK(bytes_of(exact, "model of a: again in f32, to compare bf16 with while it warms up (estimate)") == 1000);
+  CHECK(exact.needed_bytes() == plain + 1000);
+  const Plan cached = plan(", cache: c");
+  CHECK(bytes_of(cached, "model of a: its compiled form from c (estimate)") == 1000);
+  CHECK(cached.needed_bytes() == plain + 1000);
+  const Plan both = plan(", cache: c, precision: bf16");
+  CHECK(bytes_of(both, "model of a: its compiled form in both precisions from c (estimate)") == 2000);
+  CHECK(both.needed_bytes() == plain + 3000);
+}
+
 TEST_CASE("images that a worker makes for its member are a term and bytes in the arena are a quarter") {
   const auto plan_with = [](const std::string& input, Dtype pixels, bool training = false) {
     Options options;
