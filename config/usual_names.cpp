@@ -65,7 +65,13 @@ constexpr std::array kElsewhere{
     UsualName{"shuffle", "; images are predicted in their order, and training shuffles them by 'seed'"},
     UsualName{"normalize", "; 'preprocess' of 'input' holds mean and std"},
     UsualName{"mean", "; 'preprocess' of 'input' holds mean and std"},
-    UsualName{"std", "; 'preprocess' of 'input' holds mean and std"}};
+    UsualName{"std", "; 'preprocess' of 'input' holds mean and std"},
+    UsualName{"threads", "; the threads of a worker are 'threads' at the top level"},
+    UsualName{"batch_images", "; the batch is 'batch_images' at the top level, and in 'train'"},
+    UsualName{"segment_images", "; 'segment_images' is a key of the top level"},
+    UsualName{"slots", "; 'slots' is a key of the top level"},
+    UsualName{"replicas", "; write it at the top level: workers: [{members: [NAME], replicas: 2}]"},
+    UsualName{"mode", "; write it at the top level: workers: [{members: [NAME, NAME], mode: fused}]"}};
 
 std::string lower(std::string_view word) {
   std::string text(word);

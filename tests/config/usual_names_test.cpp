@@ -31,6 +31,21 @@ TEST_CASE("a usual key of another map is answered with its place") {
         "e.yaml:1:21: unknown key 'batch_size'; the batch is 'batch_images' at the top level, and in 'train'");
 }
 
+TEST_CASE("a key of Tutti in the wrong map is answered with its place") {
+  CHECK(problem("members: [{name: a, replicas: 2, model: {kind: fake}}]\n") ==
+        "e.yaml:1:21: unknown key 'replicas'; write it at the top level: workers: [{members: [NAME], replicas: 2}]");
+  CHECK(problem("members: [{name: a, mode: fused, model: {kind: fake}}]\n")
+            .ends_with("unknown key 'mode'; write it at the top level: workers: [{members: [NAME, NAME], mode: fused}]"));
+  CHECK(problem("members: [{name: a, threads: 2, model: {kind: fake}}]\n")
+            .ends_with("unknown key 'threads'; the threads of a worker are 'threads' at the top level"));
+  CHECK(problem("members: [{name: a, batch_images: 2, model: {kind: fake}}]\n")
+            .ends_with("unknown key 'batch_images'; the batch is 'batch_images' at the top level, and in 'train'"));
+  CHECK(problem("members: [{name: a, segment_images: 2, model: {kind: fake}}]\n")
+            .ends_with("unknown key 'segment_images'; 'segment_images' is a key of the top level"));
+  CHECK(problem("members: [{name: a, slots: 2, model: {kind: fake}}]\n")
+            .ends_with("unknown key 'slots'; 'slots' is a key of the top level"));
+}
+
 TEST_CASE("values that other tools use are answered with the word of this key") {
   CHECK(problem(kOneMember + "combine: {rule: average}").ends_with("not 'average'; did you mean 'mean'?"));
   CHECK(problem(kOneMember + "combine: {rule: Voting}").ends_with("did you mean 'vote'?"));
