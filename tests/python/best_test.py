@@ -39,6 +39,13 @@ class Onnx(ExportTest):
                     images = torch.rand(count, 3, 4, 4)
                     torch.testing.assert_close(runner(images), nets.residual().eval()(images), rtol=1e-4, atol=1e-4)
 
+    def test_attention_that_pytorch_computes_by_a_fused_operator_is_written_by_plain_ones(self) -> None:
+        import torch
+
+        out = self.exported("model", "nets:attentive", *SHAPE, "--output", self.folder / "a.onnx")
+        self.assertIn("a.onnx: largest difference to the original", out)
+        self.assertTrue(torch.backends.mha.get_fastpath_enabled())
+
     def test_an_onnx_model_may_have_a_fixed_batch_and_one_of_several_outputs(self) -> None:
         import onnxruntime
 

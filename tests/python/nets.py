@@ -104,6 +104,18 @@ class NoOnnx(nn.Module):
         return torch.special.bessel_j0(images.flatten(1))
 
 
+class Attentive(nn.Module):
+    """As the vision transformers of torchvision are built, whose layers PyTorch computes by a fused operator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(16, 2, batch_first=True), nn.Linear(16, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = images.flatten(2)  # [n, 3, 16]
+        return self.head(self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
+
+
 class OneForAll(nn.Module):
     """Its output does not count the images."""
 
@@ -173,6 +185,11 @@ def width_of_batch() -> nn.Module:
 
 def length_of_batch() -> nn.Module:
     return LengthOfBatch()
+
+
+def attentive() -> nn.Module:
+    torch.manual_seed(9)
+    return Attentive()
 
 
 def no_onnx() -> nn.Module:

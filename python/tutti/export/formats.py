@@ -6,8 +6,9 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 from .errors import DoesNotAgree, ExportError, first_line, need
 
@@ -89,6 +90,17 @@ def onnx_kind() -> str:
                       hint="pip install onnxruntime")
 
 
+@contextmanager
+def plain_attention(torch: Any) -> Iterator[None]:
+    """nn.MultiheadAttention by single operators: ONNX has none for the fused one of PyTorch's fast path."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 def write_onnx(model: Any, example: Any, file: Path, batch: int | None, method: str) -> None:
     """An ONNX model with the input `images` and the output `output`; `batch` None: of any. `method`: trace or script."""
     torch = need("torch", "exporting a model")
@@ -99,7 +111,7 @@ def write_onnx(model: Any, example: Any, file: Path, batch: int | None, method: 
                           hint="use --format pt or --format pt2")
     axes = {"images": {0: "batch"}, "output": {0: "batch"}} if batch is None else None
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), plain_attention(torch):
             warnings.simplefilter("ignore")  # as in write_torchscript()
             network = torch.jit.script(model) if method == "script" else model
             torch.onnx.export(network, (example,), str(file), input_names=["images"], output_names=["output"],
