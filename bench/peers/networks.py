@@ -120,9 +120,9 @@ def spec_text(options: argparse.Namespace, networks: list[str], cores: int, batc
     lines = ["members:"]
     for name in networks:
         files = [str(file) for format in options.formats if (file := network_file(options, name, format)).exists()]
-        line = f"{{name: {name}, model: {{kind: auto, files: {files}}}"
-        line += f", replicas: {cores}" if form == "parallel" and len(networks) == 1 and cores > 1 else ""
-        lines.append(f"  - {line}}}")
+        lines.append(f"  - {{name: {name}, model: {{kind: auto, files: {files}}}}}")
+    if form == "parallel" and len(networks) == 1 and cores > 1:
+        lines.append(f"workers: [{{members: [{networks[0]}], replicas: {cores}}}]")
     threads = cores if form == "whole" else 1
     lines += ["assignment: cpu", f"threads: {threads}", "combine: {rule: mean, over: logits}",
               f"input: {{shape: [3, {options.side}, {options.side}]}}", f"batch_images: {batch}", f"segment_images: {batch}"]

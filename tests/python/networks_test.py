@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import subprocess
 import sys
 
 from support import HERE, ExportTest, run_tests
@@ -82,7 +84,15 @@ class Networks(ExportTest):
         self.assertNotIn("replicas", whole)
         self.assertIn("replicas: 2", parallel)
         self.assertIn("threads: 1\n", parallel)
-        self.assertNotIn("replicas", networks.spec_text(options, ["resnet18", "vit_b_16"], 2, 8, "parallel"))
+        ensemble = networks.spec_text(options, ["resnet18", "resnet18"], 2, 8, "parallel").replace("resnet18,", "b,", 1)
+        self.assertNotIn("replicas", ensemble)
+        if "TUTTI_PROGRAM" not in os.environ:
+            self.skipTest("no program was built that says whether it takes them")
+        for text in (whole, parallel, ensemble):
+            (self.folder / "a.yaml").write_text(text)
+            said = subprocess.run([os.environ["TUTTI_PROGRAM"], "validate", self.folder / "a.yaml"], capture_output=True,
+                                  text=True)
+            self.assertEqual((said.returncode, said.stderr), (0, ""))
 
     def test_each_run_has_enough_images_for_a_second_and_for_all_cores(self) -> None:
         import networks
