@@ -20,21 +20,6 @@ constexpr std::uint32_t kWidth = 10;
 constexpr std::size_t kWorkers = 4;
 constexpr std::int64_t kSegments = 4000;
 
-/// A worker: writes a prediction for each image, then the completion. A task without images ends it.
-template <class Transport>
-void serve(Transport& transport, const Channels& channels, std::size_t worker) {
-  std::array<float, kWidth> row;
-  row.fill(static_cast<float>(worker + 1));
-  for (;;) {
-    const TaskRecord task = transport.take(worker);
-    if (task.images == 0) return;
-    const std::span<float> answers = channels[worker].output(task.slot, task.images);
-    for (std::uint32_t image = 0; image < task.images; ++image)
-      std::copy(row.begin(), row.end(), answers.begin() + std::ptrdiff_t{image} * kWidth);
-    transport.answer(worker, {task.sequence, task.segment, task.generation, task.slot, task.images});
-  }
-}
-
 /// A task of one image to one worker, and its completion.
 template <class Transport>
 void round_trip(benchmark::State& state, PeerKind kind) {

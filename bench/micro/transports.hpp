@@ -10,6 +10,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -103,5 +104,17 @@ class MessageQueues {
   std::vector<std::unique_ptr<Queue>> tasks_;
   std::unique_ptr<Queue> completions_;
 };
+
+/// A worker, at the other end of any of them: writes a prediction for each image, then the completion. A task without
+/// images ends it.
+template <class Transport>
+void serve(Transport& transport, const Channels& channels, std::size_t worker) {
+  for (;;) {
+    const TaskRecord task = transport.take(worker);
+    if (task.images == 0) return;
+    std::ranges::fill(channels[worker].output(task.slot, task.images), static_cast<float>(worker + 1));
+    transport.answer(worker, {task.sequence, task.segment, task.generation, task.slot, task.images});
+  }
+}
 
 }  // namespace tutti::bench::micro
