@@ -180,7 +180,7 @@ class Comparison {
   void race() {
     const int rounds = plan_rounds();
     result_.rounds = rounds;
-    std::vector<std::unique_ptr<Contestant>> contestants;
+    Contestants contestants;
     for (Entry& entry : result_.entries) {
       contestants.push_back(nullptr);
       if (entry.skipped.empty()) log::info("starting '{}'", entry.name());
@@ -190,21 +190,25 @@ class Comparison {
     start_multipliers();
     note_noise();
     for (int round = 0; round < rounds; ++round) {
-      log::info("round {} of {}", round + 1, rounds);
-      for (std::size_t i = 0; i < contestants.size(); ++i)
-        if (contestants[i]) result_.entries[i].seconds.push_back(contestants[i]->pass());
+      for (std::size_t i = 0; i < contestants.size(); ++i) {
+        if (!contestants[i]) continue;
+        log::info("round {} of {}: '{}'", round + 1, rounds, result_.entries[i].name());
+        result_.entries[i].seconds.push_back(contestants[i]->pass());
+      }
       note_noise();
     }
   }
 
+  using Contestants = std::vector<std::unique_ptr<Contestant>>;
+
   /// One pass of each strategy that is not timed; its predictions are compared with those of `sequential`, which is
   /// started only for this if it was not chosen.
-  void warm_up(const std::vector<std::unique_ptr<Contestant>>& contestants) {
-    std::vector<float> reference = sequential_answer(contestants);
+  void warm_up(const Contestants& contestants) {
+    const std::optional<std::size_t> sequential = sequential_of(contestants);
+    std::vector<float> reference = sequential ? warmed(*contestants[*sequential], *sequential) : sequential_answer();
     for (std::size_t i = 0; i < contestants.size(); ++i) {
       if (!contestants[i]) continue;
-      contestants[i]->pass();
-      const std::vector<float> answer = contestants[i]->answer();
+      const std::vector<float> answer = i == sequential ? reference : warmed(*contestants[i], i);
       if (reference.empty()) reference = answer;  // nothing else runs here: a build without LibTorch
       result_.tolerance = tolerance_for(field_.spec.combine, reference, raced().count());
       result_.entries[i].agreement = compare(reference, answer, raced().count(), result_.tolerance);
@@ -213,13 +217,23 @@ class Comparison {
       throw Error(ErrorKind::failed, "no strategy can run these members", result_.entries.front().skipped);
   }
 
-  std::vector<float> sequential_answer(const std::vector<std::unique_ptr<Contestant>>& contestants) {
+  std::vector<float> warmed(Contestant& contestant, std::size_t number) const {
+    log::info("warming up '{}'", result_.entries[number].name());
+    contestant.pass();
+    return contestant.answer();
+  }
+
+  /// The one with which the others are compared, if it was chosen.
+  std::optional<std::size_t> sequential_of(const Contestants& contestants) const {
     for (std::size_t i = 0; i < contestants.size(); ++i) {
       const Entry& entry = result_.entries[i];
-      if (!contestants[i] || entry.contender != Contender::sequential_one || entry.own_batch) continue;
-      contestants[i]->pass();
-      return contestants[i]->answer();
+      if (contestants[i] && entry.contender == Contender::sequential_one && !entry.own_batch) return i;
     }
+    return std::nullopt;
+  }
+
+  /// Nothing if it does not run here.
+  std::vector<float> sequential_answer() {
     Entry alone{.contender = Contender::sequential_one, .setting = {1, 1, field_.spec.batch_images}};
     std::vector<float> answer;
     attempt(alone, [&] {
