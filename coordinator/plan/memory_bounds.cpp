@@ -121,9 +121,24 @@ class Sum {
     return std::move(bounds_);
   }
 
+  /// Spares, and channels for a death, are only there once the old version has left its own.
+  std::vector<Bound> make_for_new_version(Rank rank) {
+    for (const WorkerPlan& worker : plan_.workers) {
+      if (std::ranges::count(worker.members, rank) == 0) continue;
+      add_channel(worker);
+      add_process(worker, "", true);
+    }
+    return std::move(bounds_);
+  }
+
  private:
   void add_worker(const WorkerPlan& worker) {
-    add_channels(worker);
+    const std::uint64_t channel = add_channel(worker);
+    // The outputs of a worker that died are read from its channel while its replacement already has another channel.
+    if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
+      bounds_.push_back({fmt::format("channel of a replacement of {}, in addition to that of the worker that died",
+                                     plan_.name_of(worker)),
+                         channel});
     add_process(worker, "", true);
     if (plan_.failure.spares != Spares::none) add_process(worker, "spare ", plan_.failure.spares == Spares::member);
   }
@@ -171,8 +186,8 @@ class Sum {
     return tile.elements() / tile.dims.front();
   }
 
-  /// The outputs of a worker that died are read from its channel while its replacement already has another channel.
-  void add_channels(const WorkerPlan& worker) {
+  /// Returns its bytes.
+  std::uint64_t add_channel(const WorkerPlan& worker) {
     std::vector<std::uint32_t> widths;
     std::optional<std::uint64_t> assumed;
     for (const Rank rank : worker.members) {
@@ -181,15 +196,11 @@ class Sum {
       if (!known_width(member)) assumed = values_of(member);
     }
     const ChannelLayout channel(plan_.arena.slots, plan_.arena.images, widths);
-    const std::string name = plan_.name_of(worker);
-    bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", name, channel.slots(),
-                                   bytes_text(channel.output_slot_bytes()),
+    bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", plan_.name_of(worker),
+                                   channel.slots(), bytes_text(channel.output_slot_bytes()),
                                    assumed ? fmt::format(" (assuming {} values per image)", *assumed) : ""),
                        channel.bytes()});
-    if (plan_.failure.on_worker_failure != OnWorkerFailure::fail)
-      bounds_.push_back(
-          {fmt::format("channel of a replacement of {}, in addition to that of the worker that died", name),
-           channel.bytes()});
+    return channel.bytes();
   }
 
   /// A spare gets its channel only when it replaces a worker that died.
@@ -242,6 +253,13 @@ void check_memory(const Plan& plan, const WorkerPlan& added) {
   check_bounds(fmt::format("{} cannot be added: it does not fit into memory", plan.name_of(added)),
                Sum(plan, false).make_for(added), plan.available,
                "use a smaller model, remove a member before, or raise the memory limit");
+}
+
+void check_memory(const Plan& plan, Rank replaced) {
+  check_bounds(fmt::format("the new version of {} cannot take over: both do not fit into memory",
+                           plan.request_of(replaced).name),
+               Sum(plan, false).make_for_new_version(replaced), plan.available,
+               "use a smaller model, close the ensemble and make a new one, or raise the memory limit");
 }
 
 }  // namespace tutti

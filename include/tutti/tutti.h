@@ -187,7 +187,7 @@ TUTTI_C_API tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_erro
 /** Gives the member that is called `name` the model of `next` while predictions go on, and returns when the new version
  * has taken over, between two segments. `next` is the description of the ensemble with another `model` of this member,
  * or what belongs to it. On failure the old version stays: TUTTI_USAGE if `next` differs in more or the new version
- * outputs another shape, TUTTI_FAILED if it cannot be started. */
+ * outputs another shape, TUTTI_FAILED if both do not fit into memory while it is loaded, or it cannot be started. */
 TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* name, const tutti_spec* next,
                                                      tutti_error** error);
 /** Adds the member that is called `name` in the description `from` to the ensemble, as its last, while predictions go on,

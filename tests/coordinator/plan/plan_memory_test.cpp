@@ -171,6 +171,34 @@ TEST_CASE("a worker that is added is refused with its own terms if these exceed 
   CHECK(error->hint() == "use a smaller model, remove a member before, or raise the memory limit");
 }
 
+TEST_CASE("a new version is refused with the terms of all its workers if these exceed what is available") {
+  const std::string yaml =
+      "members: [{name: a, model: {kind: fake, classes: 4}}, {name: b, model: {kind: fake, classes: 4}}, "
+      "{name: c, model: {kind: fake, classes: 4}}]\n"
+      "workers: [{members: [a, b], replicas: 2}]\nspares: member\n";
+  Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, {});
+  const std::vector<std::string> terms{"channel of a+b: rings", "process of a+b (estimate"};
+  std::uint64_t needed = 0;
+  std::size_t counted = 0;
+  for (const Bound& bound : plan.bounds)
+    for (const std::string& term : terms) {
+      if (!bound.name.starts_with(term)) continue;
+      needed += bound.bytes;
+      ++counted;
+    }
+  REQUIRE(counted == 4);  // two replicas
+  plan.available.bytes = needed;
+  check_memory(plan, Rank(1));
+  --plan.available.bytes;
+  const auto error = error_of([&] { check_memory(plan, Rank(1)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "the new version of b cannot take over: both do not fit into memory");
+  for (const std::string& term : terms) CHECK(contains(error->detail(), term));
+  for (const char* other : {"arena", "spare", "replacement", " c"}) CHECK_FALSE(contains(error->detail(), other));
+  CHECK(error->hint() == "use a smaller model, close the ensemble and make a new one, or raise the memory limit");
+}
+
 TEST_CASE("the fork server makes a worker that is added if that has its environment") {
   const auto plan_with = [](const std::string& members) {
     const std::string yaml = "members: [" + members + "]\nassignment: cpu\n";
