@@ -38,17 +38,22 @@ std::vector<std::filesystem::path> model_files(const MemberRequest& request) {
   return files;
 }
 
-/// As float32, even if the files hold another type; 0 if they cannot be read, which the worker will report.
-std::uint64_t tower_bytes(const MemberRequest& request) {
+/// Of a file or a folder, without what belongs to a text tower. As float32, even if the files hold another type; 0 if
+/// they cannot be read, which the worker will report.
+std::uint64_t weights_bytes(const std::filesystem::path& path) {
   try {
-    const auto weights = merge::Checkpoint::open(request.weights.empty() ? *folder_of(request.model) : request.weights);
+    const auto weights = merge::Checkpoint::open(path);
     std::uint64_t values = 0;
     for (const std::string& name : weights.names())
-      if (!name.starts_with("text_")) values += weights.form(name).bytes / merge::size_of(weights.form(name).dtype);
+      if (!name.starts_with("text_")) values += weights.form(name).bytes * 8 / merge::bits_of(weights.form(name).dtype);
     return values * sizeof(float);
   } catch (const Error&) {
     return 0;
   }
+}
+
+std::uint64_t tower_bytes(const MemberRequest& request) {
+  return weights_bytes(request.weights.empty() ? *folder_of(request.model) : request.weights);
 }
 
 /// The most values that a view shows of an image.
@@ -172,14 +177,31 @@ class ModelTerms {
   /// Of a network that another library computes.
   void add_weights_in(ComputedBy by) {
     const MemberRequest& request = member_.request;
-    const bool tower = facts_of(request.model).weights == WeightsFrom::tower;
-    const std::uint64_t bytes =
-        tower ? tower_bytes(request)
-              : parameters_of(request.model, request.seen().elements()).value_or(0) * sizeof(float);
+    const KindFacts facts = facts_of(request.model);
+    std::uint64_t bytes = 0;
+    bool assumed = false;
+    if (facts.weights == WeightsFrom::tower) {
+      bytes = tower_bytes(request);
+    } else if (!request.weights.empty()) {
+      bytes = weights_bytes(request.weights);
+    } else {
+      assumed = facts.takes == Takes::numbers && !knows_what_it_takes();
+      const std::uint64_t taken = assumed ? kAssumedWidth : request.seen().elements();
+      bytes = parameters_of(request.model, taken).value_or(0) * sizeof(float);
+    }
     const bool onnx = by == ComputedBy::onnxruntime;
-    bounds_.push_back({fmt::format("{}model of {}: its weights, {} times {} (estimate)", whose_, request.name,
-                                   onnx ? "2.5" : "2", onnx ? "while ONNX Runtime loads them" : "in OpenVINO"),
+    bounds_.push_back({fmt::format("{}model of {}: its weights, {} times {} (estimate{})", whose_, request.name,
+                                   onnx ? "2.5" : "2", onnx ? "while ONNX Runtime loads them" : "in OpenVINO",
+                                   assumed ? fmt::format(", if {} outputs {} values", request.fed_by, kAssumedWidth)
+                                           : ""),
                        bytes * (onnx ? kOnnxHalves : kOpenvinoHalves) / 2});
+  }
+
+  /// Not if the model of the stage before it only tells once it is loaded.
+  bool knows_what_it_takes() const {
+    if (!member_.fed_by) return true;
+    const MemberRequest& feeder = plan_.request_of(*member_.fed_by);
+    return dims_behind(feeder.steps, facts_of(feeder.model).prediction()).has_value();
   }
 
   /// A batch, or in training a segment, as the member sees it.

@@ -16,6 +16,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/coordinator/plan/plans.hpp"
+#include "tests/merge/tensors.hpp"
 
 namespace tutti::test {
 namespace {
@@ -240,6 +241,23 @@ TEST_CASE("a network that another library computes counts as often as it holds t
 std::optional<std::uint64_t> bytes_of(const Plan& plan, const std::string& name) {
   const auto found = std::ranges::find(plan.bounds, name, &Bound::name);
   return found == plan.bounds.end() ? std::nullopt : std::optional(found->bytes);
+}
+
+TEST_CASE("a network behind a stage of unknown width is counted by its file, or for an assumed width that is named") {
+  const TemporaryFolder folder;
+  const auto plan = [&](const std::string& first, const std::string& weights) {
+    const std::string yaml = "members: [{name: a, stages: [{model: " + first +
+                             "}, {model: {kind: mlp, layers: [2], backend: onnxruntime" + weights + "}}]}]\n";
+    return make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 2, 2}, {}}, {});
+  };
+  const std::string what = "model of a/1: its weights, 2.5 times while ONNX Runtime loads them (estimate";
+  const std::string unknown = "{kind: torchscript, path: m.pt}";
+  CHECK(bytes_of(plan("{kind: fake, classes: 5}", ""), what + ")") == 10 * (5 * 2 + 2));
+  CHECK(bytes_of(plan(unknown, ""), what + ", if a/0 outputs 1000 values)") == 10 * (1000 * 2 + 2));
+  const auto file = folder / "w.safetensors";
+  merge::test::write(file, {merge::test::f32("layers.0.weight", {2, 7}, std::vector<float>(14)),
+                            merge::test::tensor_of("small", merge::Dtype::f4, {6}, std::vector<std::uint8_t>(3))});
+  CHECK(bytes_of(plan(unknown, ", weights: " + file.string()), what + ")") == 10 * (14 + 6));
 }
 
 TEST_CASE("a tower that another library computes counts as often as it holds the weights") {
