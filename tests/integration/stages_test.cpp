@@ -184,6 +184,7 @@ TEST_CASE("an ensemble continues without a member one of whose stages keeps dyin
     const Status status = ensemble.status();
     CHECK(status.members[0].state == WorkerState::absent);
     CHECK(contains(status.members[0].absent_reason, "m0/0 on cpu"));
+    CHECK(happens([] { return children_of(::getpid()).size() == 1; }));  // the other stage returns its memory
     CHECK(ensemble.health().problems.size() == 1);
     CHECK(happens([&] {
       const MutexLock lock(mutex);
