@@ -182,7 +182,8 @@ bool had_candidate(const Fingerprint& was, config::EnsembleSpec spec, std::size_
   const auto same = [&](const Fingerprint& now, auto is_of_it) {
     const auto of_it = [&](const Fingerprint& all) {
       Fingerprint found;
-      std::ranges::copy_if(all, std::inserter(found, found.end()), [&](const auto& entry) { return is_of_it(entry.first); });
+      std::ranges::copy_if(all, std::inserter(found, found.end()),
+                           [&](const auto& entry) { return is_of_it(entry.first); });
       return found;
     };
     return of_it(was) == of_it(now);

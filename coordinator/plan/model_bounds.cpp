@@ -19,8 +19,8 @@
 namespace tutti {
 namespace {
 
-// How often such a library has the weights of a network in memory, in halves. Measured with 535 MB of them, ONNX Runtime
-// 1.32 and OpenVINO 2026.4. The first gives all but one back when it has loaded them.
+// How often such a library has the weights of a network in memory, in halves. Measured with 535 MB of them, ONNX
+// Runtime 1.32 and OpenVINO 2026.4. The first gives all but one back when it has loaded them.
 constexpr std::uint64_t kOnnxHalves = 5;
 constexpr std::uint64_t kOpenvinoHalves = 4;
 
@@ -169,8 +169,8 @@ class ModelTerms {
                          all});
     // How large they are is known once they were kept: about as large as the weights.
     if (!model->cache.empty())
-      bounds_.push_back({fmt::format("{}model of {}: its compiled form{} from {} (estimate)", whose_,
-                                     request.name, twice ? " in both precisions" : "", model->cache),
+      bounds_.push_back({fmt::format("{}model of {}: its compiled form{} from {} (estimate)", whose_, request.name,
+                                     twice ? " in both precisions" : "", model->cache),
                          twice ? 2 * all : all});
   }
 
@@ -190,11 +190,11 @@ class ModelTerms {
       bytes = parameters_of(request.model, taken).value_or(0) * sizeof(float);
     }
     const bool onnx = by == ComputedBy::onnxruntime;
-    bounds_.push_back({fmt::format("{}model of {}: its weights, {} times {} (estimate{})", whose_, request.name,
-                                   onnx ? "2.5" : "2", onnx ? "while ONNX Runtime loads them" : "in OpenVINO",
-                                   assumed ? fmt::format(", if {} outputs {} values", request.fed_by, kAssumedWidth)
-                                           : ""),
-                       bytes * (onnx ? kOnnxHalves : kOpenvinoHalves) / 2});
+    bounds_.push_back(
+        {fmt::format("{}model of {}: its weights, {} times {} (estimate{})", whose_, request.name, onnx ? "2.5" : "2",
+                     onnx ? "while ONNX Runtime loads them" : "in OpenVINO",
+                     assumed ? fmt::format(", if {} outputs {} values", request.fed_by, kAssumedWidth) : ""),
+         bytes * (onnx ? kOnnxHalves : kOpenvinoHalves) / 2});
   }
 
   /// Not if the model of the stage before it only tells once it is loaded.
@@ -218,9 +218,10 @@ class ModelTerms {
   void add_views() {
     if (member_.request.views.empty()) return;
     const std::uint64_t images = member_.most_batch_images;
-    bounds_.push_back({fmt::format("{}views of {}: one view of {}, their predictions, and what resizing takes", whose_,
-                                   member_.request.name, counted(images, "image")),
-                       images * largest_view(member_.request) * sizeof(float) + undoing_bytes(member_.request, images)});
+    bounds_.push_back(
+        {fmt::format("{}views of {}: one view of {}, their predictions, and what resizing takes", whose_,
+                     member_.request.name, counted(images, "image")),
+         images * largest_view(member_.request) * sizeof(float) + undoing_bytes(member_.request, images)});
   }
 
   const Plan& plan_;

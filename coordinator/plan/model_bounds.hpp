@@ -1,5 +1,5 @@
-// The part of memory_bounds.hpp about the model of a member: what a worker holds of it, and of what it computes on. Pure,
-// except that it reads the sizes of the models' files.
+// The part of memory_bounds.hpp about the model of a member: what a worker holds of it, and of what it computes on.
+// Pure, except that it reads the sizes of the models' files.
 #pragma once
 
 #include <cstdint>

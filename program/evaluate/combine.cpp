@@ -45,11 +45,8 @@ CombineInput combined_input(const CommandLine& line, CombineOptions& options) {
 
 Outcome combine(const CommandLine& line, Interruption& interruption) {
   std::stop_source stop;
-  CombineOptions options{.rules = line.rules,
-                         .weights = line.weights,
-                         .csv = line.csv,
-                         .output = line.output,
-                         .stop = stop.get_token()};
+  CombineOptions options{
+      .rules = line.rules, .weights = line.weights, .csv = line.csv, .output = line.output, .stop = stop.get_token()};
   const CombineInput input = combined_input(line, options);
   const Interruption::Watch watch(interruption, [&](int) { stop.request_stop(); });
   const auto signal = [&] { return std::string(signal_name(interruption.signal())); };

@@ -45,8 +45,9 @@ TEST_CASE("the library and the program combine a run to the same bytes") {
 TEST_CASE("each rule has a table with the columns that were asked for, and none otherwise") {
   const Kept kept("mean");
   CHECK_FALSE(kept.place.has("c/mean/predictions.csv"));
-  REQUIRE(Finished(kept.place, {"combine", "saved", "-q", "-o", "t", "--csv", "id,label", "--rules", "mean,vote"}).code ==
-          0);
+  REQUIRE(
+      Finished(kept.place, {"combine", "saved", "-q", "-o", "t", "--csv", "id,label", "--rules", "mean,vote"}).code ==
+      0);
   combine(kept.place / "saved", {.rules = "mean,vote", .csv = "id,label", .output = kept.place / "mine"});
   CHECK(kept.place.read("mine/vote/predictions.csv").starts_with("id,label\n0,"));
   CHECK(different_results(kept.place, "t", "mine").empty());

@@ -150,7 +150,9 @@ TEST_CASE("a life whose facts do not agree is a failed check") {
     return failed_check([&] { life.check_invariants(); });
   };
   CHECK(broken(Phase::running, [](WorkerLife& life) { life.distrust(); }).ends_with("broke the protocol is killed"));
-  CHECK(broken(Phase::running, [](WorkerLife& life) { life.count_death(); }).ends_with("and each dies once or is retired"));
+  CHECK(broken(Phase::running, [](WorkerLife& life) {
+          life.count_death();
+        }).ends_with("and each dies once, is retired or is dismissed"));
   CHECK(broken(Phase::running, [](WorkerLife& life) {
           life.count_death();
           life.gone();

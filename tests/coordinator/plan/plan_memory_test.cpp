@@ -273,8 +273,8 @@ TEST_CASE("the model of another precision counts twice, and a compiled one that 
   const test::TemporaryFolder folder;
   std::ofstream(folder / "m.onnx") << std::string(1000, 'x');
   const auto plan = [&](const std::string& more) {
-    const std::string yaml = "members: [{name: a, model: {kind: openvino, path: " + (folder / "m.onnx").string() + more +
-                             "}}]\n";
+    const std::string yaml =
+        "members: [{name: a, model: {kind: openvino, path: " + (folder / "m.onnx").string() + more + "}}]\n";
     return make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 2, 2}, {}}, {});
   };
   const std::uint64_t plain = plan("").needed_bytes();
