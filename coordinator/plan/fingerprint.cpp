@@ -10,7 +10,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -175,27 +174,27 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
     if (entry->path().extension() == ".bin") add_file(entry->path(), into);
 }
 
+template <class Counts>
+Fingerprint part_of(const Fingerprint& all, Counts counts) {
+  Fingerprint part;
+  for (const auto& [key, value] : all)
+    if (counts(key)) part.emplace(key, value);
+  return part;
+}
+
 /// Whether the run had this candidate of a member, which its description named: all that it noted of the model is that.
 bool had_candidate(const Fingerprint& was, config::EnsembleSpec spec, std::size_t rank, std::size_t place) {
-  const config::MemberSpec& member = spec.members[rank];
   config::take_candidate(spec.members[rank].model, place, {});
-  const auto same = [&](const Fingerprint& now, auto is_of_it) {
-    const auto of_it = [&](const Fingerprint& all) {
-      Fingerprint found;
-      std::ranges::copy_if(all, std::inserter(found, found.end()),
-                           [&](const auto& entry) { return is_of_it(entry.first); });
-      return found;
-    };
-    return of_it(was) == of_it(now);
-  };
   Fingerprint described;
   add_description(spec, described);
   const std::string model = fmt::format("members.{}.model.", rank);
-  if (!same(described, [&](const std::string& key) { return key.starts_with(model); })) return false;
+  const auto of_model = [&](const std::string& key) { return key.starts_with(model); };
+  if (part_of(was, of_model) != part_of(described, of_model)) return false;
   Fingerprint files;
-  add_model_files(member, files);
-  const std::string file = "model of " + member.name;
-  return same(files, [&](const std::string& key) { return key == file || key.starts_with(file + ", file "); });
+  add_model_files(spec.members[rank], files);
+  const std::string file = "model of " + spec.members[rank].name;
+  return files ==
+         part_of(was, [&](const std::string& key) { return key == file || key.starts_with(file + ", file "); });
 }
 
 /// Of the candidate of a member that the run had; nothing if none of them is it.
