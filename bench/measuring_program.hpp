@@ -37,7 +37,8 @@ class Rows {
   const std::string bench_;
 };
 
-/// For the program tutti-bench-<bench>. Returns the exit code. `measure` adds the rows, each with so many samples; workers that die on the way are not news.
+/// For the program tutti-bench-<bench>. Returns the exit code. `measure` adds the rows, each with so many samples;
+/// workers that die on the way are not news.
 inline int measuring_program(int argc, char** argv, const std::string& bench, const std::string& title,
                              const std::function<void(Rows&, int)>& measure) {
   CLI::App app(title);

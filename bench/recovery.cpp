@@ -46,8 +46,7 @@ double kill_to_handed_out(Ensemble& ensemble, const std::vector<float>& pixels, 
   return result;
 }
 
-void measure_handing_out(Rows& out, const std::string& name, const std::string& model, double gigabytes,
-                         int repeats) {
+void measure_handing_out(Rows& out, const std::string& name, const std::string& model, double gigabytes, int repeats) {
   const ImageShape shape{3, 32, 32};
   const Spec spec = parse_spec(members_yaml(model, 1) + kPolicy +
                                "input: {shape: [3, 32, 32]}\nsegment_images: 4\nbatch_images: 4\n");
@@ -55,8 +54,7 @@ void measure_handing_out(Rows& out, const std::string& name, const std::string& 
   const std::vector<float> pixels(400 * shape.elements(), 0.5F);
   std::vector<double> samples;
   for (int i = 0; i < repeats; ++i) samples.push_back(kill_to_handed_out(ensemble, pixels, shape));
-  out.add(name + ": kill -9 to tasks handed out again", samples, "ms",
-          fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
+  out.add(name + ": kill -9 to tasks handed out again", samples, "ms", fmt::format("<= {:.0f}", 5 + 70 * gigabytes));
 }
 
 /// Measures until the replacement's first completion.
@@ -156,13 +154,12 @@ void measure_run(Rows& out, int repeats) {
 
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
-  return measuring_program(
-      argc, argv, "recovery", "What a killed worker costs", [](Rows& out, int repeats) {
-        measure_handing_out(out, "fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
-        measure_handing_out(out, "small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
-        measure_handing_out(out, "mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
-        for (const char* spares : {"none", "process", "member"}) measure_first_answer(out, spares, repeats);
-        measure_others(out, repeats);
-        measure_run(out, repeats);
-      });
+  return measuring_program(argc, argv, "recovery", "What a killed worker costs", [](Rows& out, int repeats) {
+    measure_handing_out(out, "fake worker (3 MB)", "{kind: fake, delay_ms: 1}", 0, repeats);
+    measure_handing_out(out, "small-cnn worker", "{kind: small-cnn}", 0.2, repeats);
+    measure_handing_out(out, "mlp worker of 1 GB", "{kind: mlp, layers: [16384, 13312, 10]}", 1.2, repeats);
+    for (const char* spares : {"none", "process", "member"}) measure_first_answer(out, spares, repeats);
+    measure_others(out, repeats);
+    measure_run(out, repeats);
+  });
 }

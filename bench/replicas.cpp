@@ -162,10 +162,9 @@ void measure_death(Rows& out, int repeats) {
 
 int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
-  return measuring_program(argc, argv, "replicas", "What replicas are worth",
-                           [](Rows& out, int repeats) {
-                             measure_two(out, repeats);
-                             measure_slow(out, repeats);
-                             measure_death(out, repeats);
-                           });
+  return measuring_program(argc, argv, "replicas", "What replicas are worth", [](Rows& out, int repeats) {
+    measure_two(out, repeats);
+    measure_slow(out, repeats);
+    measure_death(out, repeats);
+  });
 }

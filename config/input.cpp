@@ -28,31 +28,30 @@ struct KeyOfDatasets {
 
 const std::vector<KeyOfDatasets>& keys_of_datasets() {
   using enum Dataset;
-  static const std::vector<KeyOfDatasets> rows{
-      {"split", {digits, cifar10}},
-      {"path", {cifar10, folder}},
-      {"images", {npy}},
-      {"inputs", {npy, random, memory}},
-      {"labels", {npy, folder}},
-      {"ignore_index", {npy, folder}},
-      {"layout", {npy}},
-      {"count", {random}},
-      {"classes", {npy, folder, random}},
-      {"seed", {random}},
-      {"shape", {random, memory}},
-      {"skip", {digits, cifar10, npy, folder, random}},
-      {"limit", {digits, cifar10, npy, folder, random}},
-      {"resize", {folder, memory}},
-      {"rule", {folder, memory}},
-      {"crop", {folder, memory}},
-      {"interpolation", {folder, memory}},
-      {"crop_rounding", {folder, memory}},
-      {"orientation", {folder, memory}},
-      {"on_broken", {folder}},
-      {"decode_threads", {folder, memory}},
-      {"jpeg_scaling", {folder, memory}},
-      {"tiles", {npy, folder, memory}},
-  };
+  static const std::vector<KeyOfDatasets> rows = [] {
+    std::vector<KeyOfDatasets> all{
+        {"split", {digits, cifar10}},
+        {"path", {cifar10, folder}},
+        {"images", {npy}},
+        {"inputs", {npy, random, memory}},
+        {"labels", {npy, folder}},
+        {"ignore_index", {npy, folder}},
+        {"layout", {npy}},
+        {"count", {random}},
+        {"classes", {npy, folder, random}},
+        {"seed", {random}},
+        {"shape", {random, memory}},
+        {"skip", {digits, cifar10, npy, folder, random}},
+        {"limit", {digits, cifar10, npy, folder, random}},
+        {"orientation", {folder, memory}},
+        {"on_broken", {folder}},
+        {"decode_threads", {folder, memory}},
+        {"jpeg_scaling", {folder, memory}},
+        {"tiles", {npy, folder, memory}},
+    };
+    for (const std::string_view key : kResizeKeys) all.push_back({key, {folder, memory}});
+    return all;
+  }();
   return rows;
 }
 
@@ -145,13 +144,15 @@ void read_memory(Fields& fields, bool of_images, InputSpec& input, Violations& v
     fields.choice("orientation", input.orientation);
     return read_decoding(fields, input, std::nullopt, violations);
   }
-  for (const std::string_view key :
-       {"resize", "rule", "crop", "interpolation", "crop_rounding", "orientation", "decode_threads", "jpeg_scaling"})
+  const auto refuse = [&](std::string_view key) {
     fields.refuse(key, of_images
                            ? fmt::format("'{}' is for encoded pictures that come through the API, and these need "
                                          "a 'resize'; add it or remove '{}'",
                                          key, key)
                            : fmt::format("'{}' is for pictures, and 'inputs' are tensors; leave one of them out", key));
+  };
+  std::ranges::for_each(kResizeKeys, refuse);
+  for (const char* key : {"orientation", "decode_threads", "jpeg_scaling"}) refuse(key);
   if (of_images) read_shape(fields, input.shape, violations);
   read_tiles_of_memory(fields, of_images, input, violations);
 }

@@ -1,5 +1,6 @@
 #include "config/input_pictures.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -34,10 +35,13 @@ void check_crop(Fields& fields, const Resize& resize, Violations& violations) {
 
 /// Each picture is cut as it is.
 void read_tiled_folder(Fields& fields, InputSpec& input, Violations& violations) {
-  for (const std::string_view key : {"resize", "rule", "crop", "interpolation", "crop_rounding", "jpeg_scaling"})
+  const auto refuse = [&](std::string_view key) {
     fields.refuse(key, fmt::format("'{}' changes the size of pictures, and 'tiles' are cut from pictures as they are; "
                                    "leave one of them out",
                                    key));
+  };
+  std::ranges::for_each(kResizeKeys, refuse);
+  refuse("jpeg_scaling");
   fields.refuse("decode_threads",
                 "'decode_threads' is for pictures that are resized; with 'tiles' one is decoded at a time");
   input.tiles = read_tiles(fields, 2, violations);

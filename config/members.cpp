@@ -99,8 +99,7 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults&
     read_stages(*stages, fields, read, violations);
   else if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
     member.model = read_model(*model, violations);
-  if (const Tree* model = tree.find("model"); model != nullptr)
-    if (const Tree* entries = model->find("output"); entries != nullptr) read.entries = entries->position;
+  if (!has_stages(member)) read.entries = position_of_output(tree);
   // If the model could not be read, it is unknown whether it decides what it outputs.
   if (violations.count() == before_model)
     read_output(fields, member, violations);

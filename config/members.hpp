@@ -21,7 +21,7 @@ struct ReadMember {
   std::vector<SourcePosition> views{};  ///< where each of its views is written
   bool sound = false;                   ///< nothing is wrong with it so far, so further checks make sense
   std::vector<SourcePosition> takes{};  ///< of each name in its `takes`
-  SourcePosition entries{};             ///< of the `output` in its `model`, if it has one
+  SourcePosition entries{};             ///< of the `output` in its `model`, the last one, if it has one
   /// By stage, what it says itself; none without stages.
   std::vector<std::optional<Device>> stage_devices{};
 };

@@ -113,7 +113,8 @@ void read_of_method(Fields& fields, const std::vector<ReadMember>& members, Merg
 
 /// What is missing in a model that is to be merged, as the end of "member 'a' ..."; empty if nothing is.
 std::string obstacle(const ModelSpec& model) {
-  if (!files_of_candidates(model).empty()) return "leaves open which of its files counts; name one by its kind and 'path'";
+  if (!files_of_candidates(model).empty())
+    return "leaves open which of its files counts; name one by its kind and 'path'";
   if (is_saved(facts_of(model.kind))) return "has saved predictions, and no weights to merge";
   if (!takes_weights(facts_of(model.kind)))
     return fmt::format("is a {}, whose weights cannot be merged; export it as safetensors for one of {}",

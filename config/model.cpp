@@ -286,4 +286,10 @@ ModelSpec read_model(const Tree& tree, Violations& violations) {
   return model;
 }
 
+SourcePosition position_of_output(const Tree& tree) {
+  const Tree* const model = tree.find("model");
+  const Tree* const output = model != nullptr ? model->find("output") : nullptr;
+  return output != nullptr ? output->position : SourcePosition{};
+}
+
 }  // namespace tutti::config

@@ -1,6 +1,9 @@
 #include "config/schema_keys.hpp"
 
+#include <algorithm>
 #include <array>
+
+#include "config/input_pictures.hpp"
 
 namespace tutti::config {
 namespace {
@@ -39,7 +42,20 @@ constexpr std::string_view kReplicas =
 constexpr std::string_view kViews =
     R"({"type": "array", "items": {"anyOf": [{"$ref": "#/definitions/view_word"}, {"$ref": "#/definitions/view"}]}})";
 
-// ---- the keys ------------------------------------------------------------------------------------------------------
+// ---- keys that several maps have -----------------------------------------------------------------------------------
+
+// Those of read_resize(), in the maps from which it reads.
+constexpr std::array kResizing{
+    SchemaKey{"", "resize", "a number: length of the shorter side; two: height and width", kSize},
+    SchemaKey{"", "rule", "shorter keeps the proportions, exact makes both sides"},
+    SchemaKey{"", "crop", "the centre that is kept", kSize},
+    SchemaKey{"", "interpolation", "filter of 'resize'"},
+    SchemaKey{"", "crop_rounding", "how the place of 'crop' is rounded"},
+};
+constexpr std::array<std::string_view, 3> kResized{"step", "member_input", "input"};
+static_assert(std::ranges::equal(kResizing, kResizeKeys, {}, &SchemaKey::key));
+
+// ---- the other keys ------------------------------------------------------------------------------------------------
 
 constexpr std::array kKeys{
     SchemaKey{"description", "members", "the models, in rank order", R"({"$ref": "#/definitions/members"})"},
@@ -161,11 +177,6 @@ constexpr std::array kKeys{
     SchemaKey{"step", "above", "values above it become 1, others 0"},
     SchemaKey{"step", "k", "how many values"},
     SchemaKey{"step", "give", "the values, or where they are along the axis"},
-    SchemaKey{"step", "resize", "a number: length of the shorter side; two: height and width", kSize},
-    SchemaKey{"step", "rule", "shorter keeps the proportions, exact makes both sides"},
-    SchemaKey{"step", "crop", "the centre that is kept", kSize},
-    SchemaKey{"step", "interpolation", "filter of 'resize'"},
-    SchemaKey{"step", "crop_rounding", "how the place of 'crop' is rounded"},
 
     SchemaKey{"model", "kind", "the kind of the model"},
     SchemaKey{"model", "classes", "width of the last layer"},
@@ -203,11 +214,6 @@ constexpr std::array kKeys{
     SchemaKey{"fault", "at_value", "every batch with an image whose first value is this", R"({"type": "number"})"},
 
     SchemaKey{"member_input", "tensors", "which of several images are prepared so", kTexts},
-    SchemaKey{"member_input", "resize", "a number: length of the shorter side; two: height and width", kSize},
-    SchemaKey{"member_input", "rule", "shorter keeps the proportions, exact makes both sides"},
-    SchemaKey{"member_input", "crop", "the centre that is kept", kSize},
-    SchemaKey{"member_input", "interpolation", "filter of 'resize'"},
-    SchemaKey{"member_input", "crop_rounding", "how the place of 'crop' is rounded"},
     SchemaKey{"member_input", "mean", "subtracted from each value, per channel", kChannels},
     SchemaKey{"member_input", "std", "then each value is divided by this", kChannels},
 
@@ -232,11 +238,6 @@ constexpr std::array kKeys{
     SchemaKey{"input", "classes", "number of classes of the labels"},
     SchemaKey{"input", "skip", "leave out this many images at the beginning"},
     SchemaKey{"input", "limit", "use the first so many images after those of 'skip'"},
-    SchemaKey{"input", "resize", "a number: length of the shorter side; two: height and width", kSize},
-    SchemaKey{"input", "rule", "shorter keeps the proportions, exact makes both sides"},
-    SchemaKey{"input", "crop", "the centre that is kept", kSize},
-    SchemaKey{"input", "interpolation", "filter of 'resize'"},
-    SchemaKey{"input", "crop_rounding", "how the place of 'crop' is rounded"},
     SchemaKey{"input", "orientation", "exif: turn pictures as their EXIF orientation says"},
     SchemaKey{"input", "on_broken", "what happens to files that cannot be decoded"},
     SchemaKey{"input", "decode_threads", "threads that decode"},
@@ -288,8 +289,19 @@ constexpr std::array kKeys{
     SchemaKey{"merge", "accumulate", "type of the sums"},
 };
 
+constexpr std::array kAllKeys = [] {
+  std::array<SchemaKey, kKeys.size() + kResized.size() * kResizing.size()> all{};
+  auto end = std::ranges::copy(kKeys, all.begin()).out;
+  for (const std::string_view definition : kResized)
+    for (SchemaKey key : kResizing) {
+      key.definition = definition;
+      *end++ = key;
+    }
+  return all;
+}();
+
 }  // namespace
 
-std::span<const SchemaKey> schema_keys() { return kKeys; }
+std::span<const SchemaKey> schema_keys() { return kAllKeys; }
 
 }  // namespace tutti::config

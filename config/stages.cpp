@@ -82,6 +82,7 @@ std::vector<StageSpec> read_entries(const Tree& tree, ReadMember& read, std::vec
     if (!is_step(item)) {
       stages.push_back(read_stage(item, read.stage_devices.emplace_back(), violations));
       positions.push_back({item.position});
+      read.entries = position_of_output(item);
       continue;
     }
     std::optional<StepSpec> step = read_step(item, violations);

@@ -26,7 +26,7 @@ std::vector<std::string_view> keys_of(const Step& step) {
   std::vector<std::string_view> keys;
   for_each_step_field(step, [&]<class Form>(std::string_view key, const auto&, const Form&) {
     if constexpr (std::is_same_v<Form, form::Resizing>)
-      keys.insert(keys.end(), {"resize", "rule", "crop", "interpolation", "crop_rounding"});
+      keys.insert(keys.end(), kResizeKeys.begin(), kResizeKeys.end());
     else
       keys.push_back(key);
   });

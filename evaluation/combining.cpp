@@ -29,6 +29,7 @@
 #include "results/result_files.hpp"
 #include "results/run_folder.hpp"
 #include "results/sinks.hpp"
+#include "results/table_columns.hpp"
 
 namespace tutti {
 namespace {
@@ -136,7 +137,7 @@ class Combine {
         spec_(input.spec),
         source_(input.source),
         saved_(input.run),
-        columns_(input.columns),
+        columns_(images::asked_columns(options.csv)),
         form_(evaluation_form(input.spec, options.rules)) {
     if (form_.rules.empty())
       throw Error(ErrorKind::usage, "there is no rule to combine by", "the rule of this run is none",
@@ -336,7 +337,7 @@ class Combine {
   const config::EnsembleSpec& spec_;
   const std::filesystem::path& source_;  ///< the folder of the run
   const SavedRun& saved_;
-  const std::vector<images::TableColumn>& columns_;
+  const std::vector<images::TableColumn> columns_;  ///< of the predictions.csv of each rule; none: no such files
   const EvaluationForm form_;
 };
 

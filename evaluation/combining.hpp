@@ -5,14 +5,12 @@
 #include <filesystem>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include <tutti/combine.hpp>
 
 #include "config/spec.hpp"
 #include "evaluation/saved_run.hpp"
 #include "results/report.hpp"
-#include "results/table_columns.hpp"
 
 namespace tutti {
 
@@ -21,8 +19,6 @@ struct CombineInput {
   config::EnsembleSpec spec;     ///< the description that counts
   std::filesystem::path source;  ///< the folder of the run; empty: arrays
   SavedRun run;
-  /// Of the predictions.csv of each rule; none: no such files.
-  std::vector<images::TableColumn> columns{};
 };
 
 /// The run in `folder`, with `settings` applied to its description. Throws Error(usage) if it cannot be combined.

@@ -233,7 +233,8 @@ std::string chosen_text(const config::EnsembleSpec& spec) {
   const Alike alike = alike_members(spec, [](const config::MemberSpec& member) {
     return member.model.tried.forms.empty() ? std::string() : choice_text(member.model.tried.forms);
   });
-  for (const auto& [choice, members] : alike) text += fmt::format("{}: {}\n{}", names_of(members), choice, models_of(members));
+  for (const auto& [choice, members] : alike)
+    text += fmt::format("{}: {}\n{}", names_of(members), choice, models_of(members));
   for (const config::UnitSpec& unit : spec.workers)
     if (!unit.tried.forms.empty())
       text += fmt::format("the worker of {}: {}\n  mode: {}\n", members_text(spec, unit), choice_text(unit.tried.forms),

@@ -6,13 +6,13 @@
 #include "program/commands.hpp"
 #include "program/reporting.hpp"
 #include "program/session.hpp"
-#include "program/table_option.hpp"
+#include "results/table_columns.hpp"
 
 namespace tutti::program {
 
 Outcome run(const CommandLine& line, Interruption& interruption) {
   User user(line, interruption);
-  PredictionRun run(setup_of("run", line), load(line), columns_of(line), user);
+  PredictionRun run(setup_of("run", line), load(line), images::asked_columns(line.csv), user);
   run.perform();
   const images::Report& report = run.session().report();
   const std::string rules = run.has_rules() ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";

@@ -99,6 +99,10 @@ std::vector<TableColumn> parse_columns(std::string_view list) {
   return columns;
 }
 
+std::vector<TableColumn> asked_columns(std::string_view list) {
+  return list.empty() ? std::vector<TableColumn>() : parse_columns(list);
+}
+
 std::uint32_t class_of(const TableColumn& column, const Source& names, std::uint32_t classes) {
   std::vector<std::string> known;
   for (std::uint32_t label = 0; label < classes; ++label) {

@@ -33,6 +33,9 @@ struct TableColumn {
 /// Reads "id,label", "image_id=id,breed=label" or "id,classes". Throws Error(usage) that says what there is.
 std::vector<TableColumn> parse_columns(std::string_view list);
 
+/// The same; none of an empty list, which asks for none.
+std::vector<TableColumn> asked_columns(std::string_view list);
+
 /// The class that `score_of` names, of `classes` classes; throws Error(usage) if there is none.
 std::uint32_t class_of(const TableColumn& column, const Source& names, std::uint32_t classes);
 

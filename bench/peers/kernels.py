@@ -24,7 +24,7 @@ from typing import Any
 from libraries import LIBRARIES as KNOWN
 from protocol import Child, ContestantFailed, private_stdout, serve
 from served import Entry, add_common, certificate, check_common, close_all, environment, measure_rounds, ratios_of
-from tables import TUTTI, Row, append_rows, reference_of, table
+from tables import TUTTI, Row, append_rows, figure_line, reference_of, table
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
@@ -295,8 +295,7 @@ def main(arguments: list[str]) -> int:
         print(table(f"time, batch {batch}", times, reference_of(times)), flush=True)
         for row in rows:
             if row.samples and row.conditions["figure"] != "time":
-                print(f"{row.name}: {row.conditions['figure']}: {row.median:.3f} {row.unit}".rstrip()
-                      + (f"   aim {row.aim}" if row.aim else ""))
+                print(figure_line(row))
         print(flush=True)
         if options.json:
             append_rows(options.json, rows, birth)

@@ -29,7 +29,7 @@ from kernels import kept_form
 from libraries import LIBRARIES
 from protocol import Child, ContestantFailed, private_stdout, serve
 from served import (Entry, add_common, certificate, check_common, close_all, environment, measure_rounds, ratios_of)
-from tables import TUTTI, Row, append_rows, reference_of, table
+from tables import TUTTI, Row, append_rows, figure_line, reference_of, table
 from torchvision_networks import GIGA_MACS, NAMES
 
 HERE = Path(__file__).resolve().parent
@@ -300,10 +300,6 @@ def mean_row(options: argparse.Namespace, cores: int, batch: int, medians: list[
                higher_is_better=True, aim=f">= {AIM_MEAN}")
 
 
-def said(row: Row) -> str:
-    return f"{row.name}: {row.median:.3f}" + (f"   aim {row.aim}" if row.aim else "")
-
-
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     if options.serve:
@@ -326,7 +322,7 @@ def main(arguments: list[str]) -> int:
         print(table(title, times, reference_of(times)), flush=True)
         for row in rows:
             if row.conditions["figure"] == "ratio":
-                print(said(row), flush=True)
+                print(figure_line(row), flush=True)
         if options.json:
             append_rows(options.json, rows, birth)
         return ratios
@@ -336,7 +332,7 @@ def main(arguments: list[str]) -> int:
             medians = [statistics.median(ratios) for name in options.networks if (ratios := measured([name], cores, batch))]
             if medians:
                 row = mean_row(options, cores, batch, medians)
-                print(said(row) + "\n", flush=True)
+                print(figure_line(row) + "\n", flush=True)
                 if options.json:
                     append_rows(options.json, [row], birth)
     if not options.no_ensemble and len(options.networks) > 1:

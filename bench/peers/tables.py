@@ -9,7 +9,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from bench_rows import Row, append_rows, number  # noqa: E402
 
-__all__ = ["Row", "append_rows", "reference_of", "table"]
+__all__ = ["Row", "append_rows", "figure_line", "reference_of", "table"]
 
 TUTTI = "tutti"
 
@@ -33,3 +33,10 @@ def reference_of(rows: list[Row]) -> float | None:
         if row.name == TUTTI and row.samples:
             return row.median
     return None
+
+
+def figure_line(row: Row) -> str:
+    """A figure that is in no table: "tutti: memory: 12.000 MiB   aim <= 20". A ratio needs no word for what it is."""
+    figure = str(row.conditions.get("figure", ""))
+    words = [row.name] + ([figure] if figure not in ("", "ratio") else []) + [f"{row.median:.3f} {row.unit}".rstrip()]
+    return ": ".join(words) + (f"   aim {row.aim}" if row.aim else "")

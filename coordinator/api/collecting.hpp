@@ -10,8 +10,8 @@
 
 namespace tutti {
 
-/// For the predictions that the lineup, which has a description, makes of the source's samples, or of the inputs that it
-/// cuts them from. Throws Error(usage) if these cannot be put together.
+/// For the predictions that the lineup, which has a description, makes of the source's samples, or of the inputs that
+/// it cuts them from. Throws Error(usage) if these cannot be put together.
 std::unique_ptr<images::CollectingSink> collecting(const Source& source, const Lineup& lineup);
 
 }  // namespace tutti

@@ -20,15 +20,19 @@ Plan plan_of(const config::EnsembleSpec& spec, const Options& options, const std
 namespace {
 
 /// The same for an ensemble that runs as `running`. Its slots hold pictures in the sizes that members had at the start.
-/// These stay when members go, and one that comes finds its size among them.
-Plan plan_beside(const Plan& running, const config::EnsembleSpec& spec, const Options& options,
-                 const std::filesystem::path& worker) {
+/// These stay when members go, and one that comes finds its size among them. Its fork server forks what fits it.
+Plan plan_beside(const Plan& running, const config::EnsembleSpec& spec, const Members::Setting& setting) {
   InputForm form = api_form(spec, spec.input);
   const auto is_there = [&](const Plane& plane) {
     return std::ranges::find(running.input.planes, plane.resize, &Plane::resize) != running.input.planes.end();
   };
   if (std::ranges::all_of(form.planes, is_there)) form.planes = running.input.planes;
-  return make_plan(spec, look_at_machine(worker, gpus_wanted(spec)), form, options);
+  Options options;
+  options.environment = setting.environment;
+  Plan plan = make_plan(spec, look_at_machine(setting.worker, gpus_wanted(spec)), form, options);
+  for (WorkerPlan& one : plan.workers) one.forked = running.forks(one);
+  plan.batches = Batches::given;  // those that were to be measured are known by now
+  return plan;
 }
 
 Lineup first_lineup(const Pool& pool, const config::EnsembleSpec& spec) {
@@ -62,8 +66,9 @@ void Members::replace(std::string_view name, const config::EnsembleSpec& given, 
   const auto now = lineup();
   const auto next = std::make_shared<const config::EnsembleSpec>(chosen_like(given, *now->description));
   const Rank place = changed_member(*now->description, *next, name);
-  const Plan plan = plan_beside(pool_.plan(), *next, {}, setting_.worker);
+  const Plan plan = plan_beside(pool_.plan(), *next, setting_);
   check_new_version(pool_.plan(), now->description->members[place.value()], plan, place);
+  check_memory(plan, place);
   pool_.replace(now->members[place.value()].rank, plan.request_of(place), plan.host_of(place).python, stop);
   lineups_.describe(next);
 }
@@ -74,13 +79,10 @@ void Members::add(const MemberSpec& member, const std::stop_token& stop) {
   const auto now = lineup();
   check_may_change(*now->description);
   const auto next = std::make_shared<const config::EnsembleSpec>(with_member(*now->description, member));
-  Options options;
-  options.environment = setting_.environment;
-  const Plan plan = plan_beside(pool_.plan(), *next, options, setting_.worker);
+  const Plan plan = plan_beside(pool_.plan(), *next, setting_);
   check_newcomer(pool_.plan(), plan);
   const Rank last(plan.members.size() - 1);
-  WorkerPlan host = plan.host_of(last);
-  host.forked = pool_.plan().forks(host);
+  const WorkerPlan& host = plan.host_of(last);
   check_memory(plan, host);
   const Pool::Newcomer come = pool_.add(plan.request_of(last), host, stop);
   std::vector<LineupMember> members = now->members;

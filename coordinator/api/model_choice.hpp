@@ -27,8 +27,8 @@ struct Chosen {
 };
 Chosen chosen(const Spec& spec, const Options& given, const std::filesystem::path& worker);
 
-/// A description as a new version comes, whose choices are those of the running ensemble: the same form, else one of the
-/// same kind, else one of the same library, else the first.
+/// A description as a new version comes, whose choices are those of the running ensemble: the same form, else one of
+/// the same kind, else one of the same library, else the first.
 config::EnsembleSpec chosen_like(const config::EnsembleSpec& next, const config::EnsembleSpec& running);
 
 }  // namespace tutti

@@ -54,9 +54,10 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
            "the first 'input' of a member, or the last one that goes, changes who prepares the images",
            "give it an 'input' if the version before it has one, or make a new Ensemble");
   if (!(same == now))
-    refuse(fmt::format("the new description differs in more than the member {}", name), {},
-           "change the 'model' of the description that the ensemble has, and what belongs to it; for anything else make "
-           "a new Ensemble");
+    refuse(
+        fmt::format("the new description differs in more than the member {}", name), {},
+        "change the 'model' of the description that the ensemble has, and what belongs to it; for anything else make "
+        "a new Ensemble");
   return Rank(rank);
 }
 

@@ -36,16 +36,16 @@ std::filesystem::path resolved(const std::filesystem::path& file) {
 std::vector<std::filesystem::path> weight_files(const Plan& plan, const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
   for (const MemberPlan& member : plan.members) {
-    const auto file = std::filesystem::absolute(
-        member.weights.empty() ? folder / (member.request.name + ".safetensors") : member.weights);
-    const auto twin = std::find_if(files.begin(), files.end(),
-                                   [&](const auto& other) { return resolved(other) == resolved(file); });
+    const auto file = std::filesystem::absolute(member.weights.empty() ? folder / (member.request.name + ".safetensors")
+                                                                       : member.weights);
+    const auto twin =
+        std::find_if(files.begin(), files.end(), [&](const auto& other) { return resolved(other) == resolved(file); });
     if (twin != files.end())
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} and {} would save their weights to the same file",
-                              plan.members[static_cast<std::size_t>(twin - files.begin())].request.name,
-                              member.request.name),
-                  file.string(), "give each member its own 'weights', or leave them out");
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("{} and {} would save their weights to the same file",
+                      plan.members[static_cast<std::size_t>(twin - files.begin())].request.name, member.request.name),
+          file.string(), "give each member its own 'weights', or leave them out");
     files.push_back(file);
   }
   for (const auto& file : files) make_folder(file.parent_path());

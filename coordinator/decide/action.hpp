@@ -26,8 +26,8 @@ struct Move {
 struct Retire {
   WorkerId worker;
 };
-/// The worker's member is not asked any more: let go of its process, if it has one, and of its spare. Nothing follows
-/// for this worker until another member takes its place.
+/// Nobody asks the worker any more: let go of its process, if it has one, and of its spare. Nothing follows for this
+/// worker until another member takes its place.
 struct Vacate {
   WorkerId worker;
 };

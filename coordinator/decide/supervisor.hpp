@@ -210,6 +210,7 @@ class Supervisor {
   bool is_useless(WorkerId worker) const;
   bool misses_stage(Rank rank) const;
   void leave_with(Rank rank, const std::string& reason);
+  void dismiss_if_useless(WorkerId worker);
   bool is_passed_on(SegmentId segment, Rank rank) const;
 
   // ---- new versions (supervisor_succession.cpp)

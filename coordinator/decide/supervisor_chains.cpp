@@ -62,7 +62,7 @@ bool Supervisor::misses_stage(Rank rank) const {
 }
 
 /// Another stage of the same member has no worker left. What a worker of this one has it still computes, and the slot
-/// is held until then.
+/// is held until then; then its process leaves.
 void Supervisor::leave_with(Rank rank, const std::string& reason) {
   MemberWork& work = work_[rank];
   std::vector<SegmentId> open;  // collected first: finish() changes the table
@@ -77,6 +77,17 @@ void Supervisor::leave_with(Rank rank, const std::string& reason) {
     if (done) finish(number);
   }
   work.leave_with_others(reason, open.empty() ? ledger_.next() : open.front());
+  for (const WorkerId worker : hosting_.workers_of(rank)) dismiss_if_useless(worker);
+}
+
+/// Its memory is free then. A process that is starting is dismissed once it runs, and one that is being killed is not
+/// replaced.
+void Supervisor::dismiss_if_useless(WorkerId worker) {
+  WorkerLife& life = lives_[worker];
+  if (failed_ || !life.running() || !is_useless(worker) || any_in_flight(worker)) return;
+  forget_actions(worker);
+  life.dismiss();
+  actions_.push_back(action::Vacate{worker});
 }
 
 /// Whether the answer, which is in a channel that is no longer read, was passed on before: then it is needed no more,

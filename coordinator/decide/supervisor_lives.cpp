@@ -64,6 +64,7 @@ void Supervisor::run(WorkerId worker, Time now) {
   lives_[worker].prepared();
   note_all_running();
   hand_out_pending(worker, now);
+  dismiss_if_useless(worker);
 }
 
 // ---- how the end comes ---------------------------------------------------------------------------------------------

@@ -98,7 +98,8 @@ std::optional<Supervisor::Time> Supervisor::next_wake() const {
   if (failed_) return std::nullopt;
   std::optional<Time> earliest = next_soon();
   for (const WorkerId worker : lives_.ids())
-    if (const auto due = lives_[worker].due(duty_of(worker)); due && !waits_for_successor(worker)) earliest = std::min(earliest.value_or(*due), *due);
+    if (const auto due = lives_[worker].due(duty_of(worker)); due && !waits_for_successor(worker))
+      earliest = std::min(earliest.value_or(*due), *due);
   return earliest;
 }
 

@@ -208,6 +208,7 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
     release(number);
   }
   hand_out_pending(worker, now);
+  dismiss_if_useless(worker);
   check_slots();
   return acceptance;
 }

@@ -19,7 +19,7 @@ constexpr WorkerLife::Seconds kQuiet{1};
 /// The phase after an event, with the same number as in Phase; or why there is none.
 enum class Next : std::uint8_t { waiting, starting, preparing, running, ending, given_up, late, lie, bug };
 
-constexpr std::array<const char*, 7> kBug{
+constexpr std::array<const char*, 8> kBug{
     "a worker is spawned only while it waits",
     "every phase of a worker has `ready`",
     "a worker is prepared once, after it was ready",
@@ -27,19 +27,20 @@ constexpr std::array<const char*, 7> kBug{
     "a worker goes only if there is one",
     "a worker is given up only while it waits",
     "a worker is retired only while it runs",
+    "a worker is dismissed only while it runs",
 };
 
 Next next_of(WorkerLife::Phase phase, WorkerLife::Event event) {
   using enum Next;
   // clang-format off
-  static constexpr std::array<std::array<Next, 7>, 6> kTable{{
-      // spawn   ready      prepared kill    gone     give_up   retire
-      {starting, late,      bug,     late,   late,    given_up, bug},      // waiting
-      {bug,      preparing, bug,     ending, waiting, bug,      bug},      // starting
-      {bug,      lie,       running, ending, waiting, bug,      bug},      // preparing
-      {bug,      lie,       bug,     ending, waiting, bug,      waiting},  // running
-      {bug,      late,      bug,     late,   waiting, bug,      bug},      // ending
-      {bug,      late,      bug,     late,   late,    bug,      bug},      // given_up
+  static constexpr std::array<std::array<Next, 8>, 6> kTable{{
+      // spawn   ready      prepared kill    gone     give_up   retire   dismiss
+      {starting, late,      bug,     late,   late,    given_up, bug,     bug},       // waiting
+      {bug,      preparing, bug,     ending, waiting, bug,      bug,     bug},       // starting
+      {bug,      lie,       running, ending, waiting, bug,      bug,     bug},       // preparing
+      {bug,      lie,       bug,     ending, waiting, bug,      waiting, given_up},  // running
+      {bug,      late,      bug,     late,   waiting, bug,      bug,     bug},       // ending
+      {bug,      late,      bug,     late,   late,    bug,      bug,     bug},       // given_up
   }};
   // clang-format on
   return kTable.at(static_cast<std::size_t>(phase)).at(static_cast<std::size_t>(event));
@@ -112,6 +113,12 @@ void WorkerLife::retire() {
   step(Event::retire);
   forget_process();
   ++retired_;
+}
+
+void WorkerLife::dismiss() {
+  step(Event::dismiss);
+  forget_process();
+  dismissed_ = true;
 }
 
 void WorkerLife::renew() {
@@ -200,8 +207,9 @@ bool WorkerLife::has_deadline() const {
 
 void WorkerLife::check_invariants() const {
   TUTTI_CHECK(deadline_.has_value() == has_deadline());
-  TUTTI_CHECK(deaths_ + retired_ + (has_process() ? 1 : 0) == spawned_,
-              "there is one process at a time, and each dies once or is retired");
+  TUTTI_CHECK(deaths_ + retired_ + (has_process() || dismissed_ ? 1 : 0) == spawned_,
+              "there is one process at a time, and each dies once, is retired or is dismissed");
+  TUTTI_CHECK(!dismissed_ || phase_ == Phase::given_up, "nothing follows the process that was dismissed");
   TUTTI_CHECK(fault_.has_value() == (phase_ == Phase::ending), "a worker is killed for a reason");
   TUTTI_CHECK(!distrusted_ || phase_ == Phase::ending, "a worker that broke the protocol is killed");
   TUTTI_CHECK(ran_ || !running());

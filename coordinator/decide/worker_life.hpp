@@ -3,13 +3,13 @@
 // passes the time and carries out the decisions. It knows nothing of members and tasks; those are the work of a member
 // (member_work.hpp).
 //
-//   phase \ event   spawn      ready       prepared   kill     gone      give_up    retire
-//   waiting         starting   late        -          late     late      given_up   -
-//   starting        -          preparing   -          ending   waiting   -          -
-//   preparing       -          lie         running    ending   waiting   -          -
-//   running         -          lie         -          ending   waiting   -          waiting
-//   ending          -          late        -          late     waiting   -          -
-//   given_up        -          late        -          late     late      -          -
+//   phase \ event   spawn      ready       prepared   kill     gone      give_up    retire    dismiss
+//   waiting         starting   late        -          late     late      given_up   -         -
+//   starting        -          preparing   -          ending   waiting   -          -         -
+//   preparing       -          lie         running    ending   waiting   -          -         -
+//   running         -          lie         -          ending   waiting   -          waiting   given_up
+//   ending          -          late        -          late     waiting   -          -         -
+//   given_up        -          late        -          late     late      -          -         -
 //
 //   late: another event came first; nothing changes. lie: the worker broke the protocol. -: a bug, and a failed check.
 #pragma once
@@ -61,7 +61,7 @@ class WorkerLife {
     ending,     ///< it was sent SIGKILL
     given_up,   ///< there is no process, and there will be none
   };
-  enum class Event : std::uint8_t { spawn, ready, prepared, kill, gone, give_up, retire };
+  enum class Event : std::uint8_t { spawn, ready, prepared, kill, gone, give_up, retire, dismiss };
   /// What an event did; see the table.
   enum class Step : std::uint8_t { taken, late, lie };
   /// What the process is working on, which decides how long it may take.
@@ -81,6 +81,8 @@ class WorkerLife {
   void give_up();
   /// The process, which has nothing to do, is not the worker's any more: the next one hosts another version.
   void retire();
+  /// The process, which has nothing to do, is not needed any more, and there will be no other.
+  void dismiss();
   /// The next process hosts another version: what earlier ones did says nothing about it.
   void renew();
   /// The process broke the protocol: nothing more from it is trusted.
@@ -150,6 +152,7 @@ class WorkerLife {
   std::optional<WorkerFault> fault_;
   std::uint64_t deaths_ = 0;
   std::uint64_t retired_ = 0;
+  bool dismissed_ = false;
 };
 
 }  // namespace tutti

@@ -44,7 +44,8 @@ fs::path find_program(const std::string& name, const std::string& hint) {
   std::string tried;
   for (const fs::path& folder : {program_folder(), folder_of_this_library()}) {
     if (folder.empty()) continue;
-    for (const char* relative : {".", "../libexec/tutti", "../../libexec/tutti", "libexec/tutti", "../bin", "../../bin"}) {
+    for (const char* relative :
+         {".", "../libexec/tutti", "../../libexec/tutti", "libexec/tutti", "../bin", "../../bin"}) {
       const fs::path file = (folder / relative / name).lexically_normal();
       if (is_program(file)) return file;
       tried += (tried.empty() ? "" : ", ") + file.string();

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -111,16 +112,24 @@ std::string form_name(std::size_t place, const ModelKind& kind) {
                      backend == nullptr ? "" : fmt::format(" by {}", to_name(*backend)));
 }
 
-/// The key of the mode that was chosen for a worker with these members.
+/// The key of the mode of a worker with these members.
 std::string mode_key(const config::EnsembleSpec& spec, const config::UnitSpec& unit) {
   std::vector<std::string> names;
   for (const std::size_t rank : unit.members) names.push_back(spec.members[rank].name);
   return fmt::format("{}the worker of {}", kForm, fmt::join(names, ", "));
 }
 
+void add_model_files(const config::MemberSpec& member, Fingerprint& into) {
+  std::size_t number = 0;
+  for (const auto& file : files_of(member.model.kind, member.model.weights)) {
+    into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
+        content_text(file, member.name);
+    ++number;
+  }
+}
+
 void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint& into) {
-  for (const config::UnitSpec& unit : spec.workers)
-    if (!unit.tried.forms.empty()) into[mode_key(spec, unit)] = to_name(unit.mode);
+  for (const config::UnitSpec& unit : spec.workers) into[mode_key(spec, unit)] = to_name(unit.mode);
   for (const Part& part : parts_of(spec)) {
     const config::MemberSpec& member = part.spec;
     if (!member.model.weights.empty())
@@ -129,12 +138,7 @@ void add_members(const config::EnsembleSpec& spec, const Plan& plan, Fingerprint
     if (const auto chosen = std::ranges::find_if(forms, &ModelForm::chosen); chosen != forms.end())
       into[std::string(kForm) + member.name] =
           form_name(static_cast<std::size_t>(chosen - forms.begin()), member.model.kind);
-    std::size_t number = 0;
-    for (const auto& file : files_of(member.model.kind, member.model.weights)) {
-      into["model of " + member.name + (number == 0 ? "" : fmt::format(", file {}", number))] =
-          content_text(file, member.name);
-      ++number;
-    }
+    add_model_files(member, into);
   }
   for (const WorkerPlan& worker : plan.workers)
     for (const Rank rank : worker.members) {
@@ -168,6 +172,40 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
   std::error_code code;
   for (std::filesystem::directory_iterator entry(input.path, code), end; !code && entry != end; entry.increment(code))
     if (entry->path().extension() == ".bin") add_file(entry->path(), into);
+}
+
+template <class Counts>
+Fingerprint part_of(const Fingerprint& all, Counts counts) {
+  Fingerprint part;
+  for (const auto& [key, value] : all)
+    if (counts(key)) part.emplace(key, value);
+  return part;
+}
+
+/// Whether the run had this candidate of a member, which its description named: all that it noted of the model is that.
+bool had_candidate(const Fingerprint& was, config::EnsembleSpec spec, std::size_t rank, std::size_t place) {
+  config::take_candidate(spec.members[rank].model, place, {});
+  Fingerprint described;
+  add_description(spec, described);
+  const std::string model = fmt::format("members.{}.model.", rank);
+  const auto of_model = [&](const std::string& key) { return key.starts_with(model); };
+  if (part_of(was, of_model) != part_of(described, of_model)) return false;
+  Fingerprint files;
+  add_model_files(spec.members[rank], files);
+  const std::string file = "model of " + spec.members[rank].name;
+  return files ==
+         part_of(was, [&](const std::string& key) { return key == file || key.starts_with(file + ", file "); });
+}
+
+/// Of the candidate of a member that the run had; nothing if none of them is it.
+std::optional<std::size_t> noted_place(const Fingerprint& was, const config::EnsembleSpec& spec, std::size_t rank) {
+  const config::MemberSpec& member = spec.members[rank];
+  const auto noted = was.find(std::string(kForm) + member.name);
+  for (std::size_t place = 0; place < member.model.candidates.size(); ++place)
+    if (noted != was.end() ? form_name(place, member.model.candidates[place]) == noted->second
+                           : had_candidate(was, spec, rank, place))
+      return place;
+  return std::nullopt;
 }
 
 bool chooses_kernels(std::string_view flag) {
@@ -275,15 +313,11 @@ std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std:
 
 std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerprint, const config::EnsembleSpec& spec) {
   config::EnsembleSpec chosen = spec;
-  for (config::MemberSpec& member : chosen.members) {
-    config::ModelSpec& model = member.model;
-    if (model.candidates.empty()) continue;
-    const auto noted = fingerprint.find(std::string(kForm) + member.name);
-    if (noted == fingerprint.end()) return std::nullopt;
-    std::size_t place = 0;
-    while (place < model.candidates.size() && form_name(place, model.candidates[place]) != noted->second) ++place;
-    if (place == model.candidates.size()) return std::nullopt;
-    config::take_candidate(model, place, "the run was started with another form");
+  for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
+    if (spec.members[rank].model.candidates.empty()) continue;
+    const auto place = noted_place(fingerprint, spec, rank);
+    if (!place) return std::nullopt;
+    config::take_candidate(chosen.members[rank].model, *place, "the run was started with another form");
   }
   for (config::UnitSpec& unit : chosen.workers) {
     if (unit.modes.empty()) continue;

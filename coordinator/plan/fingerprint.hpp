@@ -39,8 +39,9 @@ void add_batches(Fingerprint& fingerprint, const Status& status);
 std::vector<std::uint32_t> batches_of(const Fingerprint& fingerprint, const std::vector<config::MemberSpec>& members,
                                       std::uint32_t segment_images);
 
-/// The description with the form of each member that fingerprint_of() noted, if it leaves a choice; nothing if one was
-/// not noted, or is not among the forms that there are now.
+/// The description with the form of each member, and the mode of each worker, that a run had, if it leaves a choice:
+/// those that it had chosen, or that its own description named. Nothing if one of them is not among those that there
+/// are now. Reads files of models as fingerprint_of() does.
 std::optional<config::EnsembleSpec> with_noted_forms(const Fingerprint& fingerprint, const config::EnsembleSpec& spec);
 
 /// One line per value that differs, or is missing in one of them: "threads of a: was 2, now 4". Values from

@@ -1,5 +1,5 @@
 // The memory that an ensemble needs, as named terms: `tutti plan` prints each, and their sum is checked at the start,
-// and that of a member before it is added. Pure, except that it reads the sizes of the models' files.
+// and that of a member before it is added or replaced. Pure, except that it reads the sizes of the models' files.
 #pragma once
 
 #include <vector>
@@ -20,5 +20,8 @@ void check_memory(const Plan& plan);
 /// The same for the terms of `added`, a worker of one member that joins the others of the plan, which are running: the
 /// available memory is what they leave.
 void check_memory(const Plan& plan, const WorkerPlan& added);
+/// The same for what the workers of this member, which has a new version in the plan, load while those with the old one
+/// still run.
+void check_memory(const Plan& plan, Rank replaced);
 
 }  // namespace tutti

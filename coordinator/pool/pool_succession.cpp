@@ -108,11 +108,10 @@ void Pool::successor_is_ready(WorkerProcess& successor, const std::vector<contro
           {}, "give it the same outputs, or make a new Ensemble"));
     const auto same = [](const NamedLayout& a, const NamedLayout& b) { return a.layout == b.layout; };
     if (!std::ranges::equal(ready[seat].parts, parts_[rank], same))
-      return successor_failed(
-          Error(ErrorKind::usage,
-                fmt::format("it joins {}, and the version before it joins {}", joined_text(ready[seat].parts),
-                            joined_text(parts_[rank])),
-                {}, "name outputs of the same shapes, in the same order, in its 'output'"));
+      return successor_failed(Error(ErrorKind::usage,
+                                    fmt::format("it joins {}, and the version before it joins {}",
+                                                joined_text(ready[seat].parts), joined_text(parts_[rank])),
+                                    {}, "name outputs of the same shapes, in the same order, in its 'output'"));
   }
   roster_.successor_ready(successor, ready);
   if (!roster_.successors_ready()) return;

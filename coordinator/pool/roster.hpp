@@ -66,8 +66,8 @@ class Roster {
   bool successors_ready() const TUTTI_REQUIRES(on_loop);
   /// Ends all successors: the workers stay what they are.
   void dismiss_successors() TUTTI_REQUIRES(on_loop);
-  /// The worker hosts what its successor has loaded from now on. Its process, which has nothing to do, and its spare are
-  /// told to leave, and killed if they have not after this time; take_worker() takes the successor.
+  /// The worker hosts what its successor has loaded from now on. Its process, which has nothing to do, and its spare
+  /// are told to leave, and killed if they have not after this time; take_worker() takes the successor.
   void hand_over(WorkerId worker, std::chrono::steady_clock::duration patience) TUTTI_REQUIRES(on_loop);
   /// The worker hosts nothing more: its process, which has nothing to do, and its spare are told to leave, as above.
   void vacate(WorkerId worker, std::chrono::steady_clock::duration patience) TUTTI_REQUIRES(on_loop);

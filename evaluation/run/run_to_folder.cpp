@@ -9,6 +9,7 @@
 #include "common/atomic_file.hpp"
 #include "evaluation/run/lacking.hpp"
 #include "evaluation/run/prediction_run.hpp"
+#include "results/table_columns.hpp"
 
 namespace tutti {
 namespace {
@@ -55,7 +56,7 @@ FolderRun run_to_folder(const Spec& spec, const RunOptions& options) {
   setup.options.worker = options.worker;
   setup.options.cache = options.cache;
   setup.options.stop = options.stop;
-  PredictionRun run(std::move(setup), spec.checked(), {}, caller);
+  PredictionRun run(std::move(setup), spec.checked(), images::asked_columns(options.csv), caller);
   run.perform();
   const images::Report& report = run.session().report();
   FolderRun done;

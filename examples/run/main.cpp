@@ -1,5 +1,5 @@
-// Predicts into a folder. End it early, start it again, and it continues where it was. The members are `fake` ones, which
-// compute a hash of the image and need no LibTorch.
+// Predicts into a folder. End it early, start it again, and it continues where it was. The members are `fake` ones,
+// which compute a hash of the image and need no LibTorch.
 //
 //   run OUTPUT           the folder for the results
 #include <cstdio>

@@ -38,6 +38,8 @@ struct CombineOptions {
   /// Applied after the description of the run: "members.0.weight=2". Of arrays those of `combine` and `on_nan`:
   /// "combine.over=values".
   std::vector<std::string> settings{};
+  /// The columns of a predictions.csv for each rule, "id,label" (docs/images.md); empty: no such files.
+  std::string csv{};
   /// The folder for the results, made if it is missing; results of an earlier command in it are removed. Empty: a new
   /// numbered one under runs/.
   std::filesystem::path output{};

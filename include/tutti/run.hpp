@@ -28,6 +28,8 @@ struct RunOptions {
   bool resume = false;
   std::filesystem::path worker{};  ///< as in Options
   bool cache = true;               ///< as in Options
+  /// The columns of predictions.csv, "id,label" (docs/images.md); empty: the usual ones.
+  std::string csv{};
 
   /// Is called as segments are finished, on the thread that runs. An exception ends the run and leaves it; what is
   /// finished is kept.

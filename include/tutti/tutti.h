@@ -187,14 +187,14 @@ TUTTI_C_API tutti_code tutti_ensemble_drain(tutti_ensemble* ensemble, tutti_erro
 /** Gives the member that is called `name` the model of `next` while predictions go on, and returns when the new version
  * has taken over, between two segments. `next` is the description of the ensemble with another `model` of this member,
  * or what belongs to it. On failure the old version stays: TUTTI_USAGE if `next` differs in more or the new version
- * outputs another shape, TUTTI_FAILED if it cannot be started. */
+ * outputs another shape, TUTTI_FAILED if both do not fit into memory while it is loaded, or it cannot be started. */
 TUTTI_C_API tutti_code tutti_ensemble_replace_member(tutti_ensemble* ensemble, const char* name, const tutti_spec* next,
                                                      tutti_error** error);
-/** Adds the member that is called `name` in the description `from` to the ensemble, as its last, while predictions go on,
- * and returns when it is loaded and warm: calls that begin later are answered by all members. Nothing else of `from`
- * counts. On failure the ensemble stays as it is: TUTTI_USAGE if `from` has no such member, the ensemble has one of this
- * name, or it outputs another shape; or if members of this ensemble stay (docs/c-api.md); TUTTI_FAILED if it does
- * not fit into memory, or cannot be started. */
+/** Adds the member that is called `name` in the description `from` to the ensemble, as its last, while predictions go
+ * on, and returns when it is loaded and warm: calls that begin later are answered by all members. Nothing else of
+ * `from` counts. On failure the ensemble stays as it is: TUTTI_USAGE if `from` has no such member, the ensemble has one
+ * of this name, or it outputs another shape; or if members of this ensemble stay (docs/c-api.md); TUTTI_FAILED if it
+ * does not fit into memory, or cannot be started. */
 TUTTI_C_API tutti_code tutti_ensemble_add_member(tutti_ensemble* ensemble, const tutti_spec* from, const char* name,
                                                  tutti_error** error);
 /** Removes the member that is called `name`: calls that begin later are answered without it. Waits only for another

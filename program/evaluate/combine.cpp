@@ -12,7 +12,6 @@
 #include "program/say.hpp"
 #include "program/session.hpp"
 #include "program/summary.hpp"
-#include "program/table_option.hpp"
 
 namespace tutti::program {
 namespace {
@@ -46,10 +45,9 @@ CombineInput combined_input(const CommandLine& line, CombineOptions& options) {
 
 Outcome combine(const CommandLine& line, Interruption& interruption) {
   std::stop_source stop;
-  CombineOptions options{.rules = line.rules, .weights = line.weights, .output = line.output, .stop = stop.get_token()};
-  const std::vector<images::TableColumn> columns = columns_of(line);
-  CombineInput input = combined_input(line, options);
-  input.columns = columns;
+  CombineOptions options{
+      .rules = line.rules, .weights = line.weights, .csv = line.csv, .output = line.output, .stop = stop.get_token()};
+  const CombineInput input = combined_input(line, options);
   const Interruption::Watch watch(interruption, [&](int) { stop.request_stop(); });
   const auto signal = [&] { return std::string(signal_name(interruption.signal())); };
   const CombineResult done = combine_saved(input, options, signal);

@@ -24,10 +24,10 @@
 #include "program/progress.hpp"
 #include "program/say.hpp"
 #include "program/session.hpp"
-#include "program/table_option.hpp"
 #include "program/task_sink.hpp"
 #include "results/run_folder.hpp"
 #include "results/sinks.hpp"
+#include "results/table_columns.hpp"
 
 namespace tutti::program {
 namespace {
@@ -43,7 +43,7 @@ class Evaluate {
         tasks_(open_tasks(hosting_.described)),
         user_(line, interruption),
         session_(setup_of("evaluate", line), for_largest_task(), user_, *tasks_.front().source, held_scores()) {
-    columns_ = columns_of(line);
+    columns_ = images::asked_columns(line.csv);
     if (!hosting_.described.cascade.empty()) log::info("the cascade is left out: every member predicts every image");
     if (hosting_.described.quorum) log::info("the quorum is left out: every member is waited for");
     warn_of(ignored_weights(hosting_.described, form_.rules));

@@ -276,8 +276,8 @@ Found look_at(const std::vector<fs::path>& places) {
       images.push_back(place);
     else
       throw Error(ErrorKind::usage, fmt::format("'{}' is neither a model nor images", place.string()),
-                  "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb, *.pdmodel or *.safetensors; images are a folder of pictures or an .npy "
-                  "file",
+                  "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb, *.pdmodel or *.safetensors; images "
+                  "are a folder of pictures or an .npy file",
                   "leave it out; for other data, write the description by hand (docs/configuration.md)");
   }
   if (images.empty())
@@ -294,8 +294,8 @@ Found look_at(const std::vector<fs::path>& places) {
   leave_out_towers(found);
   if (found.models.empty())
     throw Error(ErrorKind::usage, "there are no models", fmt::format("{}", fmt::join(found.problems, " ")),
-                "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb, *.pdmodel or *.safetensors, or are folders of CLIP or of TensorFlow: tutti init models "
-                "photos");
+                "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb, *.pdmodel or *.safetensors, or are "
+                "folders of CLIP or of TensorFlow: tutti init models photos");
   found.class_file = file_of_classes(found);
   return found;
 }

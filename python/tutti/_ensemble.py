@@ -450,14 +450,14 @@ class Ensemble(Members):
             If the description is wrong, if it changes what cannot change while the ensemble runs (device, weight,
             shape of the output), or if a module cannot be exported.
         FailedError
-            If the new version cannot be started, or dies before it takes over.
+            If both versions do not fit into memory, or the new one cannot be started or dies before it takes over.
         Interrupted
             If the ensemble is closed meanwhile.
 
         Notes
         -----
         If it raises, the old version stays; after Ctrl-C, the new one if it had taken over already. While the new one
-        is loaded, there is memory for both. One at a time; other calls wait.
+        is loaded, both need memory. One at a time; other calls wait.
 
         Examples
         --------

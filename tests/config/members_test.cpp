@@ -253,16 +253,12 @@ TEST_CASE("wrong values of a member are refused with what they must be") {
 }
 
 TEST_CASE("a model needs a known kind") {
+  const std::string kinds = "small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto";
   CHECK(problem("members: [{name: a, model: small-cnn}]") ==
         "e.yaml:1:28: 'model' must be a map of keys and values, not 'small-cnn'");
-  CHECK(model_problem("classes: 3") ==
-        "'model' needs 'kind', small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto");
-  CHECK(model_problem("kind: smal-cnn") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto, not 'smal-cnn'; did "
-        "you mean "
-        "'small-cnn'?");
-  CHECK(model_problem("kind: [fake]") ==
-        "'kind' must be small-cnn, mlp, torchscript, aoti, onnx, openvino, python, clip-vit, saved, fake or auto, not a list");
+  CHECK(model_problem("classes: 3") == "'model' needs 'kind', " + kinds);
+  CHECK(model_problem("kind: smal-cnn") == "'kind' must be " + kinds + ", not 'smal-cnn'; did you mean 'small-cnn'?");
+  CHECK(model_problem("kind: [fake]") == "'kind' must be " + kinds + ", not a list");
 }
 
 TEST_CASE("a precision is one of those in which a library can be asked to compute") {

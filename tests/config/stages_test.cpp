@@ -114,6 +114,15 @@ TEST_CASE("stages whose shapes do not meet are refused with both") {
         "nothing");
 }
 
+TEST_CASE("outputs of the last stage that cannot be joined are refused at their place") {
+  const std::string several = "{kind: torchscript, path: a.pt, output: [x, y]}";
+  for (const char* behind : {"", ", {step: softmax}"})
+    CHECK(problem_of_keys("stages: [{model: " + several + "}, {model: " + several + "}" + behind + "]") ==
+          "e.yaml:2:130: member 'm' joins several outputs into one row of numbers, which cannot be combined over "
+          "probabilities; name one output, or set combine: {over: values}");
+  CHECK(problem_of_keys("stages: [{model: " + several + "}, {model: {kind: fake}}]") == "nothing");
+}
+
 TEST_CASE("what does not go with stages is refused") {
   const auto refused = [](const std::string& lines) { return problem_of_keys(kTwo, lines); };
   CHECK(refused("quorum: {members: 1}\n") ==

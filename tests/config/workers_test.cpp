@@ -180,7 +180,8 @@ TEST_CASE("members whose library is chosen share a worker only if they have the 
 TEST_CASE("a tower is not fused, whichever library computes it") {
   for (const char* const backend : {"torch", "openvino", "auto"}) {
     const std::string model = std::string("{kind: clip-vit, path: t, backend: ") + backend + "}";
-    const std::string yaml = "members:\n  - {name: a, model: " + model + ", output: features}\n  - {name: b, model: " + model +
+    const std::string yaml = "members:\n  - {name: a, model: " + model +
+                             ", output: features}\n  - {name: b, model: " + model +
                              ", output: features}\nassignment: cpu\ncombine: {over: features}\n"
                              "input: {dataset: random, count: 5, shape: [3, 4, 4]}\n"
                              "workers: [{members: [a, b], mode: fused}]\n";

@@ -164,7 +164,8 @@ TEST_CASE("a tower whose weights hold NaN is refused with the tensor, whatever t
       tensors.push_back(whole.tensor(one));
       if (one != name) continue;
       tensors.back().dtype = type;
-      tensors.back().bytes = type == merge::Dtype::f32 ? std::as_bytes(std::span(floats)) : std::as_bytes(std::span(halves));
+      tensors.back().bytes =
+          type == merge::Dtype::f32 ? std::as_bytes(std::span(floats)) : std::as_bytes(std::span(halves));
     }
     merge::write_safetensors(folder / "a/model.safetensors", tensors);
     const Error error = refusal(tower_request(folder / "a"));

@@ -119,8 +119,8 @@ batch_images: 8
     }
   }
   CHECK((contains(chosen, "dense.onnx") || contains(chosen, "fixed.onnx")));
-  const Finished only(place, {"run", "e.yaml", "--no-cache",
-                              "members.0.model.files=[" + file("unknown_operator") + "]"});
+  const Finished only(place,
+                      {"run", "e.yaml", "--no-cache", "members.0.model.files=[" + file("unknown_operator") + "]"});
   CHECK(only.code == 2);
   CHECK(contains(only.program.err(), "a: no form of the model can be started"));
   CHECK(contains(only.program.err(), "onnx " + file("unknown_operator") + ": "));

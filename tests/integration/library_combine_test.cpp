@@ -42,6 +42,20 @@ TEST_CASE("the library and the program combine a run to the same bytes") {
   CHECK(contains(found.table, "ensemble vote"));
 }
 
+TEST_CASE("each rule has a table with the columns that were asked for, and none otherwise") {
+  const Kept kept("mean");
+  CHECK_FALSE(kept.place.has("c/mean/predictions.csv"));
+  REQUIRE(
+      Finished(kept.place, {"combine", "saved", "-q", "-o", "t", "--csv", "id,label", "--rules", "mean,vote"}).code ==
+      0);
+  combine(kept.place / "saved", {.rules = "mean,vote", .csv = "id,label", .output = kept.place / "mine"});
+  CHECK(kept.place.read("mine/vote/predictions.csv").starts_with("id,label\n0,"));
+  CHECK(different_results(kept.place, "t", "mine").empty());
+  CHECK(message_of([&] { combine(kept.place / "saved", {.csv = "lable", .output = kept.place / "wrong"}); }) ==
+        "--csv: there is no column 'lable'");
+  CHECK_FALSE(kept.place.has("wrong"));
+}
+
 TEST_CASE("a description names the run, and its rule and weights count") {
   const Kept kept("mean");
   const std::string text = kept.place.read("e.yaml") + "output: " + kept.path("saved") + "\n";

@@ -74,6 +74,19 @@ TEST_CASE("a run of the library writes the files of the program") {
     CHECK(place.read(fmt::format("out/{}", file)) == place.read(fmt::format("right/{}", file)));
 }
 
+TEST_CASE("a run of the library has the columns of predictions.csv that were asked for") {
+  const NothingLeft check;
+  RunPlace place;
+  RunOptions options = place.options();
+  options.csv = "number,label";
+  run_to_folder(Spec(place.value), options);
+  CHECK(place.read("out/predictions.csv").starts_with("number,label\n0,"));
+  place.value.output = place / "wrong";
+  options.csv = "lable";
+  CHECK(message_of([&] { run_to_folder(Spec(place.value), options); }) == "--csv: there is no column 'lable'");
+  CHECK_FALSE(place.has("wrong"));
+}
+
 TEST_CASE("a run that is stopped keeps what is finished and is resumed to the same bytes") {
   const NothingLeft check;
   RunPlace place;

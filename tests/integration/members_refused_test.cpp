@@ -52,27 +52,38 @@ TEST_CASE("a member that cannot come changes nothing and the error says why") {
   CHECK(ensemble.predict(view(images)).values == naive_mean(with(spec, further("x")), images));
 }
 
-TEST_CASE("a member that does not fit into memory is refused before a process is started") {
+TEST_CASE("a member or a new version that does not fit into memory is refused before a process is started") {
   const NothingLeft census;
   const TemporaryFolder folder;
   const auto weights = folder / "large.safetensors";
   std::ofstream(weights).close();
   std::filesystem::resize_file(weights, std::uintmax_t{4} << 40);  // 4 TiB, of which the disk holds nothing
-  const auto spec = tough(1);
+  const auto spec = tough(2);
+  const auto images = random_images(3);
   Ensemble ensemble(published(spec), with_worker());
+  const auto check_refused = [&](const std::string& name, const std::string& message, const auto& change) {
+    const auto error = error_of(change);
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::failed);
+    CHECK(error->message() == message);
+    CHECK(contains(error->detail(), "model of " + name + ": the size of " + weights.string()));
+    CHECK_FALSE(contains(error->detail(), "m0"));
+    CHECK(names_of(ensemble.status()) == Names{"m0", "m1"});
+    CHECK(children_of(::getpid()).size() == 2);
+    CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+  };
   auto large = further("x");
   large.model.weights = weights;
-  const auto error = error_of([&] { ensemble.add_member(large); });
-  REQUIRE(error);
-  CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "x cannot be added: it does not fit into memory");
-  CHECK(contains(error->detail(), "model of x: the size of " + weights.string()));
-  CHECK_FALSE(contains(error->detail(), "m0"));
-  CHECK(names_of(ensemble.status()) == Names{"m0"});
-  CHECK(children_of(::getpid()).size() == 1);
+  check_refused("x", "x cannot be added: it does not fit into memory", [&] { ensemble.add_member(large); });
+  auto next = spec;
+  next.members[1].model.weights = weights;
+  check_refused("m1", "the new version of m1 cannot take over: both do not fit into memory",
+                [&] { ensemble.replace_member("m1", published(next)); });
+  next.members[1].model.weights.clear();
+  next.members[1].seed = 99;
+  ensemble.replace_member("m1", published(next));
   ensemble.add_member(further("x"));
-  const auto images = random_images(3);
-  CHECK(ensemble.predict(view(images)).values == naive_mean(with(spec, further("x")), images));
+  CHECK(ensemble.predict(view(images)).values == naive_mean(with(next, further("x")), images));
 }
 
 TEST_CASE("a member that is not ready in time or is not wanted any more does not come") {

@@ -36,7 +36,9 @@ bool lives(int pid) { return ::kill(pid, 0) == 0; }
 class Caller {
  public:
   Caller(Ensemble& ensemble, const config::EnsembleSpec& old, const config::EnsembleSpec& next)
-      : old_(naive_mean(old, images_)), next_(naive_mean(next, images_)), thread_([this, &ensemble] { run(ensemble); }) {}
+      : old_(naive_mean(old, images_)),
+        next_(naive_mean(next, images_)),
+        thread_([this, &ensemble] { run(ensemble); }) {}
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
   ~Caller() { stop(); }
@@ -88,8 +90,7 @@ void check_replaced_under_load(const config::EnsembleSpec& spec) {
   const Status after = ensemble.status();
   CHECK(after.members[1].pid != before.members[1].pid);
   CHECK(happens([&] { return !lives(before.members[1].pid); }));
-  for (const ReplicaStatus& replica : before.members[1].replicas)
-    CHECK(happens([&] { return !lives(replica.pid); }));
+  for (const ReplicaStatus& replica : before.members[1].replicas) CHECK(happens([&] { return !lives(replica.pid); }));
   CHECK(after.faults.deaths == 0);
   CHECK(after.faults.restarts == 0);
   CHECK(ensemble.health().ready);
@@ -334,7 +335,8 @@ TEST_CASE("a description that changes more than the member is refused") {
   };
   CHECK(refused([](auto&) {}, "m7") == "there is no member 'm7' to replace");
   CHECK(refused([](auto&) {}, "m0") == "the new description differs in more than the member m0");
-  CHECK(refused([](auto& next) { next.segment_images = 4; }) == "the new description differs in more than the member m1");
+  CHECK(refused([](auto& next) { next.segment_images = 4; }) ==
+        "the new description differs in more than the member m1");
   CHECK(refused([](auto& next) { next.members[1].name = "other"; }) == "the new description has other members");
   CHECK(refused([](auto& next) { next.members[1].weight = 2; }) == "m1 cannot change its weight while it runs");
   CHECK(refused([](auto& next) { next.members[1].device = config::CpuDevice{{0}}; }) ==

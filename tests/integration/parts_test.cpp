@@ -72,13 +72,16 @@ TEST_CASE("what cannot be split or combined is refused, and says why") {
   CHECK(message_of([&] { part_of(spec, {}); }) == "a part of an ensemble needs at least one member");
   CHECK(message_of([&] { part_of(spec, {2}); }) == "there is no member of rank 2");
   CHECK(message_of([&] { part_of(spec, {0, 0}); }) == "m0 is named twice");
-  CHECK(message_of([&] { small(spec, {rows_of("m0", {1, 0, 0, 1})}); }) ==
-        "the predictions are not those of the ensemble's members");
-  CHECK(message_of([&] { small(spec, {rows_of("m0", {1, 0, 0, 1}), rows_of("m1", {1, 0, 0, 0, 1, 0})}); }) ==
-        "m0 and m1 cannot be combined");
+  CHECK(message_of([&] {
+          small(spec, {rows_of("m0", {1, 0, 0, 1})});
+        }) == "the predictions are not those of the ensemble's members");
+  CHECK(message_of([&] {
+          small(spec, {rows_of("m0", {1, 0, 0, 1}), rows_of("m1", {1, 0, 0, 0, 1, 0})});
+        }) == "m0 and m1 cannot be combined");
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  CHECK(message_of([&] { small(spec, {rows_of("m0", {1, 0, 0, 1}), rows_of("m1", {1, 0, nan, 1})}); }) ==
-        "m1 has NaN or infinity for sample 1");
+  CHECK(message_of([&] {
+          small(spec, {rows_of("m0", {1, 0, 0, 1}), rows_of("m1", {1, 0, nan, 1})});
+        }) == "m1 has NaN or infinity for sample 1");
   auto allowing = fake_spec(2);
   allowing.failure.on_nan = OnNan::allow;
   const Predictions p = small(published(allowing), {rows_of("m0", {1, 0, 0, 1}), rows_of("m1", {1, 0, nan, 1})});

@@ -298,8 +298,7 @@ TEST_CASE("an unknown option is refused with the nearest or with the command tha
         "tutti: 'tutti run' has no option '--no-such-option'\n  hint: see 'tutti run --help'\n");
   CHECK(said({"--verson"}) == "tutti: 'tutti' has no option '--verson'\n  hint: did you mean '--version'?\n");
   CHECK(said({"run", "e.yaml", "-z"}) == "tutti: 'tutti run' has no option '-z'\n  hint: see 'tutti run --help'\n");
-  CHECK(said({"run", "e.yaml", "--resume=3"}) ==
-        "tutti: '--resume' takes no value\n  hint: see 'tutti run --help'\n");
+  CHECK(said({"run", "e.yaml", "--resume=3"}) == "tutti: '--resume' takes no value\n  hint: see 'tutti run --help'\n");
   CHECK(said({"bench", "e.yaml", "--quiet=no"}) ==
         "tutti bench: '--quiet' takes no value\n  hint: see 'tutti bench --help'\n");
 }

@@ -214,6 +214,18 @@ TEST_CASE("images that are incomplete in results that are in place are computed 
   CHECK(different_results(place, "removed", "right") == Words{});
 }
 
+TEST_CASE("a description that leaves the mode continues a run that wrote it, without a trial") {
+  const Workplace place(described("workers: [{members: [a, b], mode: loop}]\n"));
+  REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=right"}).code == 0);
+  cut_after_three(place, "here");
+  const Finished done = resumed(place, "here", {"workers.0.mode=auto"});
+  CAPTURE(done.err());
+  CHECK(done.code == 0);
+  CHECK_FALSE(contains(done.err(), "trying"));
+  CHECK(contains(place.report("here").at("configuration").as_string().c_str(), "mode: loop"));
+  CHECK(different_results(place, "here", "right") == Words{});
+}
+
 TEST_CASE("a run that starts again in the folder of one that was given up leaves none of its arrays") {
   const Workplace place(described("save_members: true\n"));
   cut_after_three(place, "here");

@@ -43,10 +43,11 @@ const Words kRunAll{"run", "e.yaml", "-q", "output=out", "save_members=true", "-
 TEST_CASE("a command does not write into a folder that another one is writing into") {
   const Trained place;
   REQUIRE(Finished(place, {"run", "e.yaml", "-q", "output=saved", "save_members=true"}).code == 0);
-  const std::string slow = "members.1.model.delay_ms=100";
+  const std::string hangs = "members.1.model.faults=[{kind: hang, phase: predict, at_batch: 4}]";
   for (const char* command : {"run", "evaluate"}) {
     CAPTURE(command);
-    Program first(Workplace::command({command, "e.yaml", "output=out", "input.count=400", slow}), place.options());
+    Program first(Workplace::command({command, "e.yaml", "output=out", "slots=1", "progress_deadline_s=off", hangs}),
+                  place.options());
     REQUIRE_FALSE(first.wait_for_line(" %").empty());
     for (const Words& words : {Words{"run", "e.yaml", "output=out"}, Words{"run", "e.yaml", "output=out", "--resume"},
                                Words{"evaluate", "e.yaml", "output=out"}, Words{"train", "e.yaml", "output=out"},

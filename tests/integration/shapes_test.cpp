@@ -117,8 +117,7 @@ TEST_CASE("members with predictions of other shapes are not combined and none of
   fake_model(spec, 1).per_class = {5, 2};
   const auto error = start_error(spec);
   REQUIRE(error);
-  CHECK(error->message() ==
-        "the members cannot be combined: m0 outputs 3x2x5 values per image, but m1 outputs 3x5x2");
+  CHECK(error->message() == "the members cannot be combined: m0 outputs 3x2x5 values per image, but m1 outputs 3x5x2");
   spec.combine.rule = CombineRule::none;
   Ensemble apart(published(spec), with_worker());
   const Predictions each = apart.predict(view(random_images(2)));

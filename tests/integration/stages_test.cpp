@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "tests/integration/cascaded.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -147,26 +148,8 @@ TEST_CASE("stages may be asked in a later round of a cascade") {
   const NothingLeft census;
   auto spec = spec_with_stages();
   std::swap(spec.members[0], spec.members[1]);
-  spec.cascade = {{{0}, config::Doubt::confidence_below, 0.45, {1}}};
-  Ensemble ensemble(published(spec), with_worker());
-  const auto images = random_images(243);
-  const auto values = ensemble.predict(view(images)).values;
-  auto whole = spec;
-  whole.cascade.clear();
-  Ensemble all(published(whole), with_worker());
-  const auto of_all = all.predict(view(images)).values;
-  const auto of_first = naive_answer(spec, 0, images);
-  std::size_t later = 0;
-  for (std::size_t image = 0; image < 243; ++image) {
-    const std::span first = std::span(of_first).subspan(image * 4, 4);
-    const bool doubtful = *std::ranges::max_element(first) < 0.45F;
-    later += doubtful ? 1 : 0;
-    CHECK(std::ranges::equal(std::span(values).subspan(image * 4, 4),
-                             doubtful ? std::span(of_all).subspan(image * 4, 4) : first));
-  }
-  CHECK(later > 0);
-  CHECK(later < 243);
-  CHECK(ensemble.status().members[1].stages[0].images == later);
+  const Cascaded found = check_cascade(spec);
+  CHECK(found.status.members[1].stages[0].images == found.later);
 }
 
 TEST_CASE("NaN of a stage ends the call that it is in and names the stage") {
@@ -201,6 +184,7 @@ TEST_CASE("an ensemble continues without a member one of whose stages keeps dyin
     const Status status = ensemble.status();
     CHECK(status.members[0].state == WorkerState::absent);
     CHECK(contains(status.members[0].absent_reason, "m0/0 on cpu"));
+    CHECK(happens([] { return children_of(::getpid()).size() == 1; }));  // the other stage returns its memory
     CHECK(ensemble.health().problems.size() == 1);
     CHECK(happens([&] {
       const MutexLock lock(mutex);

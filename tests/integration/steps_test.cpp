@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/not_finite.hpp"
+#include "tests/integration/cascaded.hpp"
 #include "tests/integration/pools.hpp"
 #include "worker/steps.hpp"
 
@@ -143,23 +144,7 @@ TEST_CASE("steps may be computed in a later round of a cascade") {
   const NothingLeft census;
   auto spec = spec_with_steps();
   std::swap(spec.members[0], spec.members[1]);
-  const auto images = random_images(243);
-  Ensemble all(published(spec), with_worker());
-  const auto of_all = all.predict(view(images)).values;
-  spec.cascade = {{{0}, config::Doubt::confidence_below, 0.45, {1}}};
-  Ensemble ensemble(published(spec), with_worker());
-  const auto values = ensemble.predict(view(images)).values;
-  const auto of_first = naive_answer(spec, 0, images);
-  std::size_t later = 0;
-  for (std::size_t image = 0; image < 243; ++image) {
-    const std::span first = std::span(of_first).subspan(image * 4, 4);
-    const bool doubtful = *std::ranges::max_element(first) < 0.45F;
-    later += doubtful ? 1 : 0;
-    CHECK(std::ranges::equal(std::span(values).subspan(image * 4, 4),
-                             doubtful ? std::span(of_all).subspan(image * 4, 4) : first));
-  }
-  CHECK(later > 0);
-  CHECK(later < 243);
+  check_cascade(spec);
 }
 
 }  // namespace

@@ -104,6 +104,11 @@ Error refusal_of(const char* list) {
   return *error;
 }
 
+TEST_CASE("an empty list asks for no columns") {
+  CHECK(images::asked_columns("").empty());
+  CHECK(images::asked_columns("id,label") == images::parse_columns("id,label"));
+}
+
 TEST_CASE("columns that do not exist or are there twice are refused with those that there are") {
   CHECK(refusal_of("id,lable").message() == "--csv: there is no column 'lable'");
   CHECK(refusal_of("id,lable").hint() == "did you mean 'label'?");

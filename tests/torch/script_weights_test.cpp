@@ -9,9 +9,9 @@
 #include "tests/torch/requests.hpp"
 #include "tests/torch/script_files.hpp"
 #include "tests/torch/torch_doctest.hpp"
+#include "worker/tensor_differences.hpp"
 #include "worker/torch/models.hpp"
 #include "worker/torch/script_module.hpp"
-#include "worker/tensor_differences.hpp"
 
 #include <ATen/ATen.h>
 

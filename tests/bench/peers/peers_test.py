@@ -244,6 +244,12 @@ class Peers(unittest.TestCase):
         self.assertEqual(lines[3].split(), ["y", "skipped:", "not", "installed"])
         self.assertIsNone(tables.reference_of(found[1:]))
 
+    def test_a_figure_outside_of_the_tables_is_a_line_with_its_unit_and_its_aim(self) -> None:
+        memory = Row("kernels", "tutti", {"figure": "memory"}, "MiB", [12.0, 14.0, 13.0])
+        ratio = Row("networks", "library / tutti", {"figure": "ratio"}, "", [0.5], aim=">= 0.9")
+        self.assertEqual(tables.figure_line(memory), "tutti: memory: 13.000 MiB")
+        self.assertEqual(tables.figure_line(ratio), "library / tutti: 0.500   aim >= 0.9")
+
     def test_numbers_have_four_digits(self) -> None:
         self.assertEqual([number(value) for value in (0, 0.0012346, 1.23456, 1650.0, 123456.0)],
                          ["0", "0.001235", "1.235", "1650", "123456"])

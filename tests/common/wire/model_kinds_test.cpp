@@ -101,7 +101,8 @@ TEST_CASE("the files of a model are those that it names and those that count in 
 TEST_CASE("the files of an openvino model are its weights and all of a SavedModel too") {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "saved" / "variables");
-  for (const char* name : {"a.xml", "a.bin", "b.bin", "p.pdmodel", "p.pdiparams", "saved/saved_model.pb", "saved/variables/v"})
+  for (const char* name :
+       {"a.xml", "a.bin", "b.bin", "p.pdmodel", "p.pdiparams", "saved/saved_model.pb", "saved/variables/v"})
     std::ofstream(folder / name) << "x";
   using Files = std::vector<std::filesystem::path>;
   const auto files = [&](const std::string& name) { return files_of(OpenVinoModel{(folder / name).string()}, ""); };

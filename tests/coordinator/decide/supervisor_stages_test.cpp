@@ -159,6 +159,8 @@ TEST_CASE("a member leaves with all of its stages and what they still have holds
   CHECK(std::ranges::count(texts, "hold 0") == 1);
   CHECK(std::ranges::count(texts, "finish 0") == 1);
   CHECK(std::ranges::count(texts, "finish 1") == 1);
+  CHECK(std::ranges::count(texts, "vacate 0") == 1);  // it has nothing to do
+  CHECK(std::ranges::count(texts, "vacate 2") == 0);
   for (const std::uint32_t rank : {0U, 1U, 2U}) CHECK(rig.supervisor.absent(Rank(rank)));
   MemberStatus status;
   rig.supervisor.describe(0, status);
@@ -166,11 +168,37 @@ TEST_CASE("a member leaves with all of its stages and what they still have holds
   CHECK(contains(status.absent_reason, "m1 on cpu:1"));
   CHECK(status.absent_from_segment == 0);
   CHECK(rig.answer(2) == Acceptance::repeated);
-  CHECK(rig.take() == Texts{"release 0"});
+  CHECK(rig.take() == Texts{"release 0", "vacate 2"});
+  for (const std::uint32_t worker : {0U, 2U}) CHECK(rig.supervisor.state(WorkerId(worker)) == WorkerState::absent);
+  CHECK(rig.supervisor.counts().deaths == 1);
   rig.open();
   CHECK(rig.take() == Texts{"task 3 s2"});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("a stage of a member that has left and dies, or is starting, is not replaced and does not stay") {
+  auto setting = chain_setting(4);
+  setting.policy.on_worker_failure = OnWorkerFailure::degrade;
+  setting.policy.restart_limit = 1;
+  setting.policy.poison_limit.reset();
+  Rig rig = chained(setting);
+  rig.open();
+  rig.take();
+  rig.answer(1);
+  rig.take();  // rank 2 has s0
+  rig.dies(0);
+  CHECK(rig.take().back() == "spawn 0 g1");
+  rig.dies(1);
+  rig.take();
+  rig.ready(1);
+  rig.open();
+  rig.take();
+  rig.dies(1);
+  CHECK(contains(rig.take().front(), "the ensemble continues without it"));
   rig.dies(2);
-  CHECK(rig.take() == Texts{"m2 on cpu:2 died: killed by SIGKILL; nobody needs it any more"});
+  CHECK(rig.take().front() == "m2 on cpu:2 died: killed by SIGKILL on segment 100; nobody needs it any more");
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"vacate 0"});
   rig.supervisor.check_invariants();
 }
 

@@ -241,7 +241,7 @@ class World {
   std::uint64_t checkpoints_used_ = 0;
   std::uint64_t said_ = 0;
   std::uint64_t moved_ = 0;
-  std::uint64_t rounds_ = 0;  // later ones
+  std::uint64_t rounds_ = 0;         // later ones
   std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
   std::uint64_t retired_ = 0;
   std::uint64_t called_off_ = 0;

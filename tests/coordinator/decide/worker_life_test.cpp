@@ -90,11 +90,22 @@ TEST_CASE("a decision that does not fit the phase of a worker is a failed check"
   CHECK(allowed_in([](WorkerLife& life) { life.prepared(); }) == std::vector{Phase::preparing});
   CHECK(allowed_in([](WorkerLife& life) { life.give_up(); }) == std::vector{Phase::waiting});
   CHECK(allowed_in([](WorkerLife& life) { life.retire(); }) == std::vector{Phase::running});
+  CHECK(allowed_in([](WorkerLife& life) { life.dismiss(); }) == std::vector{Phase::running});
   CHECK(allowed_in([](WorkerLife& life) { life.wait_for_replacement(Seconds(0), moment(1)); }) ==
         std::vector{Phase::waiting});
   WorkerLife life = life_in(Phase::running);
   const std::string line = failed_check([&] { life.spawn(moment(1)); });
   CHECK(line.ends_with("a worker is spawned only while it waits"));
+}
+
+TEST_CASE("a process that is dismissed is the last one and no death") {
+  WorkerLife life = life_in(Phase::running);
+  life.dismiss();
+  CHECK(life.phase() == Phase::given_up);
+  CHECK(life.deaths() == 0);
+  CHECK(!life.ran());
+  CHECK(!life.has_process());
+  life.check_invariants();
 }
 
 TEST_CASE("a process that is gone leaves its generation and its deaths and nothing else") {
@@ -139,7 +150,9 @@ TEST_CASE("a life whose facts do not agree is a failed check") {
     return failed_check([&] { life.check_invariants(); });
   };
   CHECK(broken(Phase::running, [](WorkerLife& life) { life.distrust(); }).ends_with("broke the protocol is killed"));
-  CHECK(broken(Phase::running, [](WorkerLife& life) { life.count_death(); }).ends_with("and each dies once or is retired"));
+  CHECK(broken(Phase::running, [](WorkerLife& life) {
+          life.count_death();
+        }).ends_with("and each dies once, is retired or is dismissed"));
   CHECK(broken(Phase::running, [](WorkerLife& life) {
           life.count_death();
           life.gone();

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "config/candidates.hpp"
 #include "config/load.hpp"
 #include "coordinator/plan/fingerprint.hpp"
 #include "coordinator/plan/input.hpp"
@@ -231,72 +230,6 @@ input: {{dataset: random, count: 5, shape: [1, 4, 4]}}
   CHECK(error->kind() == ErrorKind::usage);
   CHECK(error->message() == fmt::format("a: could not read '{}'", (folder / "folder").string()));
   CHECK(error->hint() == "check that it is a file and that this user may read it");
-}
-
-TEST_CASE("the form of a model is found again by its place and kind, wherever its files are") {
-  const test::TemporaryFolder folder;
-  const auto yaml = [&](const std::string& model) {
-    return "members: [{name: a, model: {" + model +
-           "}}]\nassignment: cpu\ninput: {dataset: random, count: 5, shape: [1, 4, 4]}\n";
-  };
-  const auto open = [&](const std::string& stem) {
-    return config::load_text(
-        yaml(fmt::format("kind: auto, files: [\"{0}/{1}.pt\", \"{0}/{1}.onnx\"]", folder.path().string(), stem)),
-        "a test");
-  };
-  for (const char* const name : {"m.pt", "m.onnx", "copy.pt", "copy.onnx"}) std::ofstream(folder / name) << "model";
-  const auto noted = [](const config::EnsembleSpec& spec) {
-    const auto source = open_source(spec.input);
-    return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec, spec.input), {}), *source);
-  };
-  config::EnsembleSpec run = open("m");
-  config::take_candidate(run.members[0].model, 1, "it is slower");
-  const Fingerprint was = noted(run);
-  CHECK(was.at("form of a") == "2: onnx");
-  const auto resumed = with_noted_forms(was, open("copy"));
-  REQUIRE(resumed);
-  CHECK(kind_name(resumed->members[0].model.kind) == "onnx");
-  CHECK(resumed->members[0].model.tried.forms[0].reason == "the run was started with another form");
-  CHECK(differences(was, noted(*resumed)).empty());
-  // Written out, as the documentation advises.
-  const auto written =
-      config::load_text(yaml(fmt::format("kind: onnx, path: \"{}/copy.onnx\"", folder.path().string())), "a test");
-  CHECK(differences(was, noted(written)).empty());
-  Fingerprint other = was;
-  other["form of a"] = "1: onnx";
-  CHECK_FALSE(with_noted_forms(other, open("copy")));
-}
-
-TEST_CASE("the mode of a worker is found again by its members") {
-  const auto open = [](const std::string& mode) {
-    return config::load_text(
-        "members: [{name: a, model: {kind: mlp, layers: [3]}}, {name: b, model: {kind: mlp, layers: [3]}}]\n"
-        "workers: [{members: [a, b], mode: " +
-            mode +
-            "}]\nassignment: cpu\n"
-            "input: {dataset: random, count: 5, shape: [1, 4, 4]}\n",
-        "a test");
-  };
-  const auto noted = [](const config::EnsembleSpec& spec) {
-    const auto source = open_source(spec.input);
-    return fingerprint_of(spec, make_plan(spec, two_cores(), input_form(spec, spec.input), {}), *source);
-  };
-  config::EnsembleSpec run = open("auto");
-  config::take_mode(run.workers[0], 2, "it is slower");
-  const Fingerprint was = noted(run);
-  CHECK(was.at("form of the worker of a, b") == "fused");
-  const auto resumed = with_noted_forms(was, open("auto"));
-  REQUIRE(resumed);
-  CHECK(resumed->workers[0].mode == UnitMode::fused);
-  CHECK(resumed->workers[0].tried.forms[0].reason == "the run was started with another mode");
-  CHECK(differences(was, noted(*resumed)).empty());
-  CHECK(differences(was, noted(open("fused"))).empty());  // written out
-  CHECK_FALSE(differences(was, noted(open("loop"))).empty());
-  Fingerprint other = was;
-  other["form of the worker of a, b"] = "by hand";
-  CHECK_FALSE(with_noted_forms(other, open("auto")));
-  other.erase("form of the worker of a, b");
-  CHECK_FALSE(with_noted_forms(other, open("auto")));
 }
 
 TEST_CASE("files of images count by their size and modification time") {

@@ -16,6 +16,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/coordinator/plan/plans.hpp"
+#include "tests/merge/tensors.hpp"
 
 namespace tutti::test {
 namespace {
@@ -171,6 +172,34 @@ TEST_CASE("a worker that is added is refused with its own terms if these exceed 
   CHECK(error->hint() == "use a smaller model, remove a member before, or raise the memory limit");
 }
 
+TEST_CASE("a new version is refused with the terms of all its workers if these exceed what is available") {
+  const std::string yaml =
+      "members: [{name: a, model: {kind: fake, classes: 4}}, {name: b, model: {kind: fake, classes: 4}}, "
+      "{name: c, model: {kind: fake, classes: 4}}]\n"
+      "workers: [{members: [a, b], replicas: 2}]\nspares: member\n";
+  Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, {});
+  const std::vector<std::string> terms{"channel of a+b: rings", "process of a+b (estimate"};
+  std::uint64_t needed = 0;
+  std::size_t counted = 0;
+  for (const Bound& bound : plan.bounds)
+    for (const std::string& term : terms) {
+      if (!bound.name.starts_with(term)) continue;
+      needed += bound.bytes;
+      ++counted;
+    }
+  REQUIRE(counted == 4);  // two replicas
+  plan.available.bytes = needed;
+  check_memory(plan, Rank(1));
+  --plan.available.bytes;
+  const auto error = error_of([&] { check_memory(plan, Rank(1)); });
+  REQUIRE(error);
+  CHECK(error->kind() == ErrorKind::failed);
+  CHECK(error->message() == "the new version of b cannot take over: both do not fit into memory");
+  for (const std::string& term : terms) CHECK(contains(error->detail(), term));
+  for (const char* other : {"arena", "spare", "replacement", " c"}) CHECK_FALSE(contains(error->detail(), other));
+  CHECK(error->hint() == "use a smaller model, close the ensemble and make a new one, or raise the memory limit");
+}
+
 TEST_CASE("the fork server makes a worker that is added if that has its environment") {
   const auto plan_with = [](const std::string& members) {
     const std::string yaml = "members: [" + members + "]\nassignment: cpu\n";
@@ -214,6 +243,23 @@ std::optional<std::uint64_t> bytes_of(const Plan& plan, const std::string& name)
   return found == plan.bounds.end() ? std::nullopt : std::optional(found->bytes);
 }
 
+TEST_CASE("a network behind a stage of unknown width is counted by its file, or for an assumed width that is named") {
+  const TemporaryFolder folder;
+  const auto plan = [&](const std::string& first, const std::string& weights) {
+    const std::string yaml = "members: [{name: a, stages: [{model: " + first +
+                             "}, {model: {kind: mlp, layers: [2], backend: onnxruntime" + weights + "}}]}]\n";
+    return make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 2, 2}, {}}, {});
+  };
+  const std::string what = "model of a/1: its weights, 2.5 times while ONNX Runtime loads them (estimate";
+  const std::string unknown = "{kind: torchscript, path: m.pt}";
+  CHECK(bytes_of(plan("{kind: fake, classes: 5}", ""), what + ")") == 10 * (5 * 2 + 2));
+  CHECK(bytes_of(plan(unknown, ""), what + ", if a/0 outputs 1000 values)") == 10 * (1000 * 2 + 2));
+  const auto file = folder / "w.safetensors";
+  merge::test::write(file, {merge::test::f32("layers.0.weight", {2, 7}, std::vector<float>(14)),
+                            merge::test::tensor_of("small", merge::Dtype::f4, {6}, std::vector<std::uint8_t>(3))});
+  CHECK(bytes_of(plan(unknown, ", weights: " + file.string()), what + ")") == 10 * (14 + 6));
+}
+
 TEST_CASE("a tower that another library computes counts as often as it holds the weights") {
   const std::string yaml = "members: [{name: a, model: {kind: clip-vit, path: " TUTTI_CLIP_TOWERS
                            "/sharded, backend: openvino}, output: features}]\ncombine: {over: features}\n";
@@ -227,8 +273,8 @@ TEST_CASE("the model of another precision counts twice, and a compiled one that 
   const test::TemporaryFolder folder;
   std::ofstream(folder / "m.onnx") << std::string(1000, 'x');
   const auto plan = [&](const std::string& more) {
-    const std::string yaml = "members: [{name: a, model: {kind: openvino, path: " + (folder / "m.onnx").string() + more +
-                             "}}]\n";
+    const std::string yaml =
+        "members: [{name: a, model: {kind: openvino, path: " + (folder / "m.onnx").string() + more + "}}]\n";
     return make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 2, 2}, {}}, {});
   };
   const std::uint64_t plain = plan("").needed_bytes();

@@ -38,6 +38,21 @@ def test_every_public_name_is_there_and_documented():
         tutti.Ensembl
 
 
+def test_these_tests_find_a_package_in_a_relative_folder_from_everywhere(tmp_path):
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "only_here.py").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "one_test.py").write_text("""if True:
+        import subprocess, sys
+
+        def test_one():
+            assert subprocess.run([sys.executable, "-c", "import only_here"], cwd="elsewhere").returncode == 0
+    """)
+    runner = Path(__file__).resolve().parent / "run.py"
+    done = subprocess.run([sys.executable, runner, "build", "one_test.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_without_the_compiled_library_exports_work_and_the_rest_says_what_to_install(tmp_path):
     shutil.copytree(SOURCE / "python" / "tutti", tmp_path / "tutti", ignore=shutil.ignore_patterns("__pycache__"))
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}

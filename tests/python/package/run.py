@@ -10,6 +10,7 @@ import sys
 
 def main() -> int:
     folder, *words = sys.argv[1:]
+    folder = os.path.abspath(folder)  # tests start processes in other folders
     missing = [name for name in ("pytest", "numpy") if importlib.util.find_spec(name) is None]
     if missing:
         print(f"SKIPPED: {sys.executable} has no {', '.join(missing)}; -DTUTTI_PYTHON=... names another interpreter")
