@@ -23,10 +23,10 @@ struct ResultForm {
     std::string name;
     Dims shape;  ///< of one prediction
   };
-  std::vector<Member> members;         ///< in rank order; all members if their predictions are kept, else empty
-  bool labels = false;                 ///< the labels are kept too
-  bool masks = false;                  ///< check_masks() has passed: every image gets a picture of its classes, too
-  std::optional<Dims> spread{};        ///< of the spread of one prediction; nothing if it was not asked for
+  std::vector<Member> members;   ///< in rank order; all members if their predictions are kept, else empty
+  bool labels = false;           ///< the labels are kept too
+  bool masks = false;            ///< check_masks() has passed: every image gets a picture of its classes, too
+  std::optional<Dims> spread{};  ///< of the spread of one prediction; nothing if it was not asked for
   std::vector<TableColumn> columns{};  ///< of predictions.csv, which have passed check_columns(); none: the usual ones
 };
 

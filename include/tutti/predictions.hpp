@@ -43,7 +43,7 @@ struct Predictions {
   /// The classes that the rule decides for: count x shape without the axis of the classes. Empty where there is nothing
   /// to decide: over features and values, and with `activation: sigmoid`.
   std::vector<std::int64_t> predicted;
-  Dims predicted_shape; /**< of one prediction's classes: none as a rule, {height, width} of a mask */
+  Dims predicted_shape;  /**< of one prediction's classes: none as a rule, {height, width} of a mask */
   /// How far the members are apart, if `combine` has `spread: true`: count x spread_shape. Over probabilities of which
   /// one class is right, the entropy of their mean; these have the shape of `predicted`. Otherwise the variance of each
   /// value. NaN where no member predicted.

@@ -119,9 +119,8 @@ struct UnitSpec {
   std::uint32_t replicas = 1;          ///< workers that host the unit
   std::vector<Device> devices{};       ///< by replica; empty: that of the members
   bool same_bits = true;               ///< the replicas are on devices of one kind
-  /// `mode: auto`: of which one is chosen at the start, by measuring; until then `mode` is the first. Spec finds which
-  /// there are.
-  std::vector<UnitMode> modes{};
+  std::vector<UnitMode> modes{};  ///< `mode: auto`: of which one is chosen at the start, by measuring; until then `mode`
+                                  ///< is the first. Spec finds which there are
   detail::Tried tried{};  ///< for Tutti itself: how `mode` was chosen
   friend bool operator==(const UnitSpec&, const UnitSpec&) = default;
 };

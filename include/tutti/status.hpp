@@ -164,16 +164,16 @@ struct BatchSpeed {
   friend bool operator==(const BatchSpeed&, const BatchSpeed&) = default;
 };
 
-/// A form in which a member could be computed (`kind: auto`, `backend: auto`), and what its trial showed while all
-/// other members ran too.
+/// A form in which a member could be computed (`kind: auto`, `backend: auto`), and what its trial showed while all other
+/// members ran too.
 struct ModelForm {
-  std::string model;                   ///< "onnx m.onnx", "small-cnn by openvino"
-  std::string backend{};               ///< "onnxruntime 1.32.0"; empty: it was not started
-  std::uint32_t batch_images = 0;      ///< images per batch in its trial; 0: it had none
-  double images_per_second = 0;        ///< of this member; 0: not measured
-  std::optional<double> difference{};  ///< the largest of its outputs from those of the first candidate that could be
-                                       ///< started, as a part of the largest of these; nothing: not compared
-  std::string reason{};                ///< why it was not chosen; empty: it was
+  std::string model;                    ///< "onnx m.onnx", "small-cnn by openvino"
+  std::string backend{};                ///< "onnxruntime 1.32.0"; empty: it was not started
+  std::uint32_t batch_images = 0;       ///< images per batch in its trial; 0: it had none
+  double images_per_second = 0;         ///< of this member; 0: not measured
+  std::optional<double> difference{};   ///< the largest of its outputs from those of the first candidate that could be
+                                        ///< started, as a part of the largest of these; nothing: not compared
+  std::string reason{};                 ///< why it was not chosen; empty: it was
   friend bool operator==(const ModelForm&, const ModelForm&) = default;
 
   bool chosen() const { return reason.empty(); }  ///< whether the member is computed in this form
