@@ -119,7 +119,7 @@ void measure(Rows& out, int repeats) {
   MemberSpec further = ensemble.spec().checked().members[0];
   further.name = "further";
   std::vector<double> usual;
-  Change replacing("replace_member", "<= 15");
+  Change replacing("replace_member", "<= 10");
   Change adding("add_member", "<= 10");
   Change removing("remove_member", "<= 10");
   for (int i = 0; i < repeats; ++i) {

@@ -14,8 +14,8 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
 set(CPACK_PACKAGE_DESCRIPTION
   "Tutti runs an ensemble of models, one worker process per model, and combines their predictions into one. This package
 has the program, the workers and their plugins, and the library with its headers for programs in C99 and C++20.
-Members of the kinds torchscript, aoti, small-cnn, mlp and clip-vit also need LibTorch, and onnx members ONNX Runtime,
-which come from elsewhere; a member that finds none says how to get it.")
+Members of the kinds torchscript, aoti, small-cnn, mlp and clip-vit also need LibTorch, onnx members ONNX Runtime, and
+openvino members OpenVINO, which come from elsewhere; a member that finds none says how to get it.")
 set(CPACK_PACKAGE_CHECKSUM SHA256)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

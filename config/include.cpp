@@ -75,7 +75,7 @@ class Includer {
       return refuse(fmt::format("'include' must be a file or a list of files, not {}", describe(item)));
     // Relative includes start at the folder of the file, whether it says so or not.
     fs::path path = folder / item.scalar;
-    if (item.scalar.starts_with("${") || item.scalar.starts_with("~/")) {
+    if (is_expanded(item.scalar)) {
       Tree expanded = item;
       const std::size_t before = violations_.count();
       expand_here(expanded, folder, violations_);
@@ -111,20 +111,33 @@ class Includer {
   std::size_t files_ = 0;
 };
 
+/// Of `$NAME/` at the start of a path; 0 if it does not begin so. Without the slash it may be any text.
+std::size_t letters_of_name(std::string_view text) {
+  const std::size_t end = text.starts_with('$') ? text.find_first_not_of(kNameLetters, 1) : 0;
+  return end != text.npos && end > 1 && text[end] == '/' ? end - 1 : 0;
+}
+
 }  // namespace
 
 void remove_extensions(Tree& root) {
   std::erase_if(root.entries, [](const Tree::Entry& entry) { return entry.key.starts_with("x-"); });
 }
 
+bool is_expanded(std::string_view text) {
+  return text.starts_with("~/") || text.starts_with("${") || letters_of_name(text) != 0;
+}
+
 void expand_here(Tree& tree, const fs::path& folder, Violations& violations) {
   for (Tree& item : tree.items) expand_here(item, folder, violations);
   for (Tree::Entry& entry : tree.entries) expand_here(entry.value, folder, violations);
   if (tree.kind != Tree::Kind::scalar) return;
+  if (!is_expanded(tree.scalar)) return;
   const bool home = tree.scalar.starts_with("~/");
-  if (!home && !tree.scalar.starts_with("${")) return;
-  const std::size_t end = home ? 0 : tree.scalar.find('}');
-  const std::string name = home ? "HOME" : tree.scalar.substr(2, end == tree.scalar.npos ? end : end - 2);
+  const std::size_t letters = letters_of_name(tree.scalar);
+  const std::size_t end = home ? 0 : letters != 0 ? letters : tree.scalar.find('}');
+  const std::string name = home           ? "HOME"
+                           : letters != 0 ? tree.scalar.substr(1, letters)
+                                          : tree.scalar.substr(2, end == tree.scalar.npos ? end : end - 2);
   const std::string rest = end == tree.scalar.npos ? "" : tree.scalar.substr(end + 1);
   const auto refuse = [&](std::string what) {
     violations.add(tree.position, std::move(what));

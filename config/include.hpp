@@ -17,8 +17,11 @@ constexpr std::size_t kMaxIncludedFiles = 256;
 /// Removes the keys at the top level that begin with `x-`: they hold anchors and notes for other tools.
 void remove_extensions(Tree& root);
 
-/// At the start of a path, replaces `${here}` by `folder` (empty: the current one), `${NAME}` by the environment
-/// variable of that name, and `~` by HOME. A variable that is not set is a violation.
+/// Whether expand_here() replaces the start of this text, or says why it cannot.
+bool is_expanded(std::string_view text);
+
+/// At the start of a path, replaces `${here}` by `folder` (empty: the current one), `${NAME}` and `$NAME/` by the
+/// environment variable of that name, and `~/` by HOME. A variable that is not set is a violation.
 void expand_here(Tree& tree, const std::filesystem::path& folder, Violations& violations);
 
 /// `text` merged over its includes, depth first, later ones over earlier ones; the key `include` is removed. Relative

@@ -159,7 +159,10 @@ std::vector<Tree> members_of(const Tree& entry, Violations& violations) {
   if (entry.find("name") != nullptr)
     return refuse("members of a 'glob' are called as their files are; leave 'name' out");
   const std::vector<fs::path> files = files_matching(pattern.scalar);
-  if (files.empty()) return refuse(fmt::format("no file matches '{}'", one_line(pattern.scalar)));
+  if (files.empty()) {
+    if (violations.has(pattern.position)) return members;  // a variable that is not set
+    return refuse(fmt::format("no file matches '{}'", one_line(pattern.scalar)));
+  }
   for (const FileMember& found : members_for(files)) {
     Tree member = entry;
     member.remove("glob");

@@ -19,6 +19,7 @@
 #include "config/device.hpp"
 #include "config/effective.hpp"
 #include "config/failure.hpp"
+#include "config/include.hpp"
 #include "config/input.hpp"
 #include "config/load.hpp"
 #include "config/reader.hpp"
@@ -170,9 +171,10 @@ void check_texts(const Tree& tree, Violations& violations) {
   const std::string& text = tree.scalar;
   if (as_utf8(text) != text)
     violations.add(tree.position, fmt::format("{} is not UTF-8", describe(tree)));
-  else if (text.starts_with("~/") || text.starts_with("${"))
-    violations.add(tree.position, fmt::format("'{}' begins with '{}', which only YAML replaces; write the folder out",
-                                              one_line(text), text.substr(0, 2)));
+  else if (is_expanded(text))
+    violations.add(tree.position,
+                   fmt::format("'{}' begins with '{}', which only YAML replaces; write the folder out", one_line(text),
+                               text.substr(0, text.starts_with("${") ? 2 : text.find('/') + 1)));
 }
 
 /// The device of a member is that of its worker unless it has another than the default.

@@ -23,6 +23,10 @@ void Violations::add(const SourcePosition& position, std::string text) {
   all_.push_back({position, rank, std::move(text)});
 }
 
+bool Violations::has(const SourcePosition& position) const {
+  return std::ranges::any_of(all_, [&](const Violation& one) { return one.position.text() == position.text(); });
+}
+
 void Violations::add_all(const Violations& other, const SourcePosition& position) {
   for (const Violation& one : other.all_) add(position, one.text);
 }

@@ -37,6 +37,8 @@ class Violations {
   /// Adds those of `other`, all at `position` instead of their own positions.
   void add_all(const Violations& other, const SourcePosition& position);
   std::size_t count() const noexcept { return all_.size(); }
+  /// Whether there is one at this position already.
+  bool has(const SourcePosition& position) const;
 
   /// Returns if there are none. Otherwise throws Error(usage): the violation itself if it is the only one, else "cannot
   /// use <file>: N problems" with one line each. The violations of one file are in its order, and those of the command

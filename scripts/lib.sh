@@ -241,9 +241,9 @@ set_up_bench_packages() {
   install_packages libbenchmark-dev python3-matplotlib
 }
 
-# set_up_check_packages: what compares the ABI of the C API and reads the comments of the public headers (6 MB). Their tests
-# are skipped without it, so an unknown distribution is not an error.
-set_up_check_packages() { ! debian_family /etc/os-release || install_packages abigail-tools doxygen; }
+# set_up_check_packages: what compares the ABI of the C API and reads the comments of the public headers, and two shells
+# whose completion is tried (14 MB). Their tests are skipped without it, so an unknown distribution is not an error.
+set_up_check_packages() { ! debian_family /etc/os-release || install_packages abigail-tools doxygen fish zsh; }
 
 # --- LibTorch -----------------------------------------------------------------------------------------------------
 

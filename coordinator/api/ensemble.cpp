@@ -10,7 +10,6 @@
 #include "common/mutex.hpp"
 #include "coordinator/api/collecting.hpp"
 #include "coordinator/api/fitted.hpp"
-#include "coordinator/api/health.hpp"
 #include "coordinator/api/leases.hpp"
 #include "coordinator/api/members.hpp"
 #include "coordinator/api/model_choice.hpp"
@@ -203,9 +202,7 @@ class Ensemble::Impl {
     return form.planes.empty() && !form.tiles ? form.tensors : std::vector<NamedLayout>{};
   }
   Status status(StatusDetail detail) const { return members_.status(detail); }
-  Health health() const {
-    return health_of(status(StatusDetail::counters), pool_.plan().quorum, pool_.exchange().draining());
-  }
+  Health health() const { return members_.health(); }
   void interrupt() { pool_.fail(Error(ErrorKind::interrupted, "interrupted")); }
   void drain() { pool_.drain(Error(ErrorKind::interrupted, "interrupted")); }
 

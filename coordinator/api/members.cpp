@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/api/health.hpp"
 #include "coordinator/api/membership.hpp"
 #include "coordinator/api/model_choice.hpp"
 #include "coordinator/api/new_version.hpp"
@@ -50,11 +51,19 @@ Members::Members(Pool& pool, const Spec& spec, Setting setting)
       setting_(std::move(setting)),
       lineups_(first_lineup(pool, spec.checked()), [&pool](Rank rank) { pool.dismiss(rank); }) {}
 
-Status Members::status(StatusDetail detail) const {
-  const auto now = lineup();  // nobody takes the place of one of these meanwhile
+Status Members::status(StatusDetail detail) const { return status_of(*lineup(), detail); }
+
+Health Members::health() const {
+  const auto now = lineup();
+  return health_of(status_of(*now, StatusDetail::counters), pool_.plan().quorum, now->accumulator,
+                   pool_.exchange().draining());
+}
+
+/// While the lineup is held, nobody takes the place of one of its members.
+Status Members::status_of(const Lineup& lineup, StatusDetail detail) const {
   Status status = pool_.status(detail);
   std::vector<MemberStatus> members;
-  for (const LineupMember& member : now->members) members.push_back(std::move(status.members[member.rank.value()]));
+  for (const LineupMember& member : lineup.members) members.push_back(std::move(status.members[member.rank.value()]));
   status.members = std::move(members);
   return status;
 }

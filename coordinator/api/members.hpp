@@ -38,6 +38,8 @@ class Members {
   std::shared_ptr<const Lineup> lineup() const { return lineups_.now(); }
   /// As Ensemble::status().
   Status status(StatusDetail detail) const;
+  /// As Ensemble::health().
+  Health health() const;
 
   /// As Ensemble::replace_member(), add_member() and remove_member(). A training is not waited for: its callback may
   /// call these.
@@ -53,6 +55,7 @@ class Members {
   void note_trained() TUTTI_REQUIRES(changing) { trained_ = true; }
 
  private:
+  Status status_of(const Lineup& lineup, StatusDetail detail) const;
   void check_may_replace() const;
   void check_may_change(const config::EnsembleSpec& now) const;
 

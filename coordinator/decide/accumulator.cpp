@@ -109,27 +109,41 @@ void Accumulator::nothing(std::uint32_t count, const ClassAxis& axis, Result& re
   result.spread.assign(combined && spec_.spread ? count * spread : 0, std::numeric_limits<float>::quiet_NaN());
 }
 
-Accumulator::Chosen Accumulator::choose(Members members, const std::vector<bool>& present) const {
-  Chosen chosen;
-  for (std::size_t m = 0; m < members.size(); ++m) {
-    if (!present[m]) continue;
-    chosen.members.push_back(members[m]);
-    chosen.weights.push_back(weights_[m]);
-  }
-  TUTTI_CHECK(!chosen.members.empty(), "a segment without an answer is not combined");
-  if (chosen.members.size() == members.size()) return chosen;
+void Accumulator::check_present(const std::vector<bool>& present) const { checked_scale(weights_of(present), present); }
+
+std::vector<float> Accumulator::weights_of(const std::vector<bool>& present) const {
+  std::vector<float> weights;
+  for (std::size_t m = 0; m < present.size(); ++m)
+    if (present[m]) weights.push_back(weights_[m]);
+  TUTTI_CHECK(!weights.empty(), "a segment without an answer is not combined");
+  return weights;
+}
+
+/// What makes up for missing members, if `weights` are those of the others. Throws Error(failed) if nothing can.
+double Accumulator::checked_scale(const std::vector<float>& weights, const std::vector<bool>& present) const {
+  if (weights.size() == present.size()) return 1;
+  double scale = 1;
   const bool weighted = spec_.rule == CombineRule::weighted;
   if (spec_.rule == CombineRule::sum)
-    chosen.scale = static_cast<double>(members.size()) / static_cast<double>(chosen.members.size());
+    scale = static_cast<double>(present.size()) / static_cast<double>(weights.size());
   if (weighted && !spec_.normalize) {
-    const double size = total_size(chosen.weights);
+    const double size = total_size(weights);
     check_total({size, size != 0}, spec_.rule, weights_, present);
-    chosen.scale = total_size(weights_) / total_size(chosen.weights);
+    scale = total_size(weights_) / size;
   } else if (weighted || spec_.rule == CombineRule::vote) {
-    check_total(weight_sum(chosen.weights, spec_.accumulate_f64), spec_.rule, weights_, present);
+    check_total(weight_sum(weights, spec_.accumulate_f64), spec_.rule, weights_, present);
   }
   // Infinite weights can make it NaN.
-  TUTTI_CHECK(!(chosen.scale < 1), "missing members never make the values smaller");
+  TUTTI_CHECK(!(scale < 1), "missing members never make the values smaller");
+  return scale;
+}
+
+Accumulator::Chosen Accumulator::choose(Members members, const std::vector<bool>& present) const {
+  Chosen chosen;
+  for (std::size_t m = 0; m < members.size(); ++m)
+    if (present[m]) chosen.members.push_back(members[m]);
+  chosen.weights = weights_of(present);
+  chosen.scale = checked_scale(chosen.weights, present);
   return chosen;
 }
 

@@ -61,6 +61,9 @@ class Accumulator {
   void combine(Members members, const std::vector<bool>& present, std::uint32_t count, const ClassAxis& axis,
                Result& result) const;
 
+  /// Throws as combine() does if those with `present[m]`, at least one, cannot be combined whatever they predict.
+  void check_present(const std::vector<bool>& present) const;
+
   /// Finite values can overflow when they are combined. Throws Error(failed) if one of `values`, `width` per image, is
   /// not finite, and names its image: `first` is the number of the first. With `on_nan: allow` it does not.
   void check_finite(std::span<const float> values, std::uint64_t width, std::uint64_t first) const;
@@ -76,6 +79,8 @@ class Accumulator {
   /// The members that are combined, and what makes up for those that are not.
   struct Chosen;
   Chosen choose(Members members, const std::vector<bool>& present) const;
+  std::vector<float> weights_of(const std::vector<bool>& present) const;
+  double checked_scale(const std::vector<float>& weights, const std::vector<bool>& present) const;
   void apply(const Chosen& chosen, std::uint32_t count, const ClassAxis& axis, Result& result) const;
   template <class Sum>
   void vote(const Chosen& chosen, std::uint32_t count, const ClassAxis& axis, Result& result) const;

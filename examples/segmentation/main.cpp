@@ -1,9 +1,8 @@
 // An ensemble of segmentation networks: the class of every pixel, and where the networks disagree.
 //
 //   segmentation                       two `fake` networks, which compute without LibTorch
-//   segmentation FILE 3 24 48          those of a description whose members output classes x height x width, for an
-//   image
-//                                      of so many channels, rows and columns
+//   segmentation FILE 3 24 48          those of a description whose members output classes x height x width, for
+//                                      an image of so many channels, rows and columns
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -1,8 +1,8 @@
 // Predictions in programs on Boost.Asio: a coroutine awaits one, or any other completion token takes it. The only
 // public header that needs more than the standard library: Boost.Asio, which is header-only.
 //
-//   tutti::Predictions p = co_await tutti::async_predict(ensemble, tutti::Images(pixels, shape),
-//   boost::asio::use_awaitable);
+//   const tutti::Images images(pixels, shape);
+//   tutti::Predictions p = co_await tutti::async_predict(ensemble, images, boost::asio::use_awaitable);
 #pragma once
 
 #include <exception>

@@ -165,7 +165,8 @@ class TUTTI_API Ensemble {
   /// A copy of the state of now.
   Status status(StatusDetail detail = StatusDetail::counters) const;
   /// For a readiness probe. Ready means that a prediction would be computed now: the ensemble is neither starting,
-  /// failed nor closed, and every member that is left has a running worker (with a `quorum`, enough members have).
+  /// failed nor closed, every member that is left has a running worker (with a `quorum`, enough members have), and the
+  /// rule can combine those that are left, whose weights may sum to 0.
   Health health() const;
   /// Ends running calls with Error(interrupted), and rejects later ones. For a program's second Ctrl-C; must not be
   /// called in a signal handler.

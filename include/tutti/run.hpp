@@ -41,7 +41,7 @@ struct RunOptions {
 
 /// What a run wrote. A value.
 struct FolderRun {
-  std::filesystem::path folder;  ///< with the results (docs/results.md)
+  std::filesystem::path folder;  ///< with the results (docs/report.md)
   std::uint64_t images = 0;      ///< samples that are in them
   std::uint64_t resumed = 0;     ///< segments of these that an earlier run had finished
 

@@ -220,8 +220,9 @@ class Writer {
       page_.say("The shorter side of each picture becomes 'resize', and the middle square is kept.");
       input.set("resize", Tree::plain(std::to_string(side)));
     }
+    const bool labelled = input.find("labels") != nullptr;
     page_.put("input", std::move(input));
-    if (!images.pictures && input.find("labels") == nullptr) {
+    if (!images.pictures && !labelled) {
       page_.say("No labels were found next to the images. With labels, a run measures how good it is:");
       page_.offer("  labels: labels.npy");
     } else if (images.pictures && images.classes.empty()) {

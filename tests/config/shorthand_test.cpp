@@ -102,6 +102,10 @@ TEST_CASE("a glob that makes no sense is refused") {
   const FolderOfFiles folder({"a.pth", "b.pt"});
   const std::string path = folder.path().string();
   CHECK(shorthand_problem("members: {glob: nowhere/*.pt}\n") == "e.yaml:1:17: no file matches 'nowhere/*.pt'");
+  CHECK(shorthand_problem("members: {glob: '${TUTTI_UNSET}/*.pt'}\n") ==
+        "e.yaml:1:17: '${TUTTI_UNSET}/*.pt' needs the variable TUTTI_UNSET of the environment, which is not set");
+  CHECK(shorthand_problem("members: {glob: $TUTTI_UNSET/*.pt}\n") ==
+        "e.yaml:1:17: '$TUTTI_UNSET/*.pt' needs the variable TUTTI_UNSET of the environment, which is not set");
   CHECK(shorthand_problem("members: {globb: '*.pt'}\n") ==
         "e.yaml:1:10: 'members' must be a list, or a map with 'glob'");
   CHECK(shorthand_problem(fmt::format("members: {{glob: '{}/b.pt', model: {{kind: fake}}}}\n", path)) ==
@@ -180,7 +184,11 @@ TEST_CASE("paths may begin with a variable of the environment or with the home f
 members:
   - {name: a, model: {kind: small-cnn, weights: "${TUTTI_TEST_FOLDER}/a.safetensors"}}
   - {name: b, model: {kind: small-cnn, weights: ~/b.safetensors}}
+  - {name: c, model: {kind: small-cnn, weights: $TUTTI_TEST_FOLDER/c.safetensors}}
+input: {dataset: npy, images: $TUTTI_TEST_FOLDER}
 )");
+  CHECK(spec.members[2].model.weights == "/data/x/c.safetensors");
+  CHECK(spec.input.images == "$TUTTI_TEST_FOLDER");  // without a slash it is any text
   CHECK(spec.members[0].model.weights == "/data/x/a.safetensors");
   CHECK(spec.members[1].model.weights == "/data/someone/b.safetensors");
   ::unsetenv("TUTTI_TEST_FOLDER");

@@ -291,6 +291,9 @@ TEST_CASE("what YAML would say otherwise is a mistake of the value") {
         "members[0].model.weights: '~/a.st' begins with '~/', which only YAML replaces; write the folder out\n");
   CHECK(weights("${HOME}/a.st") ==
         "members[0].model.weights: '${HOME}/a.st' begins with '${', which only YAML replaces; write the folder out\n");
+  CHECK(weights("$HOME/a.st") ==
+        "members[0].model.weights: '$HOME/a.st' begins with '$HOME/', which only YAML replaces; write the folder out\n");
+  CHECK(weights("$a.st").empty());
   CHECK(weights("a\xff.st").ends_with(" is not UTF-8\n"));
   for (const double seconds : {0.0, -1.0, 1e9, std::numeric_limits<double>::quiet_NaN()})
     CHECK(mistakes([&](EnsembleSpec& value) {

@@ -169,6 +169,7 @@ TEST_CASE("arrays are images or samples with the labels that lie next to them") 
   auto spec = read(text_of(finds.look({"models", "d"})));
   CHECK(spec.input.layout == config::Layout::nhwc);
   CHECK(spec.input.labels == finds / "d/test-labels.npy");
+  CHECK_FALSE(contains(text_of(finds.look({"models", "d"})), "No labels were found"));
   const std::vector<Trial> masks{{{5, 8, 8}, 0, {}}, {{5, 8, 8}, 0, {}}};
   CHECK(read(text_of(finds.look({"models", "d"}), masks)).input.labels.empty());
   CHECK(contains(text_of(finds.look({"models", "d"}), masks), "they are left out"));

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +42,12 @@ Complaints check_names(const File& file);
 /// Phrases in comments, literals and documents that plain English has a usual word for, which the complaint names.
 /// Code, also that between backquotes, is not looked at.
 Complaints check_words(const File& file);
+
+/// The text of a path of the tree; nothing if it is not there.
+using TextOf = std::function<std::optional<std::string>(const std::string&)>;
+/// Links of documents, and the documents that other files name ("docs/report.md"), lead to files and headings that are
+/// there. No document has a placeholder, such as a name between two @, for what was to be filled in.
+Complaints check_documents(const File& file, const TextOf& text_of);
 
 /// The text with comments and the contents of literals blanked out; lines and columns stay where they were.
 std::string without_comments_and_literals(std::string_view text);

@@ -126,7 +126,7 @@ TEST_CASE("a program opens its missing standard streams before anything else") {
     ++programs;
     CHECK_MESSAGE(first_line[1] == "  tutti::open_missing_standard_streams();", file.path);
   }
-  CHECK(programs == 15);
+  CHECK(programs == 16);
 }
 
 TEST_CASE("the functions that the architecture names are where it says") {
@@ -144,6 +144,17 @@ TEST_CASE("the functions that the architecture names are where it says") {
     CHECK_MESSAGE(text_of(file).find(name + "(") != std::string::npos, name << " is not in " << file);
   }
   CHECK(functions > 60);
+}
+
+TEST_CASE("links lead to what is there and no document has gaps") {
+  const auto text_of = [](const std::string& path) -> std::optional<std::string> {
+    const auto found = std::ranges::find(tree(), path, &File::path);
+    if (found != tree().end()) return found->text;
+    return fs::exists(kRoot / path) ? std::optional<std::string>("") : std::nullopt;  // a folder, a picture
+  };
+  expect_clean([&](const File& file) {
+    return file.path == "tests/tidy/tidy_test.cpp" ? Complaints{} : check_documents(file, text_of);
+  });
 }
 
 TEST_CASE("every decision is on the page that lists them") {
@@ -342,6 +353,26 @@ TEST_CASE("empty words in file names and paths of one machine are reported") {
                      "\nsee /ro"
                      "ot/x\n"}) == Complaints{"docs/x.md:2: a path of one machine"});
   CHECK(check_names({"docs/x.md", "https://example.org/home/x and bin/work/y\n"}).empty());
+}
+
+TEST_CASE("a link that leads nowhere and a gap are reported with their line") {
+  const auto text_of = [](const std::string& path) -> std::optional<std::string> {
+    if (path == "docs/a.md") return "# One\n\n```\n# no heading\n```\n\n## The `b`, and [c](x.md)\n\n## One\n";
+    return path == "docs" ? std::optional<std::string>("") : std::nullopt;
+  };
+  const auto check = [&](const std::string& path, const std::string& text) {
+    return check_documents({path, text}, text_of);
+  };
+  CHECK(check("docs/b.md", "[a](a.md) [a](a.md#one) [a](a.md#one-1) [a](a.md#the-b-and-c) [d](../docs)\n").empty());
+  CHECK(check("README.md", "[a](docs/a.md) [web](https://x.org/y.md)\n```\n[a](no.md)\n```\n").empty());
+  CHECK(check("docs/b.md", "\n[a](none.md)\n") == Complaints{"docs/b.md:2: 'none.md' leads nowhere"});
+  CHECK(check("docs/b.md", "[a](a.md#no-heading)\n") ==
+        Complaints{"docs/b.md:1: 'a.md#no-heading' leads to a heading that is not there"});
+  CHECK(check("docs/a.md", "[a](#two)\n") == Complaints{"docs/a.md:1: '#two' leads to a heading that is not there"});
+  CHECK(check("a.hpp", "// as docs/a.md#one says\n").empty());
+  CHECK(check("a.hpp", "// as docs/none.md says\n") == Complaints{"a.hpp:1: 'docs/none.md' leads nowhere"});
+  CHECK(check("docs/b.md", "It takes @TIME@.\n") == Complaints{"docs/b.md:1: @TIME@ was left"});
+  CHECK(check("a.cmake", "@TIME@\n").empty());
 }
 
 TEST_CASE("an unusual word is reported with the usual one") {

@@ -85,7 +85,7 @@ TEST_CASE("what happens to a stage is told by its name and that a member leaves 
   Status status;
   status.state = PoolState::ready;
   status.members = chain(member("a/0", WorkerState::waiting, 1), member("a/1", WorkerState::waiting));
-  CHECK(health_of(status, {}, false).problems ==
+  CHECK(health_of(status, {}, Accumulator({}, {1})).problems ==
         std::vector<std::string>{"a/0 is being replaced", "a/1 is being replaced"});
 }
 
@@ -158,27 +158,44 @@ TEST_CASE("without a callback nothing is looked at") {
 }
 
 TEST_CASE("an ensemble is healthy if every member that is left runs or enough for the quorum do") {
+  const Accumulator mean({}, {1, 1, 1});
   Status status;
   status.state = PoolState::ready;
   status.members = {member("a"), member("b"), member("c")};
-  CHECK(health_of(status, {}).ready);
-  CHECK(health_of(status, {}).problems.empty());
+  CHECK(health_of(status, {}, mean).ready);
+  CHECK(health_of(status, {}, mean).problems.empty());
   status.members[1] = member("b", WorkerState::absent);
-  CHECK(health_of(status, {}).ready);
-  CHECK(health_of(status, {}).problems == std::vector<std::string>{"b is left out: it died too often"});
+  CHECK(health_of(status, {}, mean).ready);
+  CHECK(health_of(status, {}, mean).problems == std::vector<std::string>{"b is left out: it died too often"});
   status.members[2] = member("c", WorkerState::starting);
-  CHECK_FALSE(health_of(status, {}).ready);
-  CHECK(health_of(status, {}).problems.back() == "c is being replaced");
-  CHECK(health_of(status, config::QuorumSpec{1, {}}).ready);
-  CHECK_FALSE(health_of(status, config::QuorumSpec{2, {}}).ready);
+  CHECK_FALSE(health_of(status, {}, mean).ready);
+  CHECK(health_of(status, {}, mean).problems.back() == "c is being replaced");
+  CHECK(health_of(status, config::QuorumSpec{1, {}}, mean).ready);
+  CHECK_FALSE(health_of(status, config::QuorumSpec{2, {}}, mean).ready);
   Status nobody = status;
   nobody.members = {member("b", WorkerState::absent)};  // while one that was removed finishes what it has
-  CHECK_FALSE(health_of(nobody, {}).ready);
-  CHECK(health_of(status, config::QuorumSpec{1, {}}, true).problems ==
+  CHECK_FALSE(health_of(nobody, {}, Accumulator({}, {1})).ready);
+  CHECK(health_of(status, config::QuorumSpec{1, {}}, mean, true).problems ==
         std::vector<std::string>{"the ensemble is draining"});
   status.state = PoolState::failed;
-  CHECK_FALSE(health_of(status, {}).ready);
-  CHECK(health_of(status, {}).problems == std::vector<std::string>{"the ensemble is failed"});
+  CHECK_FALSE(health_of(status, {}, mean).ready);
+  CHECK(health_of(status, {}, mean).problems == std::vector<std::string>{"the ensemble is failed"});
+}
+
+TEST_CASE("an ensemble is not healthy if the rule cannot combine those that are left") {
+  config::CombineSpec weighted;
+  weighted.rule = CombineRule::weighted;
+  const Accumulator accumulator(weighted, {1, 1, -1});
+  Status status;
+  status.state = PoolState::ready;
+  status.members = {member("a"), member("b"), member("c")};
+  CHECK(health_of(status, {}, accumulator).ready);
+  status.members[1] = member("b", WorkerState::waiting);  // it comes back
+  CHECK(health_of(status, {}, accumulator).problems == std::vector<std::string>{"b is being replaced"});
+  status.members[1] = member("b", WorkerState::absent);
+  CHECK_FALSE(health_of(status, {}, accumulator).ready);
+  CHECK(health_of(status, {}, accumulator).problems.back() ==
+        "rule weighted cannot continue: the weights of the members that are left sum to 0");
 }
 
 }  // namespace
