@@ -175,7 +175,7 @@ void add_images(const config::InputSpec& input, const Source& source, Fingerprin
 }
 
 template <class Counts>
-Fingerprint part_of(const Fingerprint& all, Counts counts) {
+Fingerprint entries_where(const Fingerprint& all, Counts counts) {
   Fingerprint part;
   for (const auto& [key, value] : all)
     if (counts(key)) part.emplace(key, value);
@@ -189,12 +189,12 @@ bool had_candidate(const Fingerprint& was, config::EnsembleSpec spec, std::size_
   add_description(spec, described);
   const std::string model = fmt::format("members.{}.model.", rank);
   const auto of_model = [&](const std::string& key) { return key.starts_with(model); };
-  if (part_of(was, of_model) != part_of(described, of_model)) return false;
+  if (entries_where(was, of_model) != entries_where(described, of_model)) return false;
   Fingerprint files;
   add_model_files(spec.members[rank], files);
   const std::string file = "model of " + spec.members[rank].name;
   return files ==
-         part_of(was, [&](const std::string& key) { return key == file || key.starts_with(file + ", file "); });
+         entries_where(was, [&](const std::string& key) { return key == file || key.starts_with(file + ", file "); });
 }
 
 /// Of the candidate of a member that the run had; nothing if none of them is it.

@@ -136,9 +136,8 @@ class TUTTI_API Ensemble {
   /// While it is loaded, both need memory. It gets the batches of the old one, also those that were measured.
   /// Returns when it has taken over; one at a time, and not once train() was called. Throws Error, and the old version
   /// stays: Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if
-  /// it needs more memory than the running ensemble leaves (the same bounds as at the start), cannot be started, or
-  /// dies before it takes over; Error(interrupted) if the ensemble ends meanwhile, or if a stop is requested before it
-  /// takes over.
+  /// it does not fit into memory next to the old one, cannot be started, or dies before it takes over;
+  /// Error(interrupted) if the ensemble ends meanwhile, or if a stop is requested before it takes over.
   void replace_member(std::string_view name, const Spec& next, const std::stop_token& stop = {});
 
   /// Adds a member, the last, while predictions go on: it is loaded and warm before this returns, on its `device`, and

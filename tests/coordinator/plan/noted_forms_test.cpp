@@ -63,7 +63,7 @@ TEST_CASE("a backend that was written is found again among those that may be cho
                                  "combine: {rule: none}\n",
                              "a test");
   };
-  for (const auto& [name, backend] : enum_names(ComputedBy{})) {
+  for (const auto& [backend, name] : enum_names(ComputedBy{})) {
     const auto resumed = with_noted_forms(noted(open(std::string(name))), open("auto"));
     REQUIRE(resumed);
     for (const config::MemberSpec& member : resumed->members) CHECK(*backend_of(member.model.kind) == backend);

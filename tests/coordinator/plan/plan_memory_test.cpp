@@ -180,14 +180,14 @@ TEST_CASE("a new version is refused with the terms of all its workers if these e
   Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(4), {{3, 32, 32}, {}}, {});
   const std::vector<std::string> terms{"channel of a+b: rings", "process of a+b (estimate"};
   std::uint64_t needed = 0;
-  std::size_t counted = 0;
+  std::size_t found = 0;
   for (const Bound& bound : plan.bounds)
     for (const std::string& term : terms) {
       if (!bound.name.starts_with(term)) continue;
       needed += bound.bytes;
-      ++counted;
+      ++found;
     }
-  REQUIRE(counted == 4);  // two replicas
+  REQUIRE(found == 4);  // two replicas
   plan.available.bytes = needed;
   check_memory(plan, Rank(1));
   --plan.available.bytes;
@@ -196,7 +196,7 @@ TEST_CASE("a new version is refused with the terms of all its workers if these e
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message() == "the new version of b cannot take over: both do not fit into memory");
   for (const std::string& term : terms) CHECK(contains(error->detail(), term));
-  for (const char* other : {"arena", "spare", "replacement", " c"}) CHECK_FALSE(contains(error->detail(), other));
+  for (const char* other : {"arena", "spare", "replacement", "of c"}) CHECK_FALSE(contains(error->detail(), other));
   CHECK(error->hint() == "use a smaller model, close the ensemble and make a new one, or raise the memory limit");
 }
 
