@@ -149,7 +149,7 @@ config::EnsembleSpec measure(const config::EnsembleSpec& spec, Options options, 
 
 Outcome train(const CommandLine& line, Interruption& interruption) {
   User user(line, interruption);
-  Session session(setup_of("train", line, true), load(line), user);
+  Session session(setup_of("train", line, true), load(line, "train"), user);
   check_training(session.spec());
   std::unique_ptr<Source> test;
   if (session.spec().input.dataset != config::Dataset::memory) {
@@ -171,7 +171,7 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
 
 void plan(const CommandLine& line, Interruption& interruption) {
   if (line.measure && !line.save.empty()) check_save(line.save);
-  const config::EnsembleSpec described = load(line);
+  const config::EnsembleSpec described = load_or_describe(line);
   config::EnsembleSpec spec = described;
   // With tasks and without images to run on, only an evaluation is possible: plan that.
   if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory)
@@ -204,7 +204,7 @@ void plan(const CommandLine& line, Interruption& interruption) {
 }
 
 void validate(const CommandLine& line) {
-  const config::EnsembleSpec spec = load(line);
+  const config::EnsembleSpec spec = load_or_describe(line);
   say(stdout, fmt::format("{} is valid: {}, {} over {}\n", line.file.string(), counted(spec.members.size(), "member"),
                           to_name(spec.combine.rule), to_name(spec.combine.over)));
 }

@@ -70,6 +70,28 @@ bool is_model(const fs::path& file) {
   return std::ranges::find(kEndings, file.extension().string()) != kEndings.end();
 }
 
+void refuse_folder_or_weights(const fs::path& file, bool takes_models) {
+  static constexpr std::array<std::string_view, 7> kEndings{".pth", ".safetensors", ".ckpt", ".bin",
+                                                            ".h5",  ".keras",       ".pkl"};
+  std::error_code ignored;
+  if (fs::is_directory(file, ignored)) {
+    const std::string folder = (file / "").string();
+    throw Error(ErrorKind::usage, fmt::format("'{}' is a folder", file.string()), {},
+                fmt::format("{}tutti init {} photos writes a YAML file for the models in it",
+                            takes_models ? fmt::format("name its models: {}*.pt; or ", folder) : "", folder));
+  }
+  const std::string ending = file.extension().string();
+  if (std::ranges::find(kEndings, ending) == kEndings.end()) return;
+  throw Error(ErrorKind::usage, fmt::format("'{}' is not a model that can be started", file.string()),
+              fmt::format("files called *{} hold weights, without the network", ending),
+              ending == ".safetensors" ? fmt::format("export the model: python -m tutti.export model (docs/export.md); "
+                                                     "for a small-cnn or an mlp: tutti init {} photos",
+                                                     file.string())
+              : ending == ".pth" ? "export the model: python -m tutti.export model (docs/export.md); or rename the "
+                                   "file to *.pt if it holds TorchScript"
+                                 : "export the model: python -m tutti.export model (docs/export.md)");
+}
+
 std::vector<std::string> rule_names() {
   std::vector<std::string> names;
   for (const auto& entry : enum_names(CombineRule{})) names.emplace_back(entry.name);
@@ -110,11 +132,13 @@ std::string description_of_models(CommandLine& line) {
   for (const std::string& word : line.overrides)
     if (!is_override(word)) files.emplace_back(word);
   std::erase_if(line.overrides, [&](const std::string& word) { return !is_override(word); });
-  for (const fs::path& file : files)
+  for (const fs::path& file : files) {
+    refuse_folder_or_weights(file, true);
     if (!is_model(file))
       throw Error(ErrorKind::usage, fmt::format("'{}' is not the file of a model", file.string()),
                   "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel",
                   "for other models, write a description (docs/configuration.md), or let 'glob' find them in one");
+  }
   std::error_code ignored;
   for (const fs::path& file : files)
     if (!fs::exists(file, ignored))
@@ -155,6 +179,14 @@ void save_description(const std::string& yaml, const fs::path& file) {
   AtomicFile out(file);
   out.write(yaml);
   out.commit();
+}
+
+void refuse_models(const fs::path& file, const std::string& command) {
+  refuse_folder_or_weights(file, false);
+  if (is_model(file))
+    throw Error(ErrorKind::usage,
+                fmt::format("'tutti {}' takes a YAML file, and '{}' is a model", command, file.string()), {},
+                fmt::format("write one first: tutti validate {} --images photos --save ensemble.yaml", file.string()));
 }
 
 void refuse_options_of_models(const CommandLine& line) {

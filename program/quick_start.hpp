@@ -16,6 +16,13 @@ namespace tutti::program {
 /// others that OpenVINO reads.
 bool is_model(const std::filesystem::path& file);
 
+/// Throws Error(usage) if that is a folder, or a file of weights by its name: neither a description nor a model. What
+/// to do depends on whether the command takes models.
+void refuse_folder_or_weights(const std::filesystem::path& file, bool takes_models);
+
+/// The same, also for a model: `command` takes descriptions only.
+void refuse_models(const std::filesystem::path& file, const std::string& command);
+
 /// Whether the command line names models instead of a description.
 bool names_models(const CommandLine& line);
 

@@ -15,7 +15,13 @@
 
 namespace tutti::program {
 
-config::EnsembleSpec load(const CommandLine& line) {
+config::EnsembleSpec load(const CommandLine& line, const std::string& command) {
+  refuse_models(line.file, command);
+  return config::load_file(line.file, {line.overrides, line.assign});
+}
+
+config::EnsembleSpec load_or_describe(const CommandLine& line) {
+  refuse_folder_or_weights(line.file, true);
   if (!names_models(line)) {
     refuse_options_of_models(line);
     return config::load_file(line.file, {line.overrides, line.assign});

@@ -9,8 +9,12 @@
 
 namespace tutti::program {
 
-/// Reads the description that the command line names. Throws Error(usage).
-config::EnsembleSpec load(const CommandLine& line);
+/// Reads the description that the command line names. Throws Error(usage), also if it names something else: `command`
+/// takes no models.
+config::EnsembleSpec load(const CommandLine& line, const std::string& command);
+
+/// The same for the commands that also take models: then it is the description that they stand for.
+config::EnsembleSpec load_or_describe(const CommandLine& line);
 
 /// The user of the program; both outlive it.
 class User final : public RunWatcher {

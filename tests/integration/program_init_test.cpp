@@ -67,6 +67,29 @@ TEST_CASE("init refuses words that it does not know before it looks") {
   CHECK(contains(nothing.err(), "places is required"));
 }
 
+TEST_CASE("commands that take descriptions only refuse models and what is no file with what to do") {
+  const Named place;
+  for (const char* command : {"evaluate", "train", "merge", "combine"}) {
+    CAPTURE(command);
+    const Finished refused(place, {command, "models/a.pt"});
+    CHECK(refused.code == 2);
+    CHECK(refused.err() == std::string("tutti: 'tutti ") + command +
+                               "' takes a YAML file, and 'models/a.pt' is a model\n  hint: write one first: tutti "
+                               "validate models/a.pt --images photos --save ensemble.yaml\n");
+  }
+  for (const char* command : {"run", "plan", "validate"})
+    for (const std::vector<std::string>& rest : {std::vector<std::string>{}, {"--images", "photos"}}) {
+      std::vector<std::string> words{command, "models"};
+      words.insert(words.end(), rest.begin(), rest.end());
+      const Finished refused(place, std::move(words));
+      CHECK(refused.code == 2);
+      CHECK(refused.err() ==
+            "tutti: 'models' is a folder\n  hint: name its models: models/*.pt; or tutti init models/ photos writes "
+            "a YAML file for the models in it\n");
+    }
+  CHECK(contains(Finished(place, {"run", "state.pth"}).err(), "'state.pth' is not a model that can be started"));
+}
+
 TEST_CASE("what is saved has the devices of the command line") {
   const Named place;
   const Finished saved(place, {"validate", "models/a.pt", "models/b.pt", "--images", "photos", "--assign", "b=cpu:0",

@@ -107,6 +107,39 @@ TEST_CASE("models that cannot be described are refused with what to do") {
   CHECK(refusal(place.line("a.pt", {"x=1", "=2"})) != "nothing");
 }
 
+TEST_CASE("a folder or a file of weights is refused with what to name instead") {
+  const Place place;
+  const auto error = [](const std::string& file, bool takes_models = true) {
+    return error_of([&] { program::refuse_folder_or_weights(file, takes_models); });
+  };
+  const std::string photos = place.file("photos");
+  for (const std::string& folder : {photos, photos + "/"}) {
+    CHECK(error(folder)->message() == "'" + folder + "' is a folder");
+    CHECK(error(folder)->hint() == "name its models: " + photos + "/*.pt; or tutti init " + photos +
+                                       "/ photos writes a YAML file for the models in it");
+    CHECK(error(folder, false)->hint() == "tutti init " + photos + "/ photos writes a YAML file for the models in it");
+  }
+  CHECK(error("state.pth")->message() == "'state.pth' is not a model that can be started");
+  CHECK(error("state.pth")->detail() == "files called *.pth hold weights, without the network");
+  CHECK(error("state.pth")->hint() ==
+        "export the model: python -m tutti.export model (docs/export.md); or rename the file to *.pt if it holds "
+        "TorchScript");
+  CHECK(error("w.safetensors")->hint() ==
+        "export the model: python -m tutti.export model (docs/export.md); for a small-cnn or an mlp: tutti init "
+        "w.safetensors photos");
+  CHECK(error("w.ckpt")->hint() == "export the model: python -m tutti.export model (docs/export.md)");
+  for (const char* other : {"e.yaml", "a.pt", "notes.txt"}) CHECK_FALSE(error(other));
+  CHECK(refusal(place.line("a.pt", {"photos"})) == "'" + photos + "' is a folder");
+}
+
+TEST_CASE("a command that takes descriptions only says how to make one for models") {
+  const auto refused = [](const char* file) { return error_of([&] { program::refuse_models(file, "evaluate"); }); };
+  CHECK(refused("m.pt")->message() == "'tutti evaluate' takes a YAML file, and 'm.pt' is a model");
+  CHECK(refused("m.pt")->hint() == "write one first: tutti validate m.pt --images photos --save ensemble.yaml");
+  CHECK(refused("w.pth")->message() == "'w.pth' is not a model that can be started");
+  CHECK_FALSE(refused("e.yaml"));
+}
+
 TEST_CASE("whether a description can be saved is known before it is made") {
   const TemporaryFolder folder;
   program::check_save(folder / "e.yaml");
