@@ -303,6 +303,32 @@ TEST_CASE("an unknown option is refused with the nearest or with the command tha
         "tutti bench: '--quiet' takes no value\n  hint: see 'tutti bench --help'\n");
 }
 
+TEST_CASE("an option without its value is refused and no other option becomes the value") {
+  const Workplace place;
+  const auto said = [&](std::vector<std::string> words) {
+    const Finished refused(place, std::move(words));
+    CHECK(refused.code == 2);
+    return refused.err();
+  };
+  CHECK(said({"run", "m.pt", "--save=", "--dry-run"}) ==
+        "tutti: '--save' needs a value, and '--dry-run' is an option\n  hint: write '--save FILE.yaml'\n");
+  CHECK_FALSE(place.has("--dry-run"));
+  CHECK(said({"run", "e.yaml", "--csv", "-q"}) ==
+        "tutti: '--csv' needs a value, and '-q' is an option\n  hint: write '--csv [HEADER=]COLUMN,...'\n");
+  for (const char* command : {"run", "evaluate", "combine"})
+    CHECK(said({command, "e.yaml", "--csv", ""}) ==
+          "tutti: '--csv' needs a value\n  hint: write '--csv [HEADER=]COLUMN,...'\n");
+  CHECK(contains(said({"init", "models", "-o", ""}), "'--output' needs a value\n"));
+  CHECK(contains(said({"bench", "e.yaml", "--json", ""}), "'--json' needs a value\n"));
+  CHECK(said({"run", ""}) ==
+        "tutti: a word of the command line is empty\n  detail: FILE: the ensemble's YAML file; or models, *.pt *.pt2 "
+        "*.onnx *.xml *.tflite *.pb, with --images\n  hint: a variable of the shell that is not set makes such a "
+        "word\n");
+  const Finished negative(place, {"combine", "--predictions", "a.npy", "--ignore-index", "-1"});
+  CHECK_FALSE(contains(negative.err(), "needs a value"));
+  CHECK_FALSE(place.has("runs"));
+}
+
 TEST_CASE("a worker program that is missing is refused by its option and its variable") {
   const Workplace place;
   const Finished option(place, {"run", "e.yaml", "--worker", "/nonexistent"});
