@@ -67,6 +67,29 @@ TEST_CASE("init refuses words that it does not know before it looks") {
   CHECK(contains(nothing.err(), "places is required"));
 }
 
+TEST_CASE("a command that fails leaves no description behind and one that cannot be saved stops it at once") {
+  const Named place;
+  fs::create_directories(place / "empty");
+  for (const char* command : {"run", "plan"}) {
+    CAPTURE(command);
+    const Finished empty(place, {command, "models/a.pt", "--images", "empty", "--save", "s.yaml"});
+    CHECK(empty.code == 2);
+    CHECK_FALSE(place.has("s.yaml"));
+  }
+  // The file is no model, which only its worker finds out.
+  CHECK(Finished(place, {"run", "models/a.pt", "--images", "photos", "--save", "s.yaml"}).code != 0);
+  CHECK_FALSE(place.has("s.yaml"));
+  const Finished plan(place, {"plan", "models/a.pt", "--images", "photos", "--save", "s.yaml"});
+  CAPTURE(plan.err());
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.err(), "the description of these models is now in s.yaml"));
+  CHECK(place.has("s.yaml"));
+  const Finished again(place, {"run", "models/a.pt", "--images", "photos", "--save", "s.yaml"});
+  CHECK(again.code == 2);
+  CHECK(contains(again.err(), "s.yaml exists already"));
+  CHECK_FALSE(contains(again.err(), "starting"));
+}
+
 TEST_CASE("commands that take descriptions only refuse models and what is no file with what to do") {
   const Named place;
   for (const char* command : {"evaluate", "train", "merge", "combine"}) {
