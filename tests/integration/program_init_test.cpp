@@ -28,7 +28,9 @@ TEST_CASE("init writes a description that is valid and never replaces one withou
   CAPTURE(init.err());
   CHECK(init.code == 0);
   CHECK(init.err().empty());
-  CHECK(init.out() == "wrote ensemble.yaml: 2 members, 1 picture\nnext: tutti run ensemble.yaml\n");
+  CHECK(init.out().empty());
+  const Finished told(place, {"init", "models/", "photos/", "--no-start", "--force", "--rule", "vote"});
+  CHECK(told.out() == "wrote ensemble.yaml: 2 members, 1 picture\nnext: tutti run ensemble.yaml\n");
   CHECK(Finished(place, {"validate", "ensemble.yaml"}).out() ==
         "ensemble.yaml is valid: 2 members, vote over probabilities\n");
   place.write("ensemble.yaml", "mine");
@@ -55,6 +57,32 @@ TEST_CASE("init says which models could not be started and writes a description 
   CHECK(contains(place.read("ensemble.yaml"),
                  "# - b could not be started, so the run will fail until this is corrected"));
   CHECK(Finished(place, {"validate", "ensemble.yaml"}).code == 0);
+}
+
+TEST_CASE("init says what to do about a model that could not be started even with --quiet") {
+  const Named place;
+  place.write("models/c.onnx", "x");
+  ProgramOptions options = place.options();
+  options.environment = {{"TUTTI_ONNXRUNTIME", (place / "nowhere.so").string()}};
+  const Finished init({"init", "models/c.onnx", "photos"}, options);
+  CAPTURE(init.out());
+  const std::string why = init.out().substr(init.out().find("could not be started: "));
+  const std::string line = why.substr(0, why.find('\n'));
+  CHECK(line.ends_with(")"));  // the hint
+  CHECK(contains(line, " ("));
+  const Finished quiet({"init", "models/c.onnx", "photos", "-q", "--force"}, options);
+  CHECK(quiet.code == 0);
+  CHECK(quiet.out().empty());
+  CHECK(contains(quiet.err(), line));
+  CHECK_FALSE(contains(quiet.err(), "wrote"));
+}
+
+TEST_CASE("init finds out that it cannot write before it starts a model") {
+  const Named place;
+  const Finished nowhere(place, {"init", "models", "photos", "-o", "nowhere/e.yaml"});
+  CHECK(nowhere.code == 1);
+  CHECK(contains(nowhere.err(), "could not write nowhere/e.yaml"));
+  CHECK_FALSE(contains(nowhere.err(), "starting"));
 }
 
 TEST_CASE("init refuses words that it does not know before it looks") {
