@@ -207,7 +207,8 @@ void plan(const CommandLine& line, Interruption& interruption) {
 void validate(const CommandLine& line) {
   const Loaded loaded = load_or_describe(line);
   const config::EnsembleSpec& spec = loaded.spec;
-  say(stdout, fmt::format("{} is valid: {}, {} over {}\n", line.file.string(), counted(spec.members.size(), "member"),
+  const std::string what = names_models(line) ? "the description of these models" : line.file.string();
+  say(stdout, fmt::format("{} is valid: {}, {} over {}\n", what, counted(spec.members.size(), "member"),
                           to_name(spec.combine.rule), to_name(spec.combine.over)));
   save_if_asked(loaded, line.save);
 }

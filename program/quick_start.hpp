@@ -39,8 +39,12 @@ std::vector<std::string> rule_names();
 /// Throws Error(usage) if --preprocess or --rule is a word that does not exist.
 void check_words(const CommandLine& line);
 
+/// The name of that description in messages.
+constexpr const char* kDescriptionOfModels = "the models on the command line";
+
 /// The description that such a command line stands for, as YAML, with its overrides and its --assign, which `line` no
-/// longer has then. Throws Error(usage) if there are no images, a file is no model, or a word is not known.
+/// longer has then. Throws Error(usage) if there are no images, a file is not a model or is named twice, or a word is
+/// not known; mistakes in what the command line adds are named as it says them.
 std::string description_of_models(CommandLine& line);
 
 /// Throws Error(usage) if the file exists; `hint` says what to do then.

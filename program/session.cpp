@@ -30,7 +30,7 @@ Loaded load_or_describe(const CommandLine& line) {
   if (!line.save.empty()) check_save(line.save);
   CommandLine rest = line;
   const std::string yaml = description_of_models(rest);
-  config::EnsembleSpec spec = config::load_text(yaml, "the description of these models", {rest.overrides, rest.assign});
+  config::EnsembleSpec spec = config::load_text(yaml, kDescriptionOfModels);
   log::info("these models stand for a description{}:\n{}", line.save.empty() ? ", which --save FILE.yaml writes" : "",
             yaml);
   // `plan --measure` saves what it has measured instead.

@@ -146,6 +146,7 @@ TEST_CASE("what is saved has the devices of the command line") {
   const Finished saved(place, {"validate", "models/a.pt", "models/b.pt", "--images", "photos", "--assign", "b=cpu:0",
                                "--save", "saved.yaml"});
   CHECK(saved.code == 0);
+  CHECK(saved.out() == "the description of these models is valid: 2 members, mean over probabilities\n");
   CHECK(place.read("saved.yaml").ends_with("assignment:\n  a: auto\n  b: \"cpu:0\"\n"));
 }
 

@@ -80,6 +80,23 @@ TEST_CASE("devices of the command line are part of the description") {
   CHECK(refusal(wrong) == "command line: '--assign z=cpu': --assign names 'z', which is not a member");
 }
 
+TEST_CASE("mistakes on the command line are named as it says them") {
+  const Place place;
+  CHECK(refusal(place.line("a.pt", {"batch_image=3"})) ==
+        "command line: 'batch_image=3': unknown key 'batch_image'; did you mean 'batch_images'?");
+  CommandLine twice = place.line("a.pt", {"b.onnx", "a.pt"});
+  CHECK(refusal(twice) == "'" + place.file("a.pt") + "' is named twice");
+  CommandLine spelled = place.line("a.pt", {"photos/../a.pt"});
+  const auto error = error_of([&] { program::description_of_models(spelled); });
+  CHECK(error->detail() == "also as '" + place.file("a.pt") + "'");
+  CHECK(error->hint() == "name every model once; to give one more say, write members.0.weight=2 with --rule weighted");
+  CommandLine script = place.line("a.pt");
+  script.images = place.file("notes.txt");
+  CHECK(refusal(script) == "--images: '" + place.file("notes.txt") + "' is neither a folder nor an .npy file");
+  CHECK(error_of([&] { program::description_of_models(script); })->hint() ==
+        "name a folder of pictures or an .npy file");
+}
+
 TEST_CASE("an array of images is one") {
   const Place place;
   CommandLine line = place.line("a.pt");
