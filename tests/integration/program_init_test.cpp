@@ -92,7 +92,8 @@ TEST_CASE("init refuses words that it does not know before it looks") {
   CHECK(contains(Finished(place, {"init", "nowhere", "--rule", "vot"}).err(), "--rule does not know 'vot'"));
   const Finished nothing(place, {"init"});
   CHECK(nothing.code == 2);
-  CHECK(contains(nothing.err(), "places is required"));
+  CHECK(contains(nothing.err(),
+                 "'tutti init' needs folders or files of models, and a folder of pictures or an .npy file"));
 }
 
 TEST_CASE("a command that fails leaves no description behind and one that cannot be saved stops it at once") {
