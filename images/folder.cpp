@@ -135,7 +135,7 @@ class Folder final : public Pictures {
     if (good.empty())
       throw Error(ErrorKind::usage, fmt::format("{} cannot be read as a folder of images", folder_.string()),
                   fmt::format("none of its {} can be decoded; {}", counted(reasons.size(), "image"), skipped_.front()),
-                  "'path' of 'input' names a folder with images, or with one folder of images for each class");
+                  kFolderHint);
     listing_.files = std::move(good);
   }
 

@@ -27,7 +27,7 @@ constexpr std::size_t kMostShown = 5;
 
 [[noreturn]] void refuse_listing(const fs::path& folder, const std::string& why) {
   throw Error(ErrorKind::usage, fmt::format("{} cannot be read as a folder of images", folder.string()), why,
-              "'path' of 'input' names a folder with images, or with one folder of images for each class");
+              kFolderHint);
 }
 
 /// The entries of a folder, without hidden names.

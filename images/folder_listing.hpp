@@ -8,6 +8,10 @@
 
 namespace tutti::images {
 
+/// What to do about a folder that holds no images.
+constexpr const char* kFolderHint =
+    "name a folder with images, or with one folder of images for each class, with --images or as 'path' of 'input'";
+
 struct ListedFile {
   std::string name;  ///< path below the folder
   std::uint32_t label = 0;

@@ -188,6 +188,7 @@ void CommandTree::add_options() {
   completion->add_option("shell", shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kShells), std::end(kShells))));
+  for (CLI::App* const command : app.get_subcommands({})) refuse_values_that_are_none(*command);
 }
 
 }  // namespace tutti::program

@@ -149,7 +149,7 @@ config::EnsembleSpec measure(const config::EnsembleSpec& spec, Options options, 
 
 Outcome train(const CommandLine& line, Interruption& interruption) {
   User user(line, interruption);
-  Session session(setup_of("train", line, true), load(line), user);
+  Session session(setup_of("train", line, true), load(line, "train"), user);
   check_training(session.spec());
   std::unique_ptr<Source> test;
   if (session.spec().input.dataset != config::Dataset::memory) {
@@ -171,8 +171,8 @@ Outcome train(const CommandLine& line, Interruption& interruption) {
 
 void plan(const CommandLine& line, Interruption& interruption) {
   if (line.measure && !line.save.empty()) check_save(line.save);
-  const config::EnsembleSpec described = load(line);
-  config::EnsembleSpec spec = described;
+  const Loaded loaded = load_or_describe(line);
+  config::EnsembleSpec spec = loaded.spec;
   // With tasks and without images to run on, only an evaluation is possible: plan that.
   if (!spec.tasks.empty() && spec.input.dataset == config::Dataset::memory)
     spec = without_saved(host_models(spec, {})).hosted;
@@ -196,17 +196,21 @@ void plan(const CommandLine& line, Interruption& interruption) {
                             missing.size() == 1 ? "a file is" : fmt::format("{} files are", missing.size())),
                 missing.front().message(), missing.front().hint());
   check_memory(made);
+  save_if_asked(loaded, line.save);
   if (!line.measure) return;
   const config::EnsembleSpec chosen = measure(with_segment(spec, input, false), options, interruption);
   if (line.save.empty()) return;
-  save_description(with_forms(described, chosen), line.save);
+  save_description(with_forms(loaded.spec, chosen), line.save);
   say(stdout, fmt::format("\nwritten, with these forms: {}\n", line.save.string()));
 }
 
 void validate(const CommandLine& line) {
-  const config::EnsembleSpec spec = load(line);
-  say(stdout, fmt::format("{} is valid: {}, {} over {}\n", line.file.string(), counted(spec.members.size(), "member"),
+  const Loaded loaded = load_or_describe(line);
+  const config::EnsembleSpec& spec = loaded.spec;
+  const std::string what = names_models(line) ? "the description of these models" : line.file.string();
+  say(stdout, fmt::format("{} is valid: {}, {} over {}\n", what, counted(spec.members.size(), "member"),
                           to_name(spec.combine.rule), to_name(spec.combine.over)));
+  save_if_asked(loaded, line.save);
 }
 
 }  // namespace tutti::program

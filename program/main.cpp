@@ -86,7 +86,7 @@ std::string explain_usage(const CLI::App* app, const CLI::Error& error) {
   return fmt::format("tutti: {}\n", usage_error(asked, command, others, error).what());
 }
 
-/// CLI11 would only say that a subcommand is required.
+/// CLI11 would take it for a word too many.
 void check_command(const CLI::App& app, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return;
   std::vector<std::string> names;

@@ -47,11 +47,31 @@ void check_word(std::string_view option, const std::string& word, const std::vec
               near.empty() ? "" : fmt::format("did you mean '{}'?", near));
 }
 
-/// Writes the devices of --assign into the description, next to those that it has.
-void write_out_devices(Tree& root, const std::vector<std::string>& assign) {
-  if (assign.empty()) return;
-  const config::EnsembleSpec spec =
-      config::load_text(config::emit_yaml(root), "the description of these models", {{}, assign});
+/// A file that is named twice would be a member twice.
+void refuse_twins(const std::vector<fs::path>& files) {
+  std::error_code ignored;
+  for (std::size_t i = 0; i < files.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (fs::equivalent(files[i], files[j], ignored))
+        throw Error(ErrorKind::usage, fmt::format("'{}' is named twice", files[i].string()),
+                    files[i] == files[j] ? "" : fmt::format("also as '{}'", files[j].string()),
+                    "name every model once; to give one more say, write members.0.weight=2 with --rule weighted");
+}
+
+void check_images(const fs::path& images) {
+  constexpr const char* kHint = "name a folder of pictures or an .npy file";
+  if (images.empty())
+    throw Error(ErrorKind::usage, "the models need images", {}, fmt::format("{}: --images photos", kHint));
+  std::error_code ignored;
+  if (!fs::exists(images, ignored))
+    throw Error(ErrorKind::usage, fmt::format("--images: there is no '{}'", images.string()), {}, kHint);
+  if (!fs::is_directory(images, ignored) && images.extension() != ".npy")
+    throw Error(ErrorKind::usage, fmt::format("--images: '{}' is neither a folder nor an .npy file", images.string()),
+                {}, kHint);
+}
+
+/// Writes the devices that --assign named into the description, next to those that it has.
+void write_out_devices(Tree& root, const config::EnsembleSpec& spec) {
   Tree devices = Tree::map();
   for (const config::MemberSpec& member : spec.members) {
     const bool chosen = !std::holds_alternative<config::AutoDevice>(member.device);
@@ -68,6 +88,28 @@ bool is_model(const fs::path& file) {
   static constexpr std::array<std::string_view, 9> kEndings{".pt",  ".pt2",    ".ts", ".torchscript", ".onnx",
                                                             ".xml", ".tflite", ".pb", ".pdmodel"};
   return std::ranges::find(kEndings, file.extension().string()) != kEndings.end();
+}
+
+void refuse_folder_or_weights(const fs::path& file, bool takes_models) {
+  static constexpr std::array<std::string_view, 7> kEndings{".pth", ".safetensors", ".ckpt", ".bin",
+                                                            ".h5",  ".keras",       ".pkl"};
+  std::error_code ignored;
+  if (fs::is_directory(file, ignored)) {
+    const std::string folder = (file / "").string();
+    throw Error(ErrorKind::usage, fmt::format("'{}' is a folder", file.string()), {},
+                fmt::format("{}tutti init {} photos writes a YAML file for the models in it",
+                            takes_models ? fmt::format("name its models: {}*.pt; or ", folder) : "", folder));
+  }
+  const std::string ending = file.extension().string();
+  if (std::ranges::find(kEndings, ending) == kEndings.end()) return;
+  throw Error(ErrorKind::usage, fmt::format("'{}' is not a model that can be started", file.string()),
+              fmt::format("files called *{} hold weights, without the network", ending),
+              ending == ".safetensors" ? fmt::format("export the model: python -m tutti.export model (docs/export.md); "
+                                                     "for a small-cnn or an mlp: tutti init {} photos",
+                                                     file.string())
+              : ending == ".pth" ? "export the model: python -m tutti.export model (docs/export.md); or rename the "
+                                   "file to *.pt if it holds TorchScript"
+                                 : "export the model: python -m tutti.export model (docs/export.md)");
 }
 
 std::vector<std::string> rule_names() {
@@ -110,32 +152,32 @@ std::string description_of_models(CommandLine& line) {
   for (const std::string& word : line.overrides)
     if (!is_override(word)) files.emplace_back(word);
   std::erase_if(line.overrides, [&](const std::string& word) { return !is_override(word); });
-  for (const fs::path& file : files)
+  for (const fs::path& file : files) {
+    refuse_folder_or_weights(file, true);
     if (!is_model(file))
       throw Error(ErrorKind::usage, fmt::format("'{}' is not the file of a model", file.string()),
                   "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel",
                   "for other models, write a description (docs/configuration.md), or let 'glob' find them in one");
+  }
   std::error_code ignored;
   for (const fs::path& file : files)
     if (!fs::exists(file, ignored))
       throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", file.string()), {},
                   "name the files of models, such as models/*.pt without quotes");
-  if (line.images.empty())
-    throw Error(ErrorKind::usage, "the models need images", {},
-                "name a folder of pictures or an .npy file: --images photos");
-  if (!fs::exists(line.images, ignored))
-    throw Error(ErrorKind::usage, fmt::format("--images: there is no '{}'", line.images.string()), {},
-                "name a folder of pictures or an .npy file");
+  refuse_twins(files);
+  check_images(line.images);
   check_words(line);
   Tree root = Tree::map();
   root.set("members", list_of_members(files, line.preprocess));
   root.set("input", input_of(line.images));
   if (!line.rule.empty()) root.set("combine", combine_by(line.rule));
+  // Read with what the command line adds, so that its mistakes are where the user wrote them.
+  const config::EnsembleSpec spec =
+      config::load_text(config::emit_yaml(root), kDescriptionOfModels, {line.overrides, line.assign});
   // What is saved must be what runs.
-  config::Violations violations;
-  config::apply_overrides(root, std::exchange(line.overrides, {}), violations);
-  violations.raise("the command line");
-  write_out_devices(root, std::exchange(line.assign, {}));
+  config::Violations none;
+  config::apply_overrides(root, std::exchange(line.overrides, {}), none);
+  if (!std::exchange(line.assign, {}).empty()) write_out_devices(root, spec);
   return config::emit_yaml(root);
 }
 
@@ -155,6 +197,14 @@ void save_description(const std::string& yaml, const fs::path& file) {
   AtomicFile out(file);
   out.write(yaml);
   out.commit();
+}
+
+void refuse_models(const fs::path& file, const std::string& command) {
+  refuse_folder_or_weights(file, false);
+  if (is_model(file))
+    throw Error(ErrorKind::usage,
+                fmt::format("'tutti {}' takes a YAML file, and '{}' is a model", command, file.string()), {},
+                fmt::format("write one first: tutti validate {} --images photos --save ensemble.yaml", file.string()));
 }
 
 void refuse_options_of_models(const CommandLine& line) {

@@ -16,6 +16,13 @@ namespace tutti::program {
 /// others that OpenVINO reads.
 bool is_model(const std::filesystem::path& file);
 
+/// Throws Error(usage) if that is a folder, or a file of weights by its name: neither a description nor a model. What
+/// to do depends on whether the command takes models.
+void refuse_folder_or_weights(const std::filesystem::path& file, bool takes_models);
+
+/// The same, also for a model: `command` takes descriptions only.
+void refuse_models(const std::filesystem::path& file, const std::string& command);
+
 /// Whether the command line names models instead of a description.
 bool names_models(const CommandLine& line);
 
@@ -32,8 +39,12 @@ std::vector<std::string> rule_names();
 /// Throws Error(usage) if --preprocess or --rule is a word that does not exist.
 void check_words(const CommandLine& line);
 
+/// The name of that description in messages.
+constexpr const char* kDescriptionOfModels = "the models on the command line";
+
 /// The description that such a command line stands for, as YAML, with its overrides and its --assign, which `line` no
-/// longer has then. Throws Error(usage) if there are no images, a file is no model, or a word is not known.
+/// longer has then. Throws Error(usage) if there are no images, a file is not a model or is named twice, or a word is
+/// not known; mistakes in what the command line adds are named as it says them.
 std::string description_of_models(CommandLine& line);
 
 /// Throws Error(usage) if the file exists; `hint` says what to do then.

@@ -11,8 +11,9 @@
 namespace tutti::program {
 
 Outcome run(const CommandLine& line, Interruption& interruption) {
-  User user(line, interruption);
-  PredictionRun run(setup_of("run", line), load(line), images::asked_columns(line.csv), user);
+  const Loaded loaded = load_or_describe(line);
+  User user(line, interruption, &loaded);
+  PredictionRun run(setup_of("run", line), loaded.spec, images::asked_columns(line.csv), user);
   run.perform();
   const images::Report& report = run.session().report();
   const std::string rules = run.has_rules() ? fmt::format("\n{}\n", evaluation_table(*report.evaluation)) : "";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "common/log.hpp"
 #include "config/load.hpp"
@@ -15,29 +16,38 @@
 
 namespace tutti::program {
 
-config::EnsembleSpec load(const CommandLine& line) {
+config::EnsembleSpec load(const CommandLine& line, const std::string& command) {
+  refuse_models(line.file, command);
+  return config::load_file(line.file, {line.overrides, line.assign});
+}
+
+Loaded load_or_describe(const CommandLine& line) {
+  refuse_folder_or_weights(line.file, true);
   if (!names_models(line)) {
     refuse_options_of_models(line);
-    return config::load_file(line.file, {line.overrides, line.assign});
+    return {config::load_file(line.file, {line.overrides, line.assign}), {}};
   }
+  if (!line.save.empty()) check_save(line.save);
   CommandLine rest = line;
   const std::string yaml = description_of_models(rest);
-  config::EnsembleSpec spec = config::load_text(yaml, "the description of these models", {rest.overrides, rest.assign});
-  std::string where;
-  if (line.save.empty()) {
-    where = ", which --save FILE.yaml writes";
-  } else if (!line.measure) {  // else `plan` writes it when it has measured
-    save_description(yaml, line.save);
-    where = fmt::format(", now in {}", line.save.string());
-  }
-  log::info("these models stand for a description{}:\n{}", where, yaml);
-  return spec;
+  config::EnsembleSpec spec = config::load_text(yaml, kDescriptionOfModels);
+  log::info("these models stand for a description{}:\n{}", line.save.empty() ? ", which --save FILE.yaml writes" : "",
+            yaml);
+  // `plan --measure` saves what it has measured instead.
+  return {std::move(spec), line.save.empty() || line.measure ? "" : yaml};
+}
+
+void save_if_asked(const Loaded& loaded, const std::filesystem::path& file) {
+  if (loaded.to_save.empty()) return;
+  save_description(loaded.to_save, file);
+  log::info("the description of these models is now in {}", file.string());
 }
 
 std::shared_ptr<void> User::guard(Ensemble& ensemble) { return watch(interruption_, ensemble); }
 
 std::unique_ptr<ShownImages> User::show_images(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
                                                std::uint64_t known) {
+  if (loaded_ != nullptr) save_if_asked(*std::exchange(loaded_, nullptr), line_.save);
   return shown_on_terminal(ensemble, what, total, known, line_.quiet);
 }
 

@@ -9,13 +9,28 @@
 
 namespace tutti::program {
 
-/// Reads the description that the command line names. Throws Error(usage).
-config::EnsembleSpec load(const CommandLine& line);
+/// Reads the description that the command line names. Throws Error(usage), also if it names something else: `command`
+/// takes no models.
+config::EnsembleSpec load(const CommandLine& line, const std::string& command);
 
-/// The user of the program; both outlive it.
+struct Loaded {
+  config::EnsembleSpec spec;
+  std::string to_save;  ///< the YAML that --save asks for; empty: it asks for none
+};
+
+/// The same for the commands that also take models: then it is the description that they stand for. Throws if it could
+/// not be saved, but does not save it: a command that fails must not leave a file in the way of the corrected one.
+Loaded load_or_describe(const CommandLine& line);
+
+/// Once the command has accepted the models and the images. Throws Error.
+void save_if_asked(const Loaded& loaded, const std::filesystem::path& file);
+
+/// The user of the program; all that is given outlives it. What was `loaded` is saved when the prediction begins, if
+/// the command line asks for it.
 class User final : public RunWatcher {
  public:
-  User(const CommandLine& line, Interruption& interruption) : line_(line), interruption_(interruption) {}
+  User(const CommandLine& line, Interruption& interruption, const Loaded* loaded = nullptr)
+      : line_(line), interruption_(interruption), loaded_(loaded) {}
 
   std::shared_ptr<void> guard(Ensemble& ensemble) override;
   std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
@@ -29,6 +44,7 @@ class User final : public RunWatcher {
  private:
   const CommandLine& line_;
   Interruption& interruption_;
+  const Loaded* loaded_;  ///< null: nothing is to be saved
 };
 
 /// How a command of this line is started.

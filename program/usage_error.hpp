@@ -43,10 +43,62 @@ inline std::optional<Error> unknown_option(const CLI::App& command, const std::s
 /// Options without a value have none, also no `--resume=no`. For the app, before options and commands are added.
 inline void refuse_values_of_flags(CLI::App& app) { app.option_defaults()->disable_flag_override(); }
 
+/// The error for an option that stands without its value.
+inline Error needs_value(const CLI::Option& option, const std::string& instead = {}) {
+  return Error(ErrorKind::usage,
+               fmt::format("'{}' needs a value{}", option.get_name(),
+                           instead.empty() ? "" : fmt::format(", and '{}' is an option", instead)),
+               {}, fmt::format("write '{} {}'", option.get_name(), option.get_type_name()));
+}
+
+/// CLI11 takes what follows an option for its value, also nothing and another option: `--save= --quiet`. For a command
+/// that has all its options; parsing then throws Error(usage).
+inline void refuse_values_that_are_none(CLI::App& command) {
+  for (CLI::Option* const option : command.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;  // a flag
+    option->check([&command, option](const std::string& value) {
+      const bool positional = option->get_positional();
+      if (!positional && (value.starts_with("--") || command.get_option_no_throw(value) != nullptr))
+        throw needs_value(*option, value);
+      if (value.empty() && !positional) throw needs_value(*option);
+      if (value.empty())
+        throw Error(ErrorKind::usage, "a word of the command line is empty",
+                    fmt::format("{}: {}", option->get_type_name(), option->get_description()),
+                    "a variable of the shell that is not set makes such a word");
+      return std::string();
+    });
+  }
+}
+
+/// What CLI11 says about words that are missing, too many or of the wrong type, in words for users; nothing if this is
+/// about something else. CLI11 names options and places as its program does, and puts the rest into its text.
+inline std::optional<Error> wrong_words(const CLI::App& command, const std::string& title, const CLI::Error& error) {
+  const std::string help = fmt::format("see '{} --help'", title);
+  const std::string text = error.what();
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    for (const CLI::Option* option : command.get_options())
+      if (option->get_required() && option->count() == 0)
+        return Error(ErrorKind::usage, fmt::format("'{}' needs {}", title, option->get_description()), {}, help);
+    return Error(ErrorKind::usage, "there is no command", {}, help);
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && command.remaining_size(true) > 0)
+    return Error(ErrorKind::usage,
+                 fmt::format("'{}' is one word too many for '{}'", command.remaining(true).front(), title), {}, help);
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    const CLI::Option* const option = command.get_option_no_throw(text.substr(0, text.find(": ")));
+    if (option != nullptr && text.ends_with(" missing")) return needs_value(*option);
+    if (option != nullptr && text.find(": At Most 1 ") != text.npos)
+      return Error(ErrorKind::usage, fmt::format("'{}' is given more than once", option->get_name()), {},
+                   "leave out all but one");
+  }
+  return std::nullopt;
+}
+
 /// Why `command`, called `title`, could not be read: CLI11's `error` in Tutti's words where it has better ones.
 inline Error usage_error(const CLI::App& command, const std::string& title, const std::vector<const CLI::App*>& others,
                          const CLI::Error& error) {
   if (const auto unknown = unknown_option(command, title, others)) return *unknown;
+  if (const auto wrong = wrong_words(command, title, error)) return *wrong;
   std::string message = error.what();
   // CLI11 has no type of its own for this, and gives the name without its dashes.
   if (const auto end = message.find(" was given a disallowed flag override"); end != std::string::npos)

@@ -70,6 +70,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   std::string strategies;
   add_what(app, line, strategies);
   add_where(app, line);
+  program::refuse_values_that_are_none(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {

@@ -30,7 +30,7 @@ CombineInput saved_or_described(const CommandLine& line, const CombineOptions& o
                 fmt::format("{} is neither the folder of a run nor a description", line.file.string()), {},
                 array ? fmt::format("arrays are combined with --predictions {} ...", line.file.string())
                       : "name the folder that the run said it wrote its report into: tutti combine runs/0001");
-  return folder ? saved_input(line.file, options) : described_input(load(line), line.file.string(), options);
+  return folder ? saved_input(line.file, options) : described_input(load(line, "combine"), line.file.string(), options);
 }
 
 CombineInput combined_input(const CommandLine& line, CombineOptions& options) {

@@ -38,7 +38,7 @@ class Evaluate {
  public:
   Evaluate(const CommandLine& line, Interruption& interruption)
       : line_(line),
-        hosting_(without_saved(with_files(host_models(load(line), line.merged)))),
+        hosting_(without_saved(with_files(host_models(load(line, "evaluate"), line.merged)))),
         form_(form_of(hosting_, line.rules)),
         tasks_(open_tasks(hosting_.described)),
         user_(line, interruption),

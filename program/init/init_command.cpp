@@ -73,20 +73,27 @@ std::vector<Trial> trials_of(const CommandLine& line, const Found& found, const 
                     [&](const config::Tree& description) { return start_one(description, options, interruption); });
 }
 
-std::string summary_of(const CommandLine& line, const Found& found, const std::vector<Trial>& trials) {
-  std::string text = fmt::format("wrote {}: {}, {}\n", line.save.string(), counted(found.models.size(), "member"),
-                                 found.images.summary);
-  for (const std::string& problem : found.problems) text += "  " + problem + "\n";
-  const std::string wrong = too_many_classes(found, trials);
-  if (!wrong.empty()) text += "  " + wrong + "\n";
-  bool starts = wrong.empty();
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    if (trials[i].problem.empty()) continue;
-    starts = false;
-    text += fmt::format("  {} could not be started: {}\n", found.models[i].name, trials[i].problem);
-  }
-  return text + (starts ? fmt::format("next: tutti run {}\n", line.save.string())
-                        : "its comments say what to correct before it can run\n");
+/// What keeps the file from running, a line each; empty: nothing is known.
+std::string obstacles_to(const Found& found, const std::vector<Trial>& trials) {
+  std::string text;
+  if (const std::string wrong = too_many_classes(found, trials); !wrong.empty()) text += "  " + wrong + "\n";
+  for (std::size_t i = 0; i < trials.size(); ++i)
+    if (!trials[i].problem.empty())
+      text += fmt::format("  {} could not be started: {}\n", found.models[i].name, trials[i].problem);
+  return text;
+}
+
+/// A user who asked for errors only still learns what was left out and what keeps the file from running.
+void say_outcome(const CommandLine& line, const Found& found, const std::vector<Trial>& trials) {
+  std::string problems;
+  for (const std::string& problem : found.problems) problems += "  " + problem + "\n";
+  const std::string obstacles = obstacles_to(found, trials);
+  problems += obstacles;
+  if (line.quiet) return say(stderr, problems);
+  say(stdout, fmt::format("wrote {}: {}, {}\n{}{}\n", line.save.string(), counted(found.models.size(), "member"),
+                          found.images.summary, problems,
+                          obstacles.empty() ? "next: tutti run " + line.save.string()
+                                            : "its comments say what to correct before it can run"));
 }
 
 }  // namespace
@@ -95,6 +102,7 @@ void init(CommandLine line, Interruption& interruption) {
   if (line.save.empty()) line.save = "ensemble.yaml";
   check_words(line);
   if (!line.force) refuse_existing(line.save, "name another file with --output, or replace this one with --force");
+  { const AtomicFile possible(line.save); }  // has no name, so nothing is left of it
   Found found = look_at(line.places);
   if (!line.preprocess.empty())
     for (FoundModel& model : found.models) {
@@ -110,7 +118,7 @@ void init(CommandLine line, Interruption& interruption) {
   AtomicFile out(line.save);
   out.write(text);
   out.commit();
-  say(stdout, summary_of(line, found, trials));
+  say_outcome(line, found, trials);
 }
 
 }  // namespace tutti::program

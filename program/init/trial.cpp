@@ -24,9 +24,10 @@ std::vector<std::uint32_t> sides_of(const FoundModel& model, const FoundImages& 
   return {kUsualSides.begin(), kUsualSides.end()};
 }
 
-/// What an error says, on one line.
+/// What an error says and what to do about it, on one line.
 std::string reason_of(const Error& error) {
   std::string text = error.detail().empty() ? error.message() : fmt::format("{}: {}", error.message(), error.detail());
+  if (!error.hint().empty()) text += fmt::format(" ({})", error.hint());
   std::ranges::replace(text, '\n', ' ');
   text.erase(text.find_last_not_of(' ') + 1);
   return text;

@@ -72,7 +72,7 @@ Outcome evaluate_result(MergeRun& run, const CommandLine& merged, Interruption& 
 }  // namespace
 
 Outcome merge(const CommandLine& line, Interruption& interruption) {
-  config::EnsembleSpec spec = load(line);
+  config::EnsembleSpec spec = load(line, "merge");
   if (!spec.merge)
     throw Error(ErrorKind::usage, fmt::format("{} does not say what to merge", line.file.string()), {},
                 "add merge: {method: average}");

@@ -151,7 +151,7 @@ TEST_CASE("shells that have no completion are refused with those that have") {
   CHECK(contains(other.err(), "tcsh not in {bash,zsh,fish}"));
   const Finished none(place, {"completion"});
   CHECK(none.code == 2);
-  CHECK(contains(none.err(), "shell is required"));
+  CHECK(contains(none.err(), "'tutti completion' needs bash, zsh or fish"));
 }
 
 }  // namespace

@@ -28,7 +28,9 @@ TEST_CASE("init writes a description that is valid and never replaces one withou
   CAPTURE(init.err());
   CHECK(init.code == 0);
   CHECK(init.err().empty());
-  CHECK(init.out() == "wrote ensemble.yaml: 2 members, 1 picture\nnext: tutti run ensemble.yaml\n");
+  CHECK(init.out().empty());
+  const Finished told(place, {"init", "models/", "photos/", "--no-start", "--force", "--rule", "vote"});
+  CHECK(told.out() == "wrote ensemble.yaml: 2 members, 1 picture\nnext: tutti run ensemble.yaml\n");
   CHECK(Finished(place, {"validate", "ensemble.yaml"}).out() ==
         "ensemble.yaml is valid: 2 members, vote over probabilities\n");
   place.write("ensemble.yaml", "mine");
@@ -57,6 +59,32 @@ TEST_CASE("init says which models could not be started and writes a description 
   CHECK(Finished(place, {"validate", "ensemble.yaml"}).code == 0);
 }
 
+TEST_CASE("init says what to do about a model that could not be started even with --quiet") {
+  const Named place;
+  place.write("models/c.onnx", "x");
+  ProgramOptions options = place.options();
+  options.environment = {{"TUTTI_ONNXRUNTIME", (place / "nowhere.so").string()}};
+  const Finished init({"init", "models/c.onnx", "photos"}, options);
+  CAPTURE(init.out());
+  const std::string why = init.out().substr(init.out().find("could not be started: "));
+  const std::string line = why.substr(0, why.find('\n'));
+  CHECK(line.ends_with(")"));  // the hint
+  CHECK(contains(line, " ("));
+  const Finished quiet({"init", "models/c.onnx", "photos", "-q", "--force"}, options);
+  CHECK(quiet.code == 0);
+  CHECK(quiet.out().empty());
+  CHECK(contains(quiet.err(), line));
+  CHECK_FALSE(contains(quiet.err(), "wrote"));
+}
+
+TEST_CASE("init finds out that it cannot write before it starts a model") {
+  const Named place;
+  const Finished nowhere(place, {"init", "models", "photos", "-o", "nowhere/e.yaml"});
+  CHECK(nowhere.code == 1);
+  CHECK(contains(nowhere.err(), "could not write nowhere/e.yaml"));
+  CHECK_FALSE(contains(nowhere.err(), "starting"));
+}
+
 TEST_CASE("init refuses words that it does not know before it looks") {
   const Named place;
   CHECK(contains(Finished(place, {"init", "nowhere", "--preprocess", "imagnet"}).err(),
@@ -64,7 +92,54 @@ TEST_CASE("init refuses words that it does not know before it looks") {
   CHECK(contains(Finished(place, {"init", "nowhere", "--rule", "vot"}).err(), "--rule does not know 'vot'"));
   const Finished nothing(place, {"init"});
   CHECK(nothing.code == 2);
-  CHECK(contains(nothing.err(), "places is required"));
+  CHECK(contains(nothing.err(),
+                 "'tutti init' needs folders or files of models, and a folder of pictures or an .npy file"));
+}
+
+TEST_CASE("a command that fails leaves no description behind and one that cannot be saved stops it at once") {
+  const Named place;
+  fs::create_directories(place / "empty");
+  for (const char* command : {"run", "plan"}) {
+    CAPTURE(command);
+    const Finished empty(place, {command, "models/a.pt", "--images", "empty", "--save", "s.yaml"});
+    CHECK(empty.code == 2);
+    CHECK_FALSE(place.has("s.yaml"));
+  }
+  // The file is no model, which only its worker finds out.
+  CHECK(Finished(place, {"run", "models/a.pt", "--images", "photos", "--save", "s.yaml"}).code != 0);
+  CHECK_FALSE(place.has("s.yaml"));
+  const Finished plan(place, {"plan", "models/a.pt", "--images", "photos", "--save", "s.yaml"});
+  CAPTURE(plan.err());
+  CHECK(plan.code == 0);
+  CHECK(contains(plan.err(), "the description of these models is now in s.yaml"));
+  CHECK(place.has("s.yaml"));
+  const Finished again(place, {"run", "models/a.pt", "--images", "photos", "--save", "s.yaml"});
+  CHECK(again.code == 2);
+  CHECK(contains(again.err(), "s.yaml exists already"));
+  CHECK_FALSE(contains(again.err(), "starting"));
+}
+
+TEST_CASE("commands that take descriptions only refuse models and what is no file with what to do") {
+  const Named place;
+  for (const char* command : {"evaluate", "train", "merge", "combine"}) {
+    CAPTURE(command);
+    const Finished refused(place, {command, "models/a.pt"});
+    CHECK(refused.code == 2);
+    CHECK(refused.err() == std::string("tutti: 'tutti ") + command +
+                               "' takes a YAML file, and 'models/a.pt' is a model\n  hint: write one first: tutti "
+                               "validate models/a.pt --images photos --save ensemble.yaml\n");
+  }
+  for (const char* command : {"run", "plan", "validate"})
+    for (const std::vector<std::string>& rest : {std::vector<std::string>{}, {"--images", "photos"}}) {
+      std::vector<std::string> words{command, "models"};
+      words.insert(words.end(), rest.begin(), rest.end());
+      const Finished refused(place, std::move(words));
+      CHECK(refused.code == 2);
+      CHECK(refused.err() ==
+            "tutti: 'models' is a folder\n  hint: name its models: models/*.pt; or tutti init models/ photos writes "
+            "a YAML file for the models in it\n");
+    }
+  CHECK(contains(Finished(place, {"run", "state.pth"}).err(), "'state.pth' is not a model that can be started"));
 }
 
 TEST_CASE("what is saved has the devices of the command line") {
@@ -72,6 +147,7 @@ TEST_CASE("what is saved has the devices of the command line") {
   const Finished saved(place, {"validate", "models/a.pt", "models/b.pt", "--images", "photos", "--assign", "b=cpu:0",
                                "--save", "saved.yaml"});
   CHECK(saved.code == 0);
+  CHECK(saved.out() == "the description of these models is valid: 2 members, mean over probabilities\n");
   CHECK(place.read("saved.yaml").ends_with("assignment:\n  a: auto\n  b: \"cpu:0\"\n"));
 }
 

@@ -280,29 +280,6 @@ TEST_CASE("a description with tasks alone is evaluated and planned and not run")
   CHECK(contains(plan.out(), "30 x 1x4x5 of random"));
 }
 
-TEST_CASE("an unknown option is refused with the nearest or with the command that has it") {
-  const Workplace place;
-  const auto said = [&](std::vector<std::string> words) {
-    const Finished refused(place, std::move(words));
-    CHECK(refused.code == 2);
-    return refused.err();
-  };
-  CHECK(said({"run", "e.yaml", "--trce", "t.json"}) ==
-        "tutti: 'tutti run' has no option '--trce'\n  hint: did you mean '--trace'?\n");
-  CHECK(said({"evaluate", "e.yaml", "--ruls=mean"}) ==
-        "tutti: 'tutti evaluate' has no option '--ruls'\n  hint: did you mean '--rules'?\n");
-  CHECK(said({"run", "e.yaml", "--merged", "m.st"}) ==
-        "tutti: 'tutti run' has no option '--merged'\n  hint: 'tutti evaluate' has it\n");
-  CHECK(contains(said({"validate", "e.yaml", "--worker", "x"}), "hint: 'tutti run' has it"));
-  CHECK(said({"run", "e.yaml", "--no-such-option"}) ==
-        "tutti: 'tutti run' has no option '--no-such-option'\n  hint: see 'tutti run --help'\n");
-  CHECK(said({"--verson"}) == "tutti: 'tutti' has no option '--verson'\n  hint: did you mean '--version'?\n");
-  CHECK(said({"run", "e.yaml", "-z"}) == "tutti: 'tutti run' has no option '-z'\n  hint: see 'tutti run --help'\n");
-  CHECK(said({"run", "e.yaml", "--resume=3"}) == "tutti: '--resume' takes no value\n  hint: see 'tutti run --help'\n");
-  CHECK(said({"bench", "e.yaml", "--quiet=no"}) ==
-        "tutti bench: '--quiet' takes no value\n  hint: see 'tutti bench --help'\n");
-}
-
 TEST_CASE("a worker program that is missing is refused by its option and its variable") {
   const Workplace place;
   const Finished option(place, {"run", "e.yaml", "--worker", "/nonexistent"});

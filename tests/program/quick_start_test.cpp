@@ -80,6 +80,23 @@ TEST_CASE("devices of the command line are part of the description") {
   CHECK(refusal(wrong) == "command line: '--assign z=cpu': --assign names 'z', which is not a member");
 }
 
+TEST_CASE("mistakes on the command line are named as it says them") {
+  const Place place;
+  CHECK(refusal(place.line("a.pt", {"batch_image=3"})) ==
+        "command line: 'batch_image=3': unknown key 'batch_image'; did you mean 'batch_images'?");
+  CommandLine twice = place.line("a.pt", {"b.onnx", "a.pt"});
+  CHECK(refusal(twice) == "'" + place.file("a.pt") + "' is named twice");
+  CommandLine spelled = place.line("a.pt", {"photos/../a.pt"});
+  const auto error = error_of([&] { program::description_of_models(spelled); });
+  CHECK(error->detail() == "also as '" + place.file("a.pt") + "'");
+  CHECK(error->hint() == "name every model once; to give one more say, write members.0.weight=2 with --rule weighted");
+  CommandLine script = place.line("a.pt");
+  script.images = place.file("notes.txt");
+  CHECK(refusal(script) == "--images: '" + place.file("notes.txt") + "' is neither a folder nor an .npy file");
+  CHECK(error_of([&] { program::description_of_models(script); })->hint() ==
+        "name a folder of pictures or an .npy file");
+}
+
 TEST_CASE("an array of images is one") {
   const Place place;
   CommandLine line = place.line("a.pt");
@@ -105,6 +122,39 @@ TEST_CASE("models that cannot be described are refused with what to do") {
   CHECK(refusal(rule) == "--rule does not know 'vot'");
   CHECK(error_of([&] { program::description_of_models(rule); })->hint() == "did you mean 'vote'?");
   CHECK(refusal(place.line("a.pt", {"x=1", "=2"})) != "nothing");
+}
+
+TEST_CASE("a folder or a file of weights is refused with what to name instead") {
+  const Place place;
+  const auto error = [](const std::string& file, bool takes_models = true) {
+    return error_of([&] { program::refuse_folder_or_weights(file, takes_models); });
+  };
+  const std::string photos = place.file("photos");
+  for (const std::string& folder : {photos, photos + "/"}) {
+    CHECK(error(folder)->message() == "'" + folder + "' is a folder");
+    CHECK(error(folder)->hint() == "name its models: " + photos + "/*.pt; or tutti init " + photos +
+                                       "/ photos writes a YAML file for the models in it");
+    CHECK(error(folder, false)->hint() == "tutti init " + photos + "/ photos writes a YAML file for the models in it");
+  }
+  CHECK(error("state.pth")->message() == "'state.pth' is not a model that can be started");
+  CHECK(error("state.pth")->detail() == "files called *.pth hold weights, without the network");
+  CHECK(error("state.pth")->hint() ==
+        "export the model: python -m tutti.export model (docs/export.md); or rename the file to *.pt if it holds "
+        "TorchScript");
+  CHECK(error("w.safetensors")->hint() ==
+        "export the model: python -m tutti.export model (docs/export.md); for a small-cnn or an mlp: tutti init "
+        "w.safetensors photos");
+  CHECK(error("w.ckpt")->hint() == "export the model: python -m tutti.export model (docs/export.md)");
+  for (const char* other : {"e.yaml", "a.pt", "notes.txt"}) CHECK_FALSE(error(other));
+  CHECK(refusal(place.line("a.pt", {"photos"})) == "'" + photos + "' is a folder");
+}
+
+TEST_CASE("a command that takes descriptions only says how to make one for models") {
+  const auto refused = [](const char* file) { return error_of([&] { program::refuse_models(file, "evaluate"); }); };
+  CHECK(refused("m.pt")->message() == "'tutti evaluate' takes a YAML file, and 'm.pt' is a model");
+  CHECK(refused("m.pt")->hint() == "write one first: tutti validate m.pt --images photos --save ensemble.yaml");
+  CHECK(refused("w.pth")->message() == "'w.pth' is not a model that can be started");
+  CHECK_FALSE(refused("e.yaml"));
 }
 
 TEST_CASE("whether a description can be saved is known before it is made") {

@@ -141,8 +141,9 @@ std::string TorchModel::hint_for(const std::string& reason, std::uint32_t count)
   for (const TakenTensor& taken : request_.takes)
     if (hint.empty()) hint = layout_hint(taken.seen.dims);
   if (!hint.empty()) return hint;
-  return fmt::format("the images are {}; if the model takes others, set 'input' of this member or of the ensemble",
-                     taken_text(request_));
+  return fmt::format(
+      "the images are {}; if the model takes others, resize them: input.resize=32, or 'input' of the member",
+      taken_text(request_));
 }
 
 /// A second softmax leaves the classes almost alike. Logits are hardly ever between 0 and 1 with a sum of 1.
