@@ -187,9 +187,16 @@ void refuse_existing(const fs::path& file, const std::string& hint) {
     throw Error(ErrorKind::usage, fmt::format("{} exists already", file.string()), {}, hint);
 }
 
+void check_writable(const fs::path& file) {
+  std::error_code ignored;
+  if (fs::is_directory(file, ignored))
+    throw Error(ErrorKind::usage, fmt::format("cannot write {}", file.string()), "it is a folder", "name a file in it");
+  const AtomicFile possible(file);  // has no name, so nothing is left of it
+}
+
 void check_save(const fs::path& file) {
   refuse_existing(file, "remove it first, or name another file with --save");
-  const AtomicFile possible(file);  // has no name, so nothing is left of it
+  check_writable(file);
 }
 
 void save_description(const std::string& yaml, const fs::path& file) {
