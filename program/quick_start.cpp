@@ -152,14 +152,18 @@ std::string description_of_models(CommandLine& line) {
   for (const std::string& word : line.overrides)
     if (!is_override(word)) files.emplace_back(word);
   std::erase_if(line.overrides, [&](const std::string& word) { return !is_override(word); });
+  std::error_code ignored;
   for (const fs::path& file : files) {
+    if (line.images.empty() && fs::is_directory(file, ignored))
+      throw Error(ErrorKind::usage, fmt::format("'{}' is a folder", file.string()), {},
+                  fmt::format("if it holds the pictures, name it with --images {0}; models by their files: {1}*.pt",
+                              file.string(), (file / "").string()));
     refuse_folder_or_weights(file, true);
     if (!is_model(file))
       throw Error(ErrorKind::usage, fmt::format("'{}' is not the file of a model", file.string()),
                   "models are called *.pt, *.pt2, *.onnx, *.xml, *.tflite, *.pb or *.pdmodel",
                   "for other models, write a description (docs/configuration.md), or let 'glob' find them in one");
   }
-  std::error_code ignored;
   for (const fs::path& file : files)
     if (!fs::exists(file, ignored))
       throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", file.string()), {},
@@ -187,9 +191,16 @@ void refuse_existing(const fs::path& file, const std::string& hint) {
     throw Error(ErrorKind::usage, fmt::format("{} exists already", file.string()), {}, hint);
 }
 
+void check_writable(const fs::path& file) {
+  std::error_code ignored;
+  if (fs::is_directory(file, ignored))
+    throw Error(ErrorKind::usage, fmt::format("cannot write {}", file.string()), "it is a folder", "name a file in it");
+  const AtomicFile possible(file);  // has no name, so nothing is left of it
+}
+
 void check_save(const fs::path& file) {
   refuse_existing(file, "remove it first, or name another file with --save");
-  const AtomicFile possible(file);  // has no name, so nothing is left of it
+  check_writable(file);
 }
 
 void save_description(const std::string& yaml, const fs::path& file) {

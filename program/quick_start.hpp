@@ -50,6 +50,10 @@ std::string description_of_models(CommandLine& line);
 /// Throws Error(usage) if the file exists; `hint` says what to do then.
 void refuse_existing(const std::filesystem::path& file, const std::string& hint);
 
+/// Throws Error if a file cannot be written there: its folder does not exist or takes no files, or it is a folder
+/// itself.
+void check_writable(const std::filesystem::path& file);
+
 /// Throws Error if save_description() would: the file exists, or its folder does not, or takes no files.
 void check_save(const std::filesystem::path& file);
 

@@ -22,8 +22,8 @@ config::EnsembleSpec load(const CommandLine& line, const std::string& command) {
 }
 
 Loaded load_or_describe(const CommandLine& line) {
-  refuse_folder_or_weights(line.file, true);
   if (!names_models(line)) {
+    refuse_folder_or_weights(line.file, true);
     refuse_options_of_models(line);
     return {config::load_file(line.file, {line.overrides, line.assign}), {}};
   }

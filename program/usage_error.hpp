@@ -58,8 +58,10 @@ inline void refuse_values_that_are_none(CLI::App& command) {
     if (option->get_items_expected_max() == 0) continue;  // a flag
     option->check([&command, option](const std::string& value) {
       const bool positional = option->get_positional();
-      if (!positional && (value.starts_with("--") || command.get_option_no_throw(value) != nullptr))
-        throw needs_value(*option, value);
+      // CLI11 would find a place by its name, too: a value may well be called as one.
+      const bool is_option =
+          value.starts_with("--") || (value.starts_with("-") && command.get_option_no_throw(value) != nullptr);
+      if (is_option && !positional) throw needs_value(*option, value);
       if (value.empty() && !positional) throw needs_value(*option);
       if (value.empty())
         throw Error(ErrorKind::usage, "a word of the command line is empty",

@@ -102,7 +102,7 @@ void init(CommandLine line, Interruption& interruption) {
   if (line.save.empty()) line.save = "ensemble.yaml";
   check_words(line);
   if (!line.force) refuse_existing(line.save, "name another file with --output, or replace this one with --force");
-  { const AtomicFile possible(line.save); }  // has no name, so nothing is left of it
+  check_writable(line.save);
   Found found = look_at(line.places);
   if (!line.preprocess.empty())
     for (FoundModel& model : found.models) {

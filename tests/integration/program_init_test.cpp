@@ -83,6 +83,9 @@ TEST_CASE("init finds out that it cannot write before it starts a model") {
   CHECK(nowhere.code == 1);
   CHECK(contains(nowhere.err(), "could not write nowhere/e.yaml"));
   CHECK_FALSE(contains(nowhere.err(), "starting"));
+  const Finished folder(place, {"init", "models", "photos", "--force", "-o", "photos"});
+  CHECK(folder.code == 2);
+  CHECK(folder.err() == "tutti: cannot write photos\n  detail: it is a folder\n  hint: name a file in it\n");
 }
 
 TEST_CASE("init refuses words that it does not know before it looks") {

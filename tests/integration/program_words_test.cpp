@@ -84,7 +84,9 @@ TEST_CASE("an option without its value is refused and no other option becomes th
         "word\n");
   const Finished negative(place, {"combine", "--predictions", "a.npy", "--ignore-index", "-1"});
   CHECK_FALSE(contains(negative.err(), "needs a value"));
-  CHECK_FALSE(place.has("runs"));
+  // Called as a place of the command, which is a name like any other.
+  CHECK(Finished(place, {"run", "e.yaml", "-q", "--trace", "file"}).code == 0);
+  CHECK(place.has("file"));
 }
 
 }  // namespace

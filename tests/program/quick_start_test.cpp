@@ -147,6 +147,10 @@ TEST_CASE("a folder or a file of weights is refused with what to name instead") 
   CHECK(error("w.ckpt")->hint() == "export the model: python -m tutti.export model (docs/export.md)");
   for (const char* other : {"e.yaml", "a.pt", "notes.txt"}) CHECK_FALSE(error(other));
   CHECK(refusal(place.line("a.pt", {"photos"})) == "'" + photos + "' is a folder");
+  CommandLine images = place.line("a.pt", {"photos"});
+  images.images.clear();
+  CHECK(error_of([&] { program::description_of_models(images); })->hint() ==
+        "if it holds the pictures, name it with --images " + photos + "; models by their files: " + photos + "/*.pt");
 }
 
 TEST_CASE("a command that takes descriptions only says how to make one for models") {
