@@ -288,9 +288,7 @@ EnsembleSpec load(std::string_view yaml, const std::string& name, const std::fil
   apply_overrides(*root, overrides.assignments, violations);
   remove_extensions(*root);
   expand_here(*root, folder, violations);  // in what the command line set
-  const std::size_t before = violations.count();
-  write_out(*root, violations);
-  if (violations.count() > before) violations.raise(name);  // members may be missing
+  if (!write_out(*root, violations)) violations.raise(name);
   EnsembleSpec spec = read_spec(*root, overrides, violations);
   violations.raise(name);
   complete(spec, folder);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -201,16 +202,21 @@ void write_out_only_glob(Tree& members, Violations& violations) {
   members = std::move(list);
 }
 
-void write_out_globs(Tree& members, Violations& violations) {
+/// Whether each glob has members.
+bool write_out_globs(Tree& members, Violations& violations) {
+  bool complete = true;
   std::vector<Tree> all;
   for (Tree& item : members.items) {
     if (item.find("glob") == nullptr) {
       all.push_back(std::move(item));
       continue;
     }
-    for (Tree& member : members_of(item, violations)) all.push_back(std::move(member));
+    std::vector<Tree> found = members_of(item, violations);
+    complete = complete && !found.empty();
+    std::ranges::move(found, std::back_inserter(all));
   }
   members.items = std::move(all);
+  return complete;
 }
 
 void write_out_defaults(Tree& root, Violations& violations) {
@@ -278,7 +284,9 @@ std::vector<FileMember> members_for(const std::vector<fs::path>& files) {
   return members;
 }
 
-void write_out(Tree& root, Violations& violations) {
+bool write_out(Tree& root, Violations& violations) {
+  const std::size_t before = violations.count();
+  bool complete = true;
   // Presets before defaults: a member may change a part of the preset that its defaults name.
   if (Tree* defaults = root.find("defaults"); defaults != nullptr)
     write_out_preset(defaults->find("input"), true, "input", violations);
@@ -287,7 +295,7 @@ void write_out(Tree& root, Violations& violations) {
     for (Tree& member : members->items) write_out_preset(member.find("input"), true, "input", violations);
   }
   write_out_defaults(root, violations);
-  if (Tree* members = root.find("members"); members != nullptr) write_out_globs(*members, violations);
+  if (Tree* members = root.find("members"); members != nullptr) complete = write_out_globs(*members, violations);
   write_out_preprocess(root.find("input"), violations);
   if (Tree* train = root.find("train"); train != nullptr) write_out_preprocess(train->find("input"), violations);
   if (Tree* tasks = root.find("tasks"); tasks != nullptr)
@@ -295,6 +303,7 @@ void write_out(Tree& root, Violations& violations) {
       write_out_preprocess(task.find("input"), violations);
       write_out_preprocess(task.find("held_out"), violations);
     }
+  return complete && violations.count() == before;
 }
 
 }  // namespace tutti::config

@@ -33,7 +33,8 @@ std::vector<FileMember> members_for(const std::vector<std::filesystem::path>& fi
 /// The kind of a model in such a file or folder, if its ending tells; else empty.
 std::string_view kind_of_file(const std::filesystem::path& file);
 
-/// Globs look at the file system. Mistakes are violations.
-void write_out(Tree& root, Violations& violations);
+/// Globs look at the file system. Mistakes are violations. Returns whether all members are there: those of a glob may be
+/// missing because of an earlier mistake.
+bool write_out(Tree& root, Violations& violations);
 
 }  // namespace tutti::config

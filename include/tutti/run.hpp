@@ -28,6 +28,7 @@ struct RunOptions {
   bool resume = false;
   std::filesystem::path worker{};  ///< as in Options
   bool cache = true;               ///< as in Options
+
   /// The columns of predictions.csv, "id,label" (docs/images.md); empty: the usual ones.
   std::string csv{};
 

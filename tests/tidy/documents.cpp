@@ -1,3 +1,4 @@
+// Whether the links of documents lead somewhere.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
