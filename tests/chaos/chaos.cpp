@@ -1,5 +1,6 @@
-// Runs a pool of four members again and again while a seeded thread kills, stops and continues its workers, and checks
-// after each run that every byte is that of an undisturbed one, and after each pool that nothing is left behind.
+// Runs a pool of four members, or of a graph of all that there is, again and again while a seeded thread kills, stops
+// and continues its workers, and checks after each run that every byte is that of an undisturbed one, and after each
+// pool that nothing is left behind.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +14,7 @@
 #include "common/log.hpp"
 #include "common/random.hpp"
 #include "config/workers.hpp"
+#include "tests/chaos/graph.hpp"
 #include "tests/chaos/strikes.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
@@ -35,6 +37,7 @@ struct Order {
   std::string sharing = "none";
   std::uint32_t replicas = 1;
   bool cascade = false;
+  bool stages = false;
   std::string worker;
   bool verbose = false;
 };
@@ -64,8 +67,8 @@ void add(FaultCounts& sum, const FaultCounts& more) {
   sum.missed_wake_ups += more.missed_wake_ups;
 }
 
-/// Restart budget and poison limit are off: they have separate tests.
-config::EnsembleSpec spec_for(const Order& order) {
+/// Four members, each in a worker of its own unless the order says otherwise.
+config::EnsembleSpec four_members(const Order& order) {
   config::EnsembleSpec spec = fake_spec(kMembers);
   for (std::size_t rank = 0; rank < kMembers; ++rank) {
     config::MemberSpec& member = spec.members[rank];
@@ -77,15 +80,8 @@ config::EnsembleSpec spec_for(const Order& order) {
     member.train.batch_images = 4;
     member.train.learning_rate = 0.125;
   }
-  spec.threads = 1;
   spec.slots = 4;
   spec.input.shape = spec.train_input.shape = order.members == "fake" ? ImageShape{1, 8, 8} : ImageShape{3, 32, 32};
-  spec.failure.restart_limit.reset();
-  spec.failure.poison_limit.reset();
-  spec.failure.back_off = 0.001;
-  spec.failure.progress = config::FailureSpec::Deadline::fixed;
-  spec.failure.progress_deadline = order.members == "fake" ? 0.5 : 5;
-  spec.failure.spares = from_name<Spares>(order.spares).value();
   // While members learn, each has one worker of its own.
   if (order.sharing != "none") spec.workers = {{{0, 1, 2}, from_name<UnitMode>(order.sharing).value()}};
   if (order.replicas > 1) {
@@ -96,6 +92,19 @@ config::EnsembleSpec spec_for(const Order& order) {
   if (order.cascade)
     spec.cascade = {{{0, 1}, config::Doubt::confidence_below, 0.33, {2}},
                     {{0, 1, 2}, config::Doubt::margin_below, 0.05, {3}}};
+  return spec;
+}
+
+/// Restart budget and poison limit are off: they have separate tests.
+config::EnsembleSpec spec_for(const Order& order) {
+  config::EnsembleSpec spec = order.stages ? graph_spec() : four_members(order);
+  spec.threads = 1;
+  spec.failure.restart_limit.reset();
+  spec.failure.poison_limit.reset();
+  spec.failure.back_off = 0.001;
+  spec.failure.progress = config::FailureSpec::Deadline::fixed;
+  spec.failure.progress_deadline = order.members == "fake" ? 0.5 : 5;
+  spec.failure.spares = from_name<Spares>(order.spares).value();
   return spec;
 }
 
@@ -134,6 +143,12 @@ bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
+/// What nobody is asked for is not tested.
+void check_all_asked(const Ensemble& calm) {
+  for (const MemberStatus& member : calm.status().members)
+    if (member.images == 0) throw Error(ErrorKind::failed, fmt::format("{} was asked for no image", member.name));
+}
+
 /// One pool: trained or asked several times under fire.
 void run_pool(const Order& order, const config::EnsembleSpec& spec, bool training, std::uint64_t& drawn,
               const std::function<bool()>& over, Tally& tally) {
@@ -145,10 +160,12 @@ void run_pool(const Order& order, const config::EnsembleSpec& spec, bool trainin
   std::string weights;
   {
     Ensemble calm(published(spec), options);
-    if (training)
+    if (training) {
       weights = reference.train(calm);
-    else
+    } else {
       values = reference.predict(calm);
+      check_all_asked(calm);
+    }
   }
   Ensemble ensemble(published(spec), options);
   {
@@ -169,18 +186,26 @@ void run_pool(const Order& order, const config::EnsembleSpec& spec, bool trainin
   for (const MemberStatus& member : status.members) tally.segments += member.segments_answered;
 }
 
+std::string text_of(const Order& order) {
+  const std::string what = order.stages
+                               ? "a graph with stages"
+                               : fmt::format("{} members, sharing {}, replicas {}{}", order.members, order.sharing,
+                                             order.replicas, order.cascade ? ", a cascade" : "");
+  return fmt::format("seed {}, {}, spares {}", order.seed, what, order.spares);
+}
+
 void print(const Order& order, const Tally& tally, double seconds) {
   fmt::print(
-      "chaos: {:.0f} s, seed {}, {} members, sharing {}, replicas {}{}, spares {}: {} kills, {} stops ({} never "
-      "continued); {} pools, {} predictions, {} trainings, {} segments answered\n"
+      "chaos: {:.0f} s, {}: {} kills, {} stops ({} never continued); {} pools, {} predictions, {} trainings, {} "
+      "segments answered\n"
       "  {} deaths ({} hangs, {} violations), {} restarts, {} tasks handed out again, {} taken over, {} stale answers "
       "dropped\n"
       "  wrong bytes {}, left behind {}, errors {}, segments set aside {}, missed wake-ups {}\n",
-      seconds, order.seed, order.members, order.sharing, order.replicas, order.cascade ? ", a cascade" : "",
-      order.spares, tally.strikes.kills, tally.strikes.stops, tally.strikes.forgotten, tally.pools, tally.predictions,
-      tally.trainings, tally.segments, tally.faults.deaths, tally.faults.hangs, tally.faults.violations,
-      tally.faults.restarts, tally.faults.handed_out_again, tally.faults.taken_over, tally.faults.stale_dropped,
-      tally.wrong_bytes, tally.left_behind, tally.errors, tally.faults.set_aside, tally.faults.missed_wake_ups);
+      seconds, text_of(order), tally.strikes.kills, tally.strikes.stops, tally.strikes.forgotten, tally.pools,
+      tally.predictions, tally.trainings, tally.segments, tally.faults.deaths, tally.faults.hangs,
+      tally.faults.violations, tally.faults.restarts, tally.faults.handed_out_again, tally.faults.taken_over,
+      tally.faults.stale_dropped, tally.wrong_bytes, tally.left_behind, tally.errors, tally.faults.set_aside,
+      tally.faults.missed_wake_ups);
   std::fflush(stdout);
 }
 
@@ -199,8 +224,9 @@ int run(const Order& order) {
   for (; passed() < order.seconds; ++tally.pools) {
     if (tally.pools == 1) before = Census::now();  // the first pool has brought what stays: the log's thread
     try {
+      const bool training = !order.stages && tally.pools % 3 == 2;  // stages do not learn
       run_pool(
-          order, spec, tally.pools % 3 == 2, drawn, [&] { return passed() >= order.seconds; }, tally);
+          order, spec, training, drawn, [&] { return passed() >= order.seconds; }, tally);
     } catch (const std::exception& error) {
       ++tally.errors;
       fmt::print("pool {}: {}\n", tally.pools, error.what());
@@ -249,6 +275,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--cascade", order.cascade,
                "two of the members are asked only for doubtful samples, one after the other");
+  CLI::Option* const stages = app.add_flag(
+      "--stages", order.stages,
+      "a graph that has all of it: members that share workers, replicas, stages with steps, and a cascade");
+  for (const char* other : {"--members", "--sharing", "--replicas", "--cascade"})
+    stages->excludes(app.get_option(other));
   app.add_option("--worker", order.worker, "the program tutti-worker")->capture_default_str();
   app.add_flag("--verbose", order.verbose, "show what the pool says");
   CLI11_PARSE(app, argc, argv);

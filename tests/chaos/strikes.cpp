@@ -56,6 +56,16 @@ bool Strikes::pause(double seconds) const {
   return !ending_;
 }
 
+/// The process of one of the workers of the member; 0: it has none now.
+int Strikes::one_of(const MemberStatus& member) {
+  const auto draw_below = [&](std::size_t count) {
+    return static_cast<std::size_t>(draw() * static_cast<double>(count));
+  };
+  const MemberStatus& part = member.stages.empty() ? member : member.stages[draw_below(member.stages.size())];
+  const std::size_t replica = draw_below(part.replicas.size());
+  return part.replicas.empty() ? part.pid : part.replicas[replica].pid;
+}
+
 void Strikes::run() {
   while (pause(-std::log(1.0 - draw()) / plan_.per_second)) strike();
 }
@@ -66,9 +76,7 @@ void Strikes::strike() {
   const bool stop = draw() < plan_.stop_share;
   const bool forget = draw() < plan_.forgotten_share;
   const double length = draw() * 0.05;
-  const MemberStatus& member = status.members[rank];
-  const auto replica = static_cast<std::size_t>(draw() * static_cast<double>(member.replicas.size()));
-  const int pid = member.replicas.empty() ? member.pid : member.replicas[replica].pid;
+  const int pid = one_of(status.members[rank]);
   if (pid == 0) return;
   const UniqueFd child = hold_child(pid);
   if (!child) return;

@@ -35,6 +35,7 @@ class Strikes {
  private:
   void run();
   void strike();
+  int one_of(const MemberStatus& member);
   double draw();
   bool pause(double seconds) const;
 
