@@ -231,8 +231,6 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   }
   if (const Tree* quorum = top.find("quorum"); quorum != nullptr)
     spec.quorum = read_quorum(*quorum, spec, members.size(), violations);
-  if (spec.quorum && top.find("slots") == nullptr)
-    spec.slots = std::max(spec.slots, slots_for_quorum(*spec.quorum, members.size()));
   if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for(spec.workers));
   if (const Tree* coalesce = top.find("coalesce"); coalesce != nullptr)
     spec.coalesce = read_coalesce(*coalesce, spec, violations);
@@ -262,6 +260,8 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
   if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for_stages(spec.members));
+  if (top.find("slots") == nullptr && spec.quorum)
+    spec.slots = std::max(spec.slots, slots_for_quorum(*spec.quorum, spec.members));
   return spec;
 }
 

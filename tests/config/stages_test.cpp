@@ -123,10 +123,17 @@ TEST_CASE("outputs of the last stage that cannot be joined are refused at their 
   CHECK(problem_of_keys("stages: [{model: " + several + "}, {model: {kind: fake}}]") == "nothing");
 }
 
+TEST_CASE("a quorum counts members and leaves slots for the stages of those that are late") {
+  CHECK(load_member(kTwo, "quorum: 1\n").slots == 6);
+  CHECK(load_member(kTwo, "quorum: 2\n").slots == 4);
+  CHECK(load_member(kTwo, "quorum: 1\nslots: 2\n").slots == 2);
+  CHECK(problem_of_keys(kTwo, "quorum: 3\n") == "e.yaml:4:9: 'quorum' must be a whole number of at most 2, not '3'");
+  const auto spec = load_member(kTwo, "quorum: {members: 1, deadline_s: 0.5}\n");
+  CHECK(config::load_text(spec.effective_yaml, "effective", {{}, {}}, {}).quorum == spec.quorum);
+}
+
 TEST_CASE("what does not go with stages is refused") {
   const auto refused = [](const std::string& lines) { return problem_of_keys(kTwo, lines); };
-  CHECK(refused("quorum: {members: 1}\n") ==
-        "e.yaml:2:5: member 'm' has 'stages', and 'quorum' cannot be used with them: leave one of the two out");
   CHECK(refused("batch_images: auto\n") ==
         "e.yaml:2:5: member 'm' has 'stages', and 'batch_images: auto' cannot be used with them: give a number");
   CHECK(refused("workers: [{members: [m, n]}]\n").find("which have workers of their own: leave it out of 'workers'") !=
