@@ -48,6 +48,19 @@ TEST_CASE("the last of several stages is the model of its member") {
   CHECK(spec.members[1].before.empty());
 }
 
+TEST_CASE("many replicas get many slots but not more than may be written") {
+  const auto of = [](const std::string& first, const std::string& last) {
+    const auto spec = load_member("stages: [{model: {kind: fake}, replicas: " + first +
+                                  "}, {model: {kind: fake}, replicas: " + last + "}]");
+    CHECK(config::load_text(spec.effective_yaml, "effective", {{}, {}}, {}).slots == spec.slots);
+    return spec.slots;
+  };
+  CHECK(of("20", "13") == 66);
+  CHECK(of("64", "60") == 248);
+  CHECK(of("64", "64") == config::kMaxSlots);
+  CHECK(of("64, {model: {kind: fake}}", "64") == config::kMaxSlots);
+}
+
 TEST_CASE("stages need no place in the assignment") {
   const auto spec = load_member(kTwo, "assignment: {n: cpu:1}\n");
   CHECK(config::to_text(spec.members[0].device) == "null");
