@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include <tutti/ensemble.hpp>
 
 #include "bench/measuring_program.hpp"
+#include "bench/pool_load.hpp"
 #include "bench/rows.hpp"
 #include "common/random.hpp"
 #include "common/standard_streams.hpp"
@@ -19,7 +19,6 @@ namespace {
 
 using namespace tutti;
 using namespace tutti::bench;
-using Clock = std::chrono::steady_clock;
 
 constexpr ImageShape kShape{3, 32, 32};
 constexpr std::size_t kImages = 8000;
@@ -40,16 +39,6 @@ std::vector<float> random_pixels() {
   return pixels;
 }
 
-Predictions predict(Ensemble& ensemble, const std::vector<float>& pixels) {
-  return ensemble.predict({std::span<const float>(pixels), kShape});
-}
-
-double seconds_for(Ensemble& ensemble, const std::vector<float>& pixels) {
-  const auto begin = Clock::now();
-  predict(ensemble, pixels);
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 /// The confidence below which the share of these predictions is.
 double threshold_for(const Predictions& predictions, double share) {
   std::vector<float> largest;
@@ -65,22 +54,23 @@ double threshold_for(const Predictions& predictions, double share) {
 /// `cores`: that of each member.
 void measure(Rows& out, const std::string& cores, const std::string& title, int repeats) {
   const auto pixels = random_pixels();
+  const Images images{std::span<const float>(pixels), kShape};
   Ensemble alone(spec_of(1, cores, ""));
   Ensemble all(spec_of(2, cores, ""));
-  const double threshold = threshold_for(predict(alone, pixels), kShare);
+  const double threshold = threshold_for(alone.predict(images), kShare);
   Ensemble cascade(
       spec_of(2, cores, fmt::format("cascade: {{when: {{confidence_below: {:.9}}}, then: [m1]}}\n", threshold)));
-  seconds_for(all, pixels);
-  seconds_for(cascade, pixels);
+  seconds_for(all, images);
+  seconds_for(cascade, images);
   const double asked = static_cast<double>(cascade.status().members[1].images) / static_cast<double>(kImages);
   std::vector<double> first;
   std::vector<double> whole;
   std::vector<double> cascaded;
   std::vector<double> saving;
   for (int i = 0; i < repeats; ++i) {
-    first.push_back(seconds_for(alone, pixels));
-    cascaded.push_back(seconds_for(cascade, pixels));
-    whole.push_back(seconds_for(all, pixels));
+    first.push_back(seconds_for(alone, images));
+    cascaded.push_back(seconds_for(cascade, images));
+    whole.push_back(seconds_for(all, images));
     // All of the second member's work but for the samples that were passed on.
     const double ideal = (whole.back() - first.back()) * (1 - asked);
     saving.push_back((whole.back() - cascaded.back()) / ideal);

@@ -1,8 +1,13 @@
-// For programs that measure the pool in their own process: a sink that costs nothing, and the process's CPU time.
+// For programs that measure the pool in their own process: a sink that costs nothing, the process's CPU time, and how
+// long predictions take.
 #pragma once
 
 #include <sys/resource.h>
 
+#include <chrono>
+#include <thread>
+
+#include <tutti/ensemble.hpp>
 #include <tutti/predictions.hpp>
 
 namespace tutti::bench {
@@ -21,6 +26,25 @@ inline double process_cpu_seconds() {
     return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+inline double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+inline double seconds_for(Ensemble& ensemble, const Images& images) {
+  const auto begin = std::chrono::steady_clock::now();
+  ensemble.predict(images);
+  return seconds_since(begin);
+}
+
+/// Until both ensembles, which predict at the same time, are done.
+inline double seconds_side_by_side(Ensemble& first, Ensemble& second, const Images& images) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread other([&] { seconds_for(second, images); });
+  seconds_for(first, images);
+  other.join();
+  return seconds_since(begin);
 }
 
 }  // namespace tutti::bench

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <numeric>
 
 #include <fmt/format.h>
+
+#include "config/stages.hpp"
 
 namespace tutti::config {
 namespace {
@@ -116,9 +120,14 @@ std::optional<QuorumSpec> read_quorum(const Tree& tree, const EnsembleSpec& spec
   return quorum;
 }
 
-std::uint32_t slots_for_quorum(const QuorumSpec& quorum, std::size_t members) {
-  const std::size_t late = members - std::min<std::size_t>(quorum.members.value_or(1), members);
-  return static_cast<std::uint32_t>(2 * std::min<std::size_t>(late, 8) + 2);
+std::uint32_t slots_for_quorum(const QuorumSpec& quorum, const std::vector<MemberSpec>& members) {
+  constexpr std::size_t kMostLate = 8;
+  std::vector<std::uint32_t> workers;
+  for (const MemberSpec& member : members) workers.push_back(workers_in_chain(member));
+  std::ranges::sort(workers, std::greater<>());
+  const std::size_t late = members.size() - std::min<std::size_t>(quorum.members.value_or(1), members.size());
+  workers.resize(std::min(late, kMostLate));
+  return 2 * std::accumulate(workers.begin(), workers.end(), 1U);
 }
 
 std::optional<CoalesceSpec> read_coalesce(const Tree& tree, const EnsembleSpec& spec, Violations& violations) {

@@ -193,6 +193,13 @@ const SourcePosition& position_of_combine(const Fields& top, const Tree& root) {
   return top.position_of("combine");
 }
 
+/// As many slots as keep all workers busy, as far as there may be so many.
+std::uint32_t slots_that_keep_busy(const EnsembleSpec& spec) {
+  std::uint32_t slots = std::max({spec.slots, slots_for(spec.workers), slots_for_stages(spec.members)});
+  if (spec.quorum) slots = std::max(slots, slots_for_quorum(*spec.quorum, spec.members));
+  return std::min(slots, kMaxSlots);
+}
+
 }  // namespace
 
 EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations& violations) {
@@ -231,9 +238,6 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   }
   if (const Tree* quorum = top.find("quorum"); quorum != nullptr)
     spec.quorum = read_quorum(*quorum, spec, members.size(), violations);
-  if (spec.quorum && top.find("slots") == nullptr)
-    spec.slots = std::max(spec.slots, slots_for_quorum(*spec.quorum, members.size()));
-  if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for(spec.workers));
   if (const Tree* coalesce = top.find("coalesce"); coalesce != nullptr)
     spec.coalesce = read_coalesce(*coalesce, spec, violations);
   take_as_combined(members, spec.combine);
@@ -261,7 +265,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   check_stages(spec, members, violations);
   top.finish();
   for (ReadMember& member : members) spec.members.push_back(std::move(member.spec));
-  if (top.find("slots") == nullptr) spec.slots = std::max(spec.slots, slots_for_stages(spec.members));
+  if (top.find("slots") == nullptr) spec.slots = slots_that_keep_busy(spec);
   return spec;
 }
 

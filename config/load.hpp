@@ -16,7 +16,7 @@ namespace tutti::config {
 /// Bounds of what a user may ask for. Their product with kMaxImageElements and the size of a float fits into 64 bits,
 /// so the sums of `tutti plan` cannot overflow.
 constexpr std::uint32_t kMaxSegmentImages = 1U << 24;
-constexpr std::uint32_t kMaxSlots = 64;
+constexpr std::uint32_t kMaxSlots = 256;
 constexpr std::uint32_t kMaxThreads = 1024;
 
 /// What the command line adds to the file.

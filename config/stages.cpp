@@ -144,7 +144,6 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
   const auto refuse = [&](const ReadMember& member, std::string_view what) {
     violations.add(member.position, fmt::format("member '{}' has 'stages', {}", member.spec.name, what));
   };
-  if (spec.quorum) refuse(*first, "and 'quorum' cannot be used with them: leave one of the two out");
   if (spec.measure_batch_images) refuse(*first, "and 'batch_images: auto' cannot be used with them: give a number");
   const auto chosen =
       std::ranges::find_if(members, [](const ReadMember& member) { return !member.spec.model.candidates.empty(); });
@@ -204,13 +203,17 @@ std::vector<NamedModel> models_of(const std::vector<MemberSpec>& members) {
   return models;
 }
 
+std::uint32_t workers_in_chain(const MemberSpec& member) {
+  std::uint32_t workers = member.last.replicas;
+  for (const StageSpec& stage : member.before) workers += stage.workers.replicas;
+  return workers;
+}
+
 std::uint32_t slots_for_stages(const std::vector<MemberSpec>& members) {
   std::uint32_t most = 1;
   for (const MemberSpec& member : members) {
     if (!has_stages(member)) continue;
-    std::uint32_t workers = member.last.replicas;
-    for (const StageSpec& stage : member.before) workers += stage.workers.replicas;
-    most = std::max(most, 2 * workers);
+    most = std::max(most, 2 * workers_in_chain(member));
   }
   return most;
 }

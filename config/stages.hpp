@@ -42,6 +42,9 @@ struct NamedModel {
 };
 std::vector<NamedModel> models_of(const std::vector<MemberSpec>& members);
 
+/// The workers of all stages; 1 without stages.
+std::uint32_t workers_in_chain(const MemberSpec& member);
+
 /// As many slots as keep all workers of the longest chain busy; 1 without stages.
 std::uint32_t slots_for_stages(const std::vector<MemberSpec>& members);
 

@@ -204,6 +204,7 @@ class Supervisor {
 
   // ---- stages (supervisor_chains.cpp)
   bool waits_for_feeder(SegmentId segment, Rank rank) const;
+  std::uint32_t present_members(const Ledger::Segment& segment) const;
   void feed(SegmentId segment, Rank rank, Time now);
   void start_fed(WorkerId ready, Time now);
   bool starts_later(WorkerId worker) const;

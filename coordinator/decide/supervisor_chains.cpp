@@ -19,6 +19,14 @@ bool Supervisor::waits_for_feeder(SegmentId number, Rank rank) const {
   return feeder && rows[rank].is_open() && !rows[*feeder].answered;
 }
 
+/// How many members have an answer in the result. What a stage before the last has answered is none.
+std::uint32_t Supervisor::present_members(const Ledger::Segment& segment) const {
+  std::uint32_t present = 0;
+  for (const Rank rank : segment.rows.ids())
+    present += segment.rows[rank].present && !setting_.chains.fed_from(rank) ? 1 : 0;
+  return present;
+}
+
 /// The member has answered: the stage behind it, if there is one, has something to compute on. If the answer is left
 /// out of the result, so is what would have been made of it.
 void Supervisor::feed(SegmentId number, Rank rank, Time now) {

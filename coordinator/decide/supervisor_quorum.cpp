@@ -9,13 +9,11 @@
 namespace tutti {
 
 bool Supervisor::has_quorum(SegmentId number) const {
-  const auto& rows = ledger_.at(number).rows;
-  const auto present = std::ranges::count_if(rows, [](const Ledger::Row& row) { return row.present; });
-  return static_cast<std::uint32_t>(present) >= setting_.quorum->members.value_or(1);
+  return present_members(ledger_.at(number)) >= setting_.quorum->members.value_or(1);
 }
 
 /// Those that have not answered are not waited for. What a worker has of the segment it still computes, and the slot is
-/// held until then; what nobody has is not handed out any more.
+/// held until then; what nobody has is not handed out any more, nor are the stages behind what a worker still has.
 void Supervisor::cut_if_enough(SegmentId number, Time now) {
   const auto found = cut_from_.find(number);
   if (failed_ || found == cut_from_.end() || now < found->second || !has_quorum(number)) return;
@@ -27,7 +25,7 @@ void Supervisor::cut_if_enough(SegmentId number, Time now) {
     const Ledger::Row& row = segment.rows[rank];
     if (!row.is_open()) continue;
     if (work_[rank].tasks.pending().contains(number)) work_[rank].tasks.forget(number);
-    ++counts_.not_waited_for;
+    if (!setting_.chains.fed_from(rank)) ++counts_.not_waited_for;
     done = ledger_.leave_out(number, rank);
   }
   TUTTI_CHECK(done);

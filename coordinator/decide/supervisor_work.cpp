@@ -253,8 +253,7 @@ void Supervisor::finish(SegmentId number) {
     return;
   }
   cut_from_.erase(number);
-  const bool any = std::any_of(segment.rows.begin(), segment.rows.end(), [](const auto& row) { return row.present; });
-  if (segment.kind == TaskKind::predict && !any && !segment.set_aside) {
+  if (segment.kind == TaskKind::predict && present_members(segment) == 0 && !segment.set_aside) {
     segment.set_aside = true;
     if (!segment.shared) ++counts_.set_aside;
   }

@@ -244,10 +244,20 @@ TEST_CASE("small calls share segments if the description says how long they wait
 }
 
 TEST_CASE("a quorum has slots for the segments that late members still have") {
-  CHECK(config::slots_for_quorum({2, {}}, 5) == 8);
-  CHECK(config::slots_for_quorum({{}, 0.5}, 3) == 6);
-  CHECK(config::slots_for_quorum({3, {}}, 3) == 2);
-  CHECK(config::slots_for_quorum({1, {}}, 100) == 18);
+  const auto slots = [](const config::QuorumSpec& quorum, std::size_t members) {
+    return config::slots_for_quorum(quorum, std::vector<config::MemberSpec>(members));
+  };
+  CHECK(slots({2, {}}, 5) == 8);
+  CHECK(slots({{}, 0.5}, 3) == 6);
+  CHECK(slots({3, {}}, 3) == 2);
+  CHECK(slots({1, {}}, 100) == 18);
+  // Any of the members may be the late one, and each worker of its stages may have two segments.
+  std::vector<config::MemberSpec> members(3);
+  members[1].before.resize(2);
+  members[1].before[0].workers.replicas = 2;
+  CHECK(config::slots_for_quorum({2, {}}, members) == 10);
+  CHECK(config::slots_for_quorum({1, {}}, members) == 12);
+  CHECK(config::slots_for_quorum({3, {}}, members) == 2);
 }
 
 TEST_CASE("the memory of a worker has a unit") {

@@ -33,11 +33,11 @@ TEST_CASE("without further keys the defaults apply") {
 
 TEST_CASE("every top-level key is read") {
   const config::EnsembleSpec spec = load_one(
-      "segment_images: 16777216\nbatch_images: 3\nslots: 64\nthreads: 5\nseed: 6\nsave_members: true\non_nan: allow\n"
+      "segment_images: 16777216\nbatch_images: 3\nslots: 256\nthreads: 5\nseed: 6\nsave_members: true\non_nan: allow\n"
       "start_deadline_s: 0.5\nstop_deadline_s: 2\noutput: runs/x\n");
   CHECK(spec.segment_images == 16777216);
   CHECK(spec.batch_images == 3);
-  CHECK(spec.slots == 64);
+  CHECK(spec.slots == 256);
   CHECK(spec.threads == 5);
   CHECK(spec.seed == 6);
   CHECK(spec.save_members);
@@ -74,7 +74,7 @@ TEST_CASE("wrong top-level values are refused with what they must be") {
   CHECK(wrong("train: {batch_images: auto}") ==
         "e.yaml:2:23: 'batch_images' of 'train' must be a number, not auto: unlike the batch of prediction, it changes "
         "the trained weights");
-  CHECK(wrong("slots: 65") == "e.yaml:2:8: 'slots' must be a whole number of at most 64, not '65'");
+  CHECK(wrong("slots: 257") == "e.yaml:2:8: 'slots' must be a whole number of at most 256, not '257'");
   CHECK(wrong("threads: -1") == "e.yaml:2:10: 'threads' must be a whole number of at least 0, not '-1'");
   CHECK(wrong("threads: 1025") == "e.yaml:2:10: 'threads' must be a whole number of at most 1024, not '1025'");
   CHECK(wrong("save_members: 2") == "e.yaml:2:15: 'save_members' must be true or false, not '2'");

@@ -48,6 +48,19 @@ TEST_CASE("the last of several stages is the model of its member") {
   CHECK(spec.members[1].before.empty());
 }
 
+TEST_CASE("many replicas get many slots but not more than may be written") {
+  const auto of = [](const std::string& first, const std::string& last) {
+    const auto spec = load_member("stages: [{model: {kind: fake}, replicas: " + first +
+                                  "}, {model: {kind: fake}, replicas: " + last + "}]");
+    CHECK(config::load_text(spec.effective_yaml, "effective", {{}, {}}, {}).slots == spec.slots);
+    return spec.slots;
+  };
+  CHECK(of("20", "13") == 66);
+  CHECK(of("64", "60") == 248);
+  CHECK(of("64", "64") == config::kMaxSlots);
+  CHECK(of("64, {model: {kind: fake}}", "64") == config::kMaxSlots);
+}
+
 TEST_CASE("stages need no place in the assignment") {
   const auto spec = load_member(kTwo, "assignment: {n: cpu:1}\n");
   CHECK(config::to_text(spec.members[0].device) == "null");
@@ -123,10 +136,17 @@ TEST_CASE("outputs of the last stage that cannot be joined are refused at their 
   CHECK(problem_of_keys("stages: [{model: " + several + "}, {model: {kind: fake}}]") == "nothing");
 }
 
+TEST_CASE("a quorum counts members and leaves slots for the stages of those that are late") {
+  CHECK(load_member(kTwo, "quorum: 1\n").slots == 6);
+  CHECK(load_member(kTwo, "quorum: 2\n").slots == 4);
+  CHECK(load_member(kTwo, "quorum: 1\nslots: 2\n").slots == 2);
+  CHECK(problem_of_keys(kTwo, "quorum: 3\n") == "e.yaml:4:9: 'quorum' must be a whole number of at most 2, not '3'");
+  const auto spec = load_member(kTwo, "quorum: {members: 1, deadline_s: 0.5}\n");
+  CHECK(config::load_text(spec.effective_yaml, "effective", {{}, {}}, {}).quorum == spec.quorum);
+}
+
 TEST_CASE("what does not go with stages is refused") {
   const auto refused = [](const std::string& lines) { return problem_of_keys(kTwo, lines); };
-  CHECK(refused("quorum: {members: 1}\n") ==
-        "e.yaml:2:5: member 'm' has 'stages', and 'quorum' cannot be used with them: leave one of the two out");
   CHECK(refused("batch_images: auto\n") ==
         "e.yaml:2:5: member 'm' has 'stages', and 'batch_images: auto' cannot be used with them: give a number");
   CHECK(refused("workers: [{members: [m, n]}]\n").find("which have workers of their own: leave it out of 'workers'") !=

@@ -131,6 +131,27 @@ TEST_CASE("a step that does not fit what a file outputs says where it is written
   CHECK(contains(early.err(), "behind 'a/0', step 'top_k' does not fit outputs of 7: there are not 8 values"));
 }
 
+TEST_CASE("a run that did not wait for a slow chain computes what lacks it when it is resumed") {
+  const Workplace place(kChain);
+  const std::vector<std::string> slow{"run", "e.yaml", "-q", "save_members=true", "members.0.stages.1.model.delay_us=5000"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), slow.begin(), slow.end());
+    return more;
+  };
+  const Finished whole(place, with({"output=whole"}));
+  CAPTURE(whole.err());
+  REQUIRE(whole.code == 0);
+  const Finished hasty(place, with({"output=hasty", "quorum=1"}));
+  CAPTURE(hasty.err());
+  REQUIRE(hasty.code == 3);
+  CHECK(contains(hasty.err(), "it was not waited for ('quorum')"));
+  CHECK(place.report("hasty").at_pointer("/faults/not_waited_for").as_int64() > 0);
+  const Finished resumed(place, with({"output=hasty", "--resume", "quorum=null"}));
+  CAPTURE(resumed.err());
+  REQUIRE(resumed.code == 0);
+  CHECK(different_results(place, "hasty", "whole") == std::vector<std::string>{});
+}
+
 TEST_CASE("stages are not trained and not compared and a stage that does not fit says so") {
   const Workplace place(kChain);
   const Finished training(place, {"train", "e.yaml"});

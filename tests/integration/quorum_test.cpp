@@ -29,12 +29,26 @@ std::vector<bool> holds(const Predictions& predictions, std::size_t member) {
   return there;
 }
 
+/// Of a member with stages, those of its stages one after the other.
+std::vector<float> naive_member(const config::EnsembleSpec& spec, std::size_t rank, std::vector<float> values) {
+  auto part = spec;
+  part.combine.over = OutputKind::logits;
+  for (const config::StageSpec& stage : spec.members[rank].before) {
+    part.members[rank].model = stage.model;
+    values = naive_answer(part, rank, values);
+    part.input.shape = {fake_model(part, rank).classes, 1, 1};
+  }
+  part.members[rank].model = spec.members[rank].model;
+  part.combine = spec.combine;
+  return naive_answer(part, rank, values);
+}
+
 /// Every sample is the mean of the members that its result is said to hold.
 void check_values(const config::EnsembleSpec& spec, const Predictions& got, const std::vector<float>& images) {
   std::vector<std::vector<float>> answers;
   std::vector<std::vector<bool>> there;
   for (std::size_t rank = 0; rank < 3; ++rank) {
-    answers.push_back(naive_answer(spec, rank, images));
+    answers.push_back(naive_member(spec, rank, images));
     there.push_back(holds(got, rank));
   }
   for (std::size_t i = 0; i < got.count; ++i)
@@ -106,6 +120,72 @@ TEST_CASE("workers that die under a quorum cost no answer that was waited for") 
   CHECK(got.values == naive_mean(spec, images));
   CHECK(got.incomplete.empty());
   CHECK(ensemble.status().faults.deaths >= 1);
+}
+
+/// The last of three members is a chain of two stages, of which one needs 20 ms for a batch.
+config::EnsembleSpec late_chain(bool first_is_slow, std::optional<std::uint32_t> members) {
+  auto spec = late_third(members, {});
+  FakeModel first{.classes = 12, .faults = {}};
+  if (first_is_slow) std::swap(first.delay_us, fake_model(spec, 2).delay_us);
+  spec.members[2].before = {{.model = {first, {}}, .device = config::CpuDevice{}}};
+  spec.slots = 8;
+  return spec;
+}
+
+TEST_CASE("a quorum does not wait for a late stage and hands its member few segments") {
+  for (const bool first_is_slow : {true, false}) {
+    CAPTURE(first_is_slow);
+    const NothingLeft census;
+    const auto spec = late_chain(first_is_slow, 2);
+    const auto images = random_images(160);
+    Ensemble ensemble(published(spec), with_worker());
+    for (int call = 0; call < 2; ++call) {
+      const Predictions got = ensemble.predict(view(images));
+      check_values(spec, got, images);
+      CHECK_FALSE(got.incomplete.empty());
+    }
+    const Status status = ensemble.status();
+    // A segment that lacks the member lacks one answer, not one of each stage.
+    CHECK(status.faults.not_waited_for > 20);
+    CHECK(status.faults.not_waited_for <= 40);
+    REQUIRE(status.members[2].stages.size() == 2);
+    CHECK(status.members[2].stages[first_is_slow ? 0 : 1].segments_handed_out < 20);
+    CHECK(status.members[2].stages[1].segments_answered <= status.members[2].stages[0].segments_answered);
+  }
+}
+
+TEST_CASE("a quorum that counts every member waits for all stages also when they die") {
+  const NothingLeft census;
+  auto spec = late_chain(true, 3);
+  FakeModel& first = std::get<FakeModel>(spec.members[2].before[0].model.kind);
+  first.delay_us = 0;
+  first.faults = {{FaultKind::kill, FaultPhase::predict, 7}};
+  fake_model(spec, 2).faults = {{FaultKind::kill, FaultPhase::predict, 11}};
+  spec.failure.back_off = 0.001;
+  spec.failure.restart_limit.reset();
+  const auto images = random_images(160);
+  Ensemble ensemble(published(spec), with_worker());
+  const Predictions got = ensemble.predict(view(images));
+  check_values(spec, got, images);
+  CHECK(got.incomplete.empty());
+  CHECK(ensemble.status().faults.deaths >= 2);
+}
+
+TEST_CASE("a late stage that dies with a segment that nobody waits for gives its slot back") {
+  const NothingLeft census;
+  auto spec = late_chain(false, 2);
+  fake_model(spec, 2).faults = {{FaultKind::kill, FaultPhase::predict, 2}};
+  spec.slots = 3;
+  spec.failure.back_off = 0.001;
+  spec.failure.restart_limit.reset();
+  spec.failure.poison_limit.reset();
+  const auto images = random_images(160);
+  Ensemble ensemble(published(spec), with_worker());
+  CHECK(happens([&] {
+    check_values(spec, ensemble.predict(view(images)), images);
+    return ensemble.status().faults.deaths >= 2;
+  }));
+  CHECK(ensemble.status().faults.set_aside == 0);
 }
 
 }  // namespace

@@ -137,6 +137,75 @@ TEST_CASE("an answer of NaN that is left out is none") {
   CHECK(rig.take() == Texts{"finish 0"});
 }
 
+/// m0 has the stages of ranks 1, 2 and 0, in the workers of these numbers; the others are members of their own.
+Rig with_chain(std::uint32_t members, std::size_t ranks) {
+  auto setting = with_quorum(members, {}, ranks);
+  ByRank<std::optional<Rank>> fed_by(ranks);
+  fed_by[0] = Rank(2);
+  fed_by[2] = Rank(1);
+  setting.chains = Chains(std::move(fed_by));
+  Rig rig(std::move(setting));
+  rig.supervisor.start(rig.now);
+  for (std::size_t worker = 1; worker < ranks; ++worker) rig.ready(worker);
+  rig.ready(0);
+  rig.take();
+  REQUIRE(rig.supervisor.all_running());
+  return rig;
+}
+
+TEST_CASE("stages of a member that is not waited for are neither handed out nor waited for") {
+  Rig rig = with_chain(1, 4);
+  open(rig);
+  open(rig);
+  CHECK(rig.take() == Texts{"task 1 s0", "task 3 s0"});
+  rig.pass(1);
+  rig.answer(1);
+  CHECK(rig.take() == Texts{"task 2 s0", "task 1 s1"});
+  rig.answer(3);
+  CHECK(rig.take() == Texts{"hold 0", "finish 0", "task 3 s1"});
+  CHECK(rig.supervisor.counts().not_waited_for == 1);
+  CHECK(rig.closed(0).rows[3].present);
+  CHECK_FALSE(rig.closed(0).rows[0].present);
+  CHECK(rig.answer(2) == Acceptance::repeated);
+  CHECK(rig.take() == Texts{"release 0"});
+  rig.pass(1);
+  rig.answer(3);
+  CHECK(rig.take() == Texts{"hold 1", "finish 1"});
+  CHECK(rig.answer(1) == Acceptance::repeated);
+  CHECK(rig.take() == Texts{"release 1"});
+  CHECK(rig.supervisor.counts().not_waited_for == 2);
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("of a member with stages only the last answer counts for the quorum") {
+  Rig rig = with_chain(2, 5);
+  open(rig);
+  rig.take();
+  for (const std::size_t rank : {1, 2, 3}) {
+    rig.answer(rank);
+    CHECK(std::ranges::count(rig.take(), "finish 0") == 0);
+  }
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"hold 0", "finish 0"});
+  CHECK(rig.closed(0).rows[0].present);
+  CHECK_FALSE(rig.closed(0).rows[4].present);
+}
+
+TEST_CASE("a stage that dies with a segment that nobody waits for gives its slot back and is not asked again") {
+  Rig rig = with_chain(1, 4);
+  open(rig);
+  rig.take();
+  rig.answer(1);
+  rig.take();
+  rig.answer(3);
+  CHECK(rig.take() == Texts{"hold 0", "finish 0"});
+  rig.dies(2);
+  const Texts texts = rig.take();
+  CHECK(std::ranges::count(texts, "release 0") == 1);
+  rig.ready(2);
+  CHECK(rig.take() == Texts{"begin 2"});
+}
+
 TEST_CASE("streams without the terms of a quorum wait for every member") {
   Rig rig = Rig::running(with_quorum(1, {}));
   rig.open();

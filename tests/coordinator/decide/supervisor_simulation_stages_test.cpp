@@ -4,24 +4,32 @@
 namespace tutti::test {
 namespace {
 
-/// Each member gets up to two stages before its last one, in workers of their own.
+/// Each member that has a worker of its own gets up to two stages before its last one, in workers of their own.
 void chain_up(WorldSetting& setting) {
   std::uint64_t drawn = 0;
   SupervisorSetting& supervisor = setting.supervisor;
   const std::size_t members = supervisor.names.size();
+  const Hosting hosting = supervisor.hosting.value_or(Hosting::one_each(members));
+  ByWorker<std::vector<Rank>> units;
+  for (const WorkerId worker : hosting.worker_ids()) units.push_back(hosting.members_of(worker));
+  supervisor.modes.resize(units.size());
   ByRank<std::optional<Rank>> fed_by(members);
   for (const Rank rank : IdRange<Rank>(members)) {
     std::uint64_t before = random_at(setting.seed ^ 0xc4a1, drawn++) % 3;
     if (rank == Rank(0)) before = std::max<std::uint64_t>(before, 1);
+    if (hosting.shared(hosting.only_worker_of(rank))) before = 0;
     std::optional<Rank> last;
     for (; before > 0; --before) {
       fed_by.push_back(last);
       last = Rank(fed_by.size() - 1);
       supervisor.names.push_back(fmt::format("m{}/{}", rank.value(), before));
       supervisor.devices.push_back("cpu");
+      supervisor.modes.push_back(UnitMode::loop);
+      units.push_back({*last});
     }
     fed_by[rank] = last;
   }
+  supervisor.hosting = Hosting(std::move(units));
   supervisor.chains = Chains(std::move(fed_by));
   setting.chained = true;
   setting.trains = false;
@@ -78,6 +86,30 @@ TEST_CASE("a member leaves with all of its stages and the others go on") {
   CHECK(sum.failed < kSeeds);
 }
 
+TEST_CASE("segments that seem to kill are set aside for all stages and for members that share workers") {
+  const Sum sum = live_through(
+      260'000,
+      [](WorldSetting& setting) {
+        share_workers(setting);
+        chain_up(setting);
+        if (setting.seed % 3 == 0) replicate(setting);
+        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
+        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+        setting.stuck = setting.seed % 4 == 1;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.faults *= 2;
+        setting.may_fail_with = {"no member is left", "no slot is left for a segment", "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.moved > 0);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.neighbours_lost > 0);
+  CHECK(sum.failed < kReplicaSeeds);
+}
+
 TEST_CASE("stages of members that are asked in rounds answer what they are asked") {
   const Sum sum = live_through(
       240'000,
@@ -95,6 +127,33 @@ TEST_CASE("stages of members that are asked in rounds answer what they are asked
       kReplicaSeeds);
   CHECK(sum.counts.deaths > kReplicaSeeds / 2);
   CHECK(sum.rounds > kReplicaSeeds / 4);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
+TEST_CASE("a segment that does not wait for members with stages is finished once and its slot is free in the end") {
+  const Sum sum = live_through(
+      250'000,
+      [](WorldSetting& setting) {
+        const std::size_t members = setting.supervisor.names.size();
+        chain_up(setting);
+        if (setting.seed % 3 == 2) replicate(setting);
+        setting.supervisor.quorum = config::QuorumSpec{};
+        if (setting.seed % 2 == 0) setting.supervisor.quorum->members = 1 + setting.seed % members;
+        if (setting.seed % 4 != 0)
+          setting.supervisor.quorum->deadline = 0.1 * static_cast<double>(1 + setting.seed % 7);
+        setting.stuck = setting.seed % 4 == 1;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        if (setting.seed % 3 == 1) setting.supervisor.policy.poison_limit = 1 + setting.seed % 2;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+        setting.may_fail_with = {"no slot is left for a segment", "no member is left", "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.not_waited_for > kReplicaSeeds / 2);
+  CHECK(sum.repeated > 0);
   CHECK(sum.finished > kReplicaSeeds);
 }
 

@@ -5,31 +5,6 @@
 namespace tutti::test {
 namespace {
 
-/// A pool of 2 to 6 members, of which some share a worker.
-void share_workers(WorldSetting& setting) {
-  std::uint64_t drawn = 0;
-  const auto draw = [&](std::uint64_t below) {
-    return static_cast<std::uint32_t>(random_at(setting.seed ^ 0x5a4e, drawn++) % below);
-  };
-  SupervisorSetting& supervisor = setting.supervisor;
-  supervisor.names = {};
-  ByWorker<std::vector<Rank>> units;
-  const std::uint32_t members = 2 + draw(5);
-  for (std::uint32_t rank = 0; rank < members; ++rank) {
-    supervisor.names.push_back(fmt::format("m{}", rank));
-    if (const std::uint32_t unit = draw(3); unit < units.size())
-      units[WorkerId(unit)].emplace_back(rank);
-    else
-      units.push_back({Rank(rank)});
-  }
-  for (std::size_t unit = 0; unit < units.size(); ++unit)
-    supervisor.modes.push_back(draw(2) == 0 ? UnitMode::loop : UnitMode::threads);
-  supervisor.devices = ByWorker<std::string>(units.size(), "cpu");
-  supervisor.hosting = Hosting(std::move(units));
-  setting.shared = true;
-  setting.trains = false;
-}
-
 /// Members are asked in up to three rounds. Ensembles that train have none.
 void ask_in_rounds(WorldSetting& setting) {
   setting.trains = false;

@@ -112,6 +112,20 @@ TEST_CASE("an answer that is left out for its NaN leaves out what would have bee
   CHECK_FALSE(rig.closed(0).set_aside);
 }
 
+TEST_CASE("a segment of which only stages before the last have an answer has no result") {
+  auto setting = chain_setting();
+  setting.policy.on_nan = OnNan::degrade;
+  Rig rig = chained(setting);
+  rig.open();
+  rig.take();
+  rig.answer(1);
+  rig.answer(2, CompletionStatus::not_finite);
+  CHECK(rig.take().back() == "finish 0");
+  CHECK(rig.closed(0).rows[1].present);
+  CHECK(rig.closed(0).set_aside);
+  CHECK(rig.supervisor.counts().set_aside == 1);
+}
+
 TEST_CASE("a segment that nobody wants goes to no further stage") {
   Rig rig = chained();
   rig.open();

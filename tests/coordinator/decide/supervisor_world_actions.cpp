@@ -283,10 +283,13 @@ void World::perform(const action::Finish& finish) {
   segment.finished = true;
   ++finished_;
   const Ledger::Segment result = supervisor_.close(finish.segment);
-  const auto present = std::ranges::count_if(result.rows, [](const Ledger::Row& row) { return row.present; });
+  std::uint32_t present = 0;  // members, not the stages before their last
+  for (const Rank rank : members_.ids())
+    present += result.rows[rank].present && !supervisor_.chains().fed_from(rank) ? 1 : 0;
   const auto& quorum = setting_.supervisor.quorum;
   const bool cut = quorum && result.kind == TaskKind::predict && present >= quorum->members.value_or(1);
   must(result.slot == segment.slot && result.kind == segment.kind, "a segment is not what it was");
+  must(result.kind == TaskKind::train || result.set_aside || present > 0, "a result without any member's answer");
   const auto is_starved = [&](Rank rank) {
     const auto chain = supervisor_.chains().chain_of(rank);
     return std::ranges::any_of(chain.begin(), std::ranges::find(chain, rank),
