@@ -95,6 +95,7 @@ struct EvaluationState {
 /// What to evaluate of a description, and where.
 struct FolderEvaluationOptions {
   std::string rules{};  ///< as in EvaluateOptions
+
   /// Weights of merged models, "FILE" or "NAME=FILE", of the kind of `base` or of the first member. Such a model is
   /// evaluated next to the members, and is not part of the ensemble.
   std::vector<std::string> merged{};
