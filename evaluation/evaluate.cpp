@@ -57,7 +57,7 @@ void refuse_cascade(const config::EnsembleSpec& spec) {
   if (spec.cascade.empty()) return;
   throw Error(ErrorKind::usage, "an ensemble with a 'cascade' cannot be evaluated while it runs",
               "its later members are asked only for some samples, so they cannot be compared",
-              "make one without the cascade, or use 'tutti evaluate', which leaves it out");
+              "evaluate its description, which leaves the cascade out: evaluate_to_folder(), or 'tutti evaluate'");
 }
 
 template <class Given>
@@ -77,14 +77,14 @@ Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& op
   const config::EnsembleSpec& spec = described.checked();
   refuse_cascade(spec);
   std::vector<EvaluationTask> tasks;
-  EvaluationTask& task = tasks.emplace_back(given_task(spec, source));
+  EvaluationTask& task = tasks.emplace_back(given_task(spec, source, options.head));
   if (options.ignore_index) task.input.ignore_index = options.ignore_index;
   const std::vector<MemberStatus> members = ensemble.status().members;
   check_same(names_of(members) == names_of(spec.members));
   EvaluationForm form = evaluation_form(spec, options.rules);
   form.output = members.front().output;
   check_widths(tasks, members, members.size(), !form.rules.empty());
-  Evaluation evaluation(form, nullptr);
+  Evaluation evaluation(form, task.head_or_null());
   if (task.other_labels) evaluation.compare_with({source, task.input.ignore_index, outputs_of(members), 0});
   Collecting sink(evaluation, ensemble, names_of(members));
   const auto begin = std::chrono::steady_clock::now();

@@ -4,9 +4,9 @@
 #include <string>
 
 namespace tutti {
+namespace {
 
-EvaluatedRow row_of(const images::ModelReport& model, std::size_t task) {
-  const images::ScoreReport& score = model.tasks.at(task);
+EvaluatedRow row_with(const images::ModelReport& model, const images::ScoreReport& score) {
   EvaluatedRow row{model.name, model.role == "ensemble", score.images, {}};
   const auto add = [&](const std::string& name, const std::optional<double>& value) {
     if (value) row.figures.emplace_back(name, *value);
@@ -18,5 +18,13 @@ EvaluatedRow row_of(const images::ModelReport& model, std::size_t task) {
     for (const images::Figure& figure : score.scores->figures) add(figure.name, figure.value);
   return row;
 }
+
+}  // namespace
+
+EvaluatedRow row_of(const images::ModelReport& model, std::size_t task) {
+  return row_with(model, model.tasks.at(task));
+}
+
+EvaluatedRow average_row(const images::ModelReport& model) { return row_with(model, images::average_of(model.tasks)); }
 
 }  // namespace tutti

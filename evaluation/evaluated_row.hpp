@@ -11,5 +11,7 @@ namespace tutti {
 
 /// The figures of a model, or of a rule, on task number `task` of the report.
 EvaluatedRow row_of(const images::ModelReport& model, std::size_t task);
+/// Its average over the tasks.
+EvaluatedRow average_row(const images::ModelReport& model);
 
 }  // namespace tutti

@@ -158,16 +158,19 @@ EvaluationTask open_task(const config::EnsembleSpec& whole, const config::TaskSp
   return task;
 }
 
-/// What cannot be evaluated without a task that has a head.
-void refuse_without_head(const config::EnsembleSpec& spec) {
-  if (spec.input.tiles)
-    refuse("the predictions of 'tiles' cannot be evaluated",
-           "an evaluation compares the predictions of samples, and here these are tiles",
-           "'tutti run' blends the predictions of tiles");
-  if (spec.combine.over == OutputKind::features)
-    refuse(fmt::format("{} cannot be evaluated without classes", to_name(spec.combine.over)),
-           fmt::format("the members are combined over {}", to_name(spec.combine.over)),
-           "name 'tasks' with heads, or combine over probabilities");
+void refuse_tiles(const config::EnsembleSpec& spec) {
+  if (!spec.input.tiles) return;
+  refuse("the predictions of 'tiles' cannot be evaluated",
+         "an evaluation compares the predictions of samples, and here these are tiles",
+         "'tutti run' blends the predictions of tiles");
+}
+
+/// `way_out`: how to give a head.
+void refuse_features(const config::EnsembleSpec& spec, std::string_view way_out) {
+  if (spec.combine.over != OutputKind::features) return;
+  refuse(fmt::format("{} cannot be evaluated without classes", to_name(spec.combine.over)),
+         fmt::format("the members are combined over {}", to_name(spec.combine.over)),
+         fmt::format("{}, or combine over probabilities", way_out));
 }
 
 /// `images` names the images of `source` in messages.
@@ -221,7 +224,8 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   std::vector<EvaluationTask> tasks;
   for (const config::TaskSpec& task : spec.tasks) tasks.push_back(open_task(spec, task, TaskImages::input));
   if (spec.tasks.empty()) {
-    refuse_without_head(spec);
+    refuse_tiles(spec);
+    refuse_features(spec, "name 'tasks' with heads");
     config::TaskSpec only;
     only.name = to_name(spec.input.dataset);
     only.input = spec.input;
@@ -234,8 +238,14 @@ std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec) {
   return tasks;
 }
 
-EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source) {
-  refuse_without_head(spec);
+EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source, const std::filesystem::path& head) {
+  refuse_tiles(spec);
+  if (head.empty()) refuse_features(spec, "give a 'head'");
+  if (!head.empty() && spec.combine.over != OutputKind::features)
+    refuse(
+        fmt::format("a head cannot be applied to {}", to_name(spec.combine.over)),
+        fmt::format("it turns features into classes, and the members are combined over {}", to_name(spec.combine.over)),
+        "leave 'head' out, or combine over features");
   EvaluationTask task{"samples",    "the samples", std::make_unique<images::Forwarding>(source),
                       std::nullopt, spec.classes,  spec.input,
                       spec.combine, false};
@@ -243,7 +253,9 @@ EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source) {
     refuse("there are no samples to evaluate", source.name(), "give at least one, with its label");
   if (!source.label_layout())
     refuse("the samples have no labels", source.name(), "give a label for each sample: labelled() or label_layout()");
-  task.other_labels = compares_labels(task, spec.combine, false);
+  task.other_labels = compares_labels(task, spec.combine, !head.empty());
+  if (!head.empty()) task.head = merge::Head::read(head);
+  check_head(task, spec.classes);
   return task;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,9 +41,9 @@ struct EvaluationTask {
 /// (class_names.hpp), and if heads were made with different text towers.
 std::vector<EvaluationTask> open_tasks(const config::EnsembleSpec& spec);
 
-/// The labelled samples that a program hands over, as a task; `source` outlives it. Throws Error(usage) as open_tasks()
-/// does.
-EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source);
+/// The labelled samples that a program hands over, as a task with the head in a file, or, if that is empty, without
+/// one; `source` outlives it. Throws Error(usage) as open_tasks() does.
+EvaluationTask given_task(const config::EnsembleSpec& spec, Source& source, const std::filesystem::path& head);
 
 /// A description whose tasks have, as `input`, the images that a greedy soup is chosen by: the held-out images of the
 /// tasks, or those of `merge`, as the only task, without a name.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -24,8 +25,8 @@ constexpr const char* kExitCodes =
 void add_log_options(CLI::App& command, CommandLine& line, LogOptions& logs) {
   command.add_flag("-q,--quiet", line.quiet, "print errors only");
   command.add_flag("-v,--verbose", logs.verbose, "log every step");
-  command.add_option("--log-level", logs.level, "debug, info, warning, error or off")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+  takes_word(command.add_option("--log-level", logs.level, "what is logged, and what is worse"),
+             {"debug", "info", "warning", "error", "off"})
       ->capture_default_str();
 }
 
@@ -117,7 +118,8 @@ void add_combine_options(CLI::App& command, CommandLine& line, LogOptions& logs)
       ->expected(1, -1);
   command.add_option("--labels", line.labels, "the labels of these predictions: an array, or a column of a table")
       ->type_name("FILE");
-  command.add_option("--ignore-index", line.ignore_index, "places of masks with this label do not count")
+  takes_number(command.add_option("--ignore-index", line.ignore_index, "places of masks with this label do not count"),
+               Bounds<std::int64_t>{.usual = 255})
       ->type_name("LABEL");
   command.add_flag("--logits", line.logits,
                    "the arrays hold logits, which become probabilities before they are combined");
@@ -185,9 +187,8 @@ void CommandTree::add_options() {
   add_evaluate_options(*evaluate, line);
   add_combine_options(*combine, line, logs);
   add_init_options(*init, line, logs);
-  completion->add_option("shell", shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kShells), std::end(kShells))));
+  takes_word(completion->add_option("shell", shell, "bash, zsh or fish")->required(),
+             {std::begin(kShells), std::end(kShells)});
   for (CLI::App* const command : app.get_subcommands({})) refuse_values_that_are_none(*command);
 }
 

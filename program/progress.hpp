@@ -12,6 +12,7 @@
 #include <tutti/status.hpp>
 
 #include "common/mutex.hpp"
+#include "evaluation/watcher.hpp"
 
 namespace tutti::program {
 
@@ -33,12 +34,6 @@ struct Way {
 /// "predict  [#####.....]  50 %  3000/6000 images  1234 images/s  2 s left  4/4 members alive". Pure.
 std::string progress_text(const std::string& what, const Way& way, double seconds, const std::string& members,
                           bool with_bar);
-
-/// The position of these images among others: part `number`, counted from 0, of `of`.
-struct Part {
-  std::size_t number = 0;
-  std::size_t of = 1;
-};
 
 /// "tasks    [####....]  50 %  2/4 done, now mnist": the line above that of the images. Pure.
 std::string parts_text(const std::string& what, const Part& part, const Way& way);

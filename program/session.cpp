@@ -45,10 +45,9 @@ void save_if_asked(const Loaded& loaded, const std::filesystem::path& file) {
 
 std::shared_ptr<void> User::guard(Ensemble& ensemble) { return watch(interruption_, ensemble); }
 
-std::unique_ptr<ShownImages> User::show_images(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
-                                               std::uint64_t known) {
+std::unique_ptr<ShownImages> User::show_images(const Ensemble& ensemble, const ShownWork& work) {
   if (loaded_ != nullptr) save_if_asked(*std::exchange(loaded_, nullptr), line_.save);
-  return shown_on_terminal(ensemble, what, total, known, line_.quiet);
+  return shown_on_terminal(ensemble, work, line_.quiet);
 }
 
 void User::keep(const std::string& detail) { interruption_.keep(detail); }

@@ -33,8 +33,7 @@ class User final : public RunWatcher {
       : line_(line), interruption_(interruption), loaded_(loaded) {}
 
   std::shared_ptr<void> guard(Ensemble& ensemble) override;
-  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
-                                           std::uint64_t known) override;
+  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const ShownWork& work) override;
   void keep(const std::string& detail) override;
   std::string interrupted_by() const override;
   void reported(const std::filesystem::path& report) override;

@@ -5,11 +5,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <tutti/error.hpp>
 
@@ -51,12 +59,65 @@ inline Error needs_value(const CLI::Option& option, const std::string& instead =
                {}, fmt::format("write '{} {}'", option.get_name(), option.get_type_name()));
 }
 
+/// The error for a value that an option, or a place, cannot have. `allowed` is a sentence.
+inline Error wrong_value(const CLI::Option& option, const std::string& value, const std::string& allowed,
+                         const std::string& hint) {
+  return Error(ErrorKind::usage, fmt::format("'{}' cannot be '{}'", option.get_name(), value), allowed, hint);
+}
+
+/// `option` takes one of these words. Instead of CLI11's IsMember; parsing throws Error(usage).
+inline CLI::Option* takes_word(CLI::Option* option, const std::vector<std::string>& words) {
+  option->type_name(fmt::format("{}", fmt::join(words, "|")));
+  return option->check([option, words](const std::string& value) {
+    if (std::find(words.begin(), words.end(), value) != words.end()) return std::string();
+    const std::string near = nearest(value, words);
+    throw wrong_value(*option, value, fmt::format("it is one of {}", fmt::join(words, ", ")),
+                      near.empty() ? "choose one of these" : fmt::format("did you mean '{}'?", near));
+  });
+}
+
+/// The bounds of a number that an option takes, and one that would do.
+template <class Number>
+struct Bounds {
+  Number usual;
+  Number least = std::numeric_limits<Number>::lowest();
+  Number most = std::numeric_limits<Number>::max();
+
+  bool bounded() const {
+    return least != std::numeric_limits<Number>::lowest() || most != std::numeric_limits<Number>::max();
+  }
+  std::string text() const {
+    return fmt::format("a {}{}", std::is_integral_v<Number> ? "whole number" : "number",
+                       bounded() ? fmt::format(" from {} to {}", least, most) : "");
+  }
+};
+
+/// `option` takes a number within these, whole if they are. Instead of CLI11's Range, and of its conversion, which gets
+/// the number as it was understood here; parsing throws Error(usage).
+template <class Number>
+CLI::Option* takes_number(CLI::Option* option, const Bounds<Number>& bounds) {
+  option->type_name("N");
+  if (bounds.bounded())
+    option->description(fmt::format("{} ({} to {})", option->get_description(), bounds.least, bounds.most));
+  return option->transform([option, bounds](const std::string& value) {
+    Number number{};
+    const char* const end = value.data() + value.size();
+    const auto [after, error] = std::from_chars(value.data(), end, number);
+    const bool read = error == std::errc() && after == end && std::isfinite(static_cast<double>(number));
+    if (read && number >= bounds.least && number <= bounds.most) return fmt::format("{}", number);
+    const Number fits = !read ? bounds.usual : number < bounds.least ? bounds.least : bounds.most;
+    throw wrong_value(*option, value, "it is " + bounds.text(),
+                      fmt::format("write for example '{} {}'", option->get_name(), fits));
+  });
+}
+
 /// CLI11 takes what follows an option for its value, also nothing and another option: `--save= --quiet`. For a command
 /// that has all its options; parsing then throws Error(usage).
 inline void refuse_values_that_are_none(CLI::App& command) {
   for (CLI::Option* const option : command.get_options()) {
     if (option->get_items_expected_max() == 0) continue;  // a flag
-    option->check([&command, option](const std::string& value) {
+    // A transformation comes before what takes_word() and takes_number() look at.
+    option->transform([&command, option](const std::string& value) {
       const bool positional = option->get_positional();
       // CLI11 would find a place by its name, too: a value may well be called as one.
       const bool is_option =
@@ -67,9 +128,30 @@ inline void refuse_values_that_are_none(CLI::App& command) {
         throw Error(ErrorKind::usage, "a word of the command line is empty",
                     fmt::format("{}: {}", option->get_type_name(), option->get_description()),
                     "a variable of the shell that is not set makes such a word");
-      return std::string();
+      return value;
     });
   }
+}
+
+/// What CLI11 says about two options, "--dot excludes --measure", in words for users; nothing if it is about something
+/// else.
+inline std::optional<Error> wrong_pair(const CLI::Error& error) {
+  const std::string text = error.what();
+  const auto parted = [&](std::string_view verb) {
+    const std::size_t at = text.find(verb);
+    return std::pair(text.substr(0, at), at == text.npos ? "" : text.substr(at + verb.size()));
+  };
+  if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+    const auto [one, other] = parted(" excludes ");
+    return Error(ErrorKind::usage, fmt::format("'{}' and '{}' do not go together", one, other), {},
+                 "leave one of them out");
+  }
+  if (dynamic_cast<const CLI::RequiresError*>(&error) != nullptr) {
+    const auto [one, other] = parted(" requires ");
+    return Error(ErrorKind::usage, fmt::format("'{}' counts only with '{}'", one, other), {},
+                 fmt::format("add '{}', or leave '{}' out", other, one));
+  }
+  return std::nullopt;
 }
 
 /// What CLI11 says about words that are missing, too many or of the wrong type, in words for users; nothing if this is
@@ -101,6 +183,7 @@ inline Error usage_error(const CLI::App& command, const std::string& title, cons
                          const CLI::Error& error) {
   if (const auto unknown = unknown_option(command, title, others)) return *unknown;
   if (const auto wrong = wrong_words(command, title, error)) return *wrong;
+  if (const auto wrong = wrong_pair(error)) return *wrong;
   std::string message = error.what();
   // CLI11 has no type of its own for this, and gives the name without its dashes.
   if (const auto end = message.find(" was given a disallowed flag override"); end != std::string::npos)

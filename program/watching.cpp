@@ -9,8 +9,10 @@ namespace {
 
 class ShownProgress final : public ShownImages {
  public:
-  ShownProgress(const Ensemble& ensemble, const std::string& what, std::uint64_t total, std::uint64_t known, bool quiet)
-      : progress_(style_for(stderr, quiet), what, total, known, [&ensemble] { return ensemble.status(); }) {}
+  ShownProgress(const Ensemble& ensemble, const ShownWork& work, bool quiet)
+      : progress_(
+            style_for(stderr, quiet), work.what, work.total, work.known, [&ensemble] { return ensemble.status(); },
+            work.part) {}
   void show(std::uint64_t done) override { progress_.show(done); }
 
  private:
@@ -23,9 +25,8 @@ std::shared_ptr<void> watch(Interruption& interruption, Ensemble& ensemble) {
   return std::make_shared<Interruption::Watch>(interruption, ensemble);
 }
 
-std::unique_ptr<ShownImages> shown_on_terminal(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
-                                               std::uint64_t known, bool quiet) {
-  return std::make_unique<ShownProgress>(ensemble, what, total, known, quiet);
+std::unique_ptr<ShownImages> shown_on_terminal(const Ensemble& ensemble, const ShownWork& work, bool quiet) {
+  return std::make_unique<ShownProgress>(ensemble, work, quiet);
 }
 
 }  // namespace tutti::program

@@ -1,9 +1,7 @@
 // What the user of the program does to work that the libraries do: sees it on the terminal, and interrupts it.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <string>
 
 #include "evaluation/watcher.hpp"
 #include "program/interruption.hpp"
@@ -14,7 +12,6 @@ namespace tutti::program {
 std::shared_ptr<void> watch(Interruption& interruption, Ensemble& ensemble);
 
 /// The progress of a pool, on stderr.
-std::unique_ptr<ShownImages> shown_on_terminal(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
-                                               std::uint64_t known, bool quiet);
+std::unique_ptr<ShownImages> shown_on_terminal(const Ensemble& ensemble, const ShownWork& work, bool quiet);
 
 }  // namespace tutti::program

@@ -12,6 +12,9 @@
 namespace tutti::bench {
 namespace {
 
+using program::Bounds;
+using program::takes_number;
+
 constexpr const char* kFooter =
     "Strategies: sequential-one (one thread), sequential (all cores inside an operation),\n"
     "threads (one per member), branches and fused (all members in one graph), multiprocess\n"
@@ -27,24 +30,25 @@ void add_what(CLI::App& app, CommandLine& line, std::string& strategies) {
       ->type_name("MEMBER=DEVICE")
       ->allow_extra_args(false);
   app.add_option("--strategies", strategies, "only these, with commas between them")->type_name("A,B");
-  app.add_option("--batches", line.batches, "try these too, and run each strategy at its own best")
+  takes_number(app.add_option("--batches", line.batches, "try these too, and run each strategy at its own best"),
+               Bounds<std::uint32_t>{.usual = 32, .least = 1, .most = config::kMaxSegmentImages})
       ->type_name("N,N")
       ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(1U, config::kMaxSegmentImages));
-  app.add_option("--repeats", line.repeats, "timed passes of each")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--seconds", line.seconds, "aim to compare in so many: fewer settings, rounds and images; 0: no bound")
-      ->check(CLI::Range(0.0, 86400.0))
+      ->allow_extra_args(false);
+  takes_number(app.add_option("--repeats", line.repeats, "timed passes of each"), Bounds<int>{line.repeats, 1, 1000})
+      ->capture_default_str();
+  takes_number(app.add_option("--seconds", line.seconds,
+                              "aim to compare in so many: fewer settings, rounds and images; 0: no bound"),
+               Bounds<double>{line.seconds, 0, 86400})
       ->capture_default_str();
   app.add_flag("--train", line.training, "train too: one after another, and side by side");
   app.add_flag("--interference", line.interference, "each member's speed alone and next to the others");
   CLI::Option* const sweep =
       app.add_flag("--sweep", line.sweep, "compare over members, batch, segment, model and cores");
-  app.add_option("--sweep-seconds", line.sweep_time, "start no new point of the sweep after so many")
+  takes_number(app.add_option("--sweep-seconds", line.sweep_time, "start no new point of the sweep after so many"),
+               Bounds<int>{180, 1, 86400})
       ->needs(sweep)
-      ->check(CLI::Range(1, 86400))
-      ->default_str("180")
-      ->type_name("N");
+      ->default_str("180");
 }
 
 void add_where(CLI::App& app, CommandLine& line) {

@@ -34,9 +34,8 @@ class Caller final : public MergeWatcher {
  public:
   explicit Caller(const MergeOptions& options) : options_(options) {}
   std::shared_ptr<void> guard(Ensemble& ensemble) override { return drained_by(options_.stop, ensemble); }
-  std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const std::string& what, std::uint64_t total,
-                                           std::uint64_t /*known*/) override {
-    return std::make_unique<ToldImages>(options_.on_progress, what, total);
+  std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const ShownWork& work) override {
+    return std::make_unique<ToldImages>(options_.on_progress, work.what, work.total);
   }
   std::function<void(std::uint64_t, std::uint64_t)> show_bytes() override {
     return [this](std::uint64_t done, std::uint64_t total) {

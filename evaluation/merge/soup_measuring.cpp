@@ -7,8 +7,9 @@
 #include <numeric>
 
 #include "common/usable_cores.hpp"
+#include "evaluation/evaluating_sink.hpp"
 #include "evaluation/evaluation.hpp"
-#include "evaluation/scores.hpp"
+#include "evaluation/watched_sink.hpp"
 
 namespace tutti {
 namespace {
@@ -30,23 +31,6 @@ config::EnsembleSpec side_by_side(const config::EnsembleSpec& spec, const std::v
   side.save_members = false;
   return side;
 }
-
-class ShownSink final : public Sink {
- public:
-  ShownSink(Evaluation& evaluation, ShownImages& shown) : evaluation_(evaluation), shown_(shown) {}
-  void write(const SegmentResult& result) override {
-    evaluation_.add(result);
-    incomplete_.note(result);
-    shown_.show(images_ += result.count);
-  }
-  const std::vector<IncompleteSegment>& incomplete() const { return incomplete_.list(); }
-
- private:
-  Evaluation& evaluation_;
-  ShownImages& shown_;
-  IncompleteSegments incomplete_;
-  std::uint64_t images_ = 0;
-};
 
 void check_complete(const EvaluationTask& task, const std::vector<IncompleteSegment>& incomplete) {
   if (incomplete.empty()) return;
@@ -94,9 +78,10 @@ std::size_t SoupMeasuring::measure_tasks(std::size_t first, const std::vector<co
 void SoupMeasuring::measure_task(Ensemble& ensemble, const EvaluationTask& task, std::vector<SoupScore>& scores) const {
   const std::string round = round_ == 0 ? "members" : fmt::format("soup {}", round_);
   const std::unique_ptr<ShownImages> shown = watcher_.show_images(
-      ensemble, task.name.empty() ? round : fmt::format("{}, {}", round, task.name), task.source->count(), 0);
+      ensemble, {task.name.empty() ? round : fmt::format("{}, {}", round, task.name), task.source->count()});
   Evaluation evaluation({spec_.combine.over, 0, {}, {}}, task.head_or_null());
-  ShownSink sink(evaluation, *shown);
+  EvaluatingSink evaluating(evaluation);
+  WatchedSink sink(evaluating, *shown);
   ensemble.run(*task.source, sink);
   check_complete(task, sink.incomplete());
   for (std::size_t model = 0; model < scores.size(); ++model)

@@ -104,7 +104,7 @@ Statistics StatisticsEstimation::operator()(const std::filesystem::path& weights
   const std::shared_ptr<void> guard = watcher_.guard(ensemble);
   const ShortLived result(file);  // removed before the guard ends: after that, a signal ends the program at once
   {
-    const std::unique_ptr<ShownImages> images = watcher_.show_images(ensemble, "statistics", source_->count(), 0);
+    const std::unique_ptr<ShownImages> images = watcher_.show_images(ensemble, {"statistics", source_->count()});
     ShownSource shown(*source_, *images);
     ensemble.train(shown, folder);
   }

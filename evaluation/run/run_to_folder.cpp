@@ -7,6 +7,8 @@
 #include <tutti/error.hpp>
 
 #include "common/atomic_file.hpp"
+#include "evaluation/evaluated_row.hpp"
+#include "evaluation/evaluation_report.hpp"
 #include "evaluation/run/lacking.hpp"
 #include "evaluation/run/prediction_run.hpp"
 #include "results/table_columns.hpp"
@@ -27,17 +29,12 @@ class ToldSamples final : public ShownImages {
 };
 
 /// The options of the caller.
-class RunCaller final : public RunWatcher {
+class RunCaller final : public CallerWatcher {
  public:
-  explicit RunCaller(const RunOptions& options) : options_(options) {}
-  std::shared_ptr<void> guard(Ensemble& ensemble) override { return drained_by(options_.stop, ensemble); }
-  std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const std::string& /*what*/,
-                                           std::uint64_t total, std::uint64_t /*known*/) override {
-    return std::make_unique<ToldSamples>(options_, total);
+  explicit RunCaller(const RunOptions& options) : CallerWatcher(options.stop), options_(options) {}
+  std::unique_ptr<ShownImages> show_images(const Ensemble& /*ensemble*/, const ShownWork& work) override {
+    return std::make_unique<ToldSamples>(options_, work.total);
   }
-  void keep(const std::string& /*detail*/) override {}
-  std::string interrupted_by() const override { return options_.stop.stop_requested() ? "stop" : ""; }
-  void reported(const std::filesystem::path& /*report*/) override {}
   std::string resume_option() const override { return "'resume'"; }
   std::string resume_command(const std::filesystem::path& folder, bool named) const override {
     return named ? "tutti::run_to_folder() with 'resume'"
@@ -52,9 +49,10 @@ class RunCaller final : public RunWatcher {
 
 FolderRun run_to_folder(const Spec& spec, const RunOptions& options) {
   RunCaller caller(options);
-  SessionSetup setup{.command = "run", .resume = options.resume};
+  SessionSetup setup{.command = "run", .resume = options.resume, .rules = options.rules};
   setup.options.worker = options.worker;
   setup.options.cache = options.cache;
+  setup.options.trace = options.trace;
   setup.options.stop = options.stop;
   PredictionRun run(std::move(setup), spec.checked(), images::asked_columns(options.csv), caller);
   run.perform();
@@ -64,6 +62,10 @@ FolderRun run_to_folder(const Spec& spec, const RunOptions& options) {
   done.images = report.counts.images;
   done.resumed = run.resumed();
   done.complete = run.whole() && !is_incomplete(report);
+  if (report.evaluation) {
+    for (const images::ModelReport& model : report.evaluation->models) done.rows.push_back(row_of(model, 0));
+    done.table = evaluation_table(*report.evaluation);
+  }
   done.json = read_text(done.folder / "report.json", "the report of the run");
   return done;
 }

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
+#include <stop_token>
 #include <string>
+#include <utility>
 
 #include "evaluation/watcher.hpp"
 
@@ -21,6 +24,19 @@ class RunWatcher : public Watcher {
   virtual std::string resume_option() const = 0;
   /// How the run in `folder` is continued: "tutti run e.yaml --resume". `named`: the description names the folder.
   virtual std::string resume_command(const std::filesystem::path& folder, bool named) const = 0;
+};
+
+/// A program that called the library: a stop token interrupts the run, and what is said to people is in its errors.
+class CallerWatcher : public RunWatcher {
+ public:
+  explicit CallerWatcher(std::stop_token stop) : stop_(std::move(stop)) {}
+  std::shared_ptr<void> guard(Ensemble& ensemble) override { return drained_by(stop_, ensemble); }
+  void keep(const std::string& /*detail*/) override {}
+  std::string interrupted_by() const override { return stop_.stop_requested() ? "stop" : ""; }
+  void reported(const std::filesystem::path& /*report*/) override {}
+
+ private:
+  const std::stop_token stop_;
 };
 
 }  // namespace tutti

@@ -188,7 +188,7 @@ void Session::perform(const std::function<void()>& check, const std::function<vo
 
 void Session::score(Source& source, std::uint64_t known, Sink* next, const ScoredMembers& members,
                     const std::function<void(Scoreboard&)>& drive) {
-  const std::unique_ptr<ShownImages> progress = watcher_.show_images(*ensemble_, "predict", source.count(), known);
+  const std::unique_ptr<ShownImages> progress = watcher_.show_images(*ensemble_, {"predict", source.count(), known});
   const std::vector<MemberStatus> models = ensemble_->status().members;
   ComparedForm compared = compared_form(spec_->combine, spec_->input.ignore_index, models);
   if (members.labels != nullptr) {

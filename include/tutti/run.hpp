@@ -11,8 +11,10 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include <tutti/ensemble.hpp>
+#include <tutti/evaluate.hpp>
 
 namespace tutti {
 
@@ -28,6 +30,11 @@ struct RunOptions {
   bool resume = false;
   std::filesystem::path worker{};  ///< as in Options
   bool cache = true;               ///< as in Options
+  std::filesystem::path trace{};   ///< as in Options: a timeline of the workers and of the coordinator
+
+  /// Combine rules that are evaluated in the same pass, "mean,max,vote", as `tutti run --rules` does; empty: none. What
+  /// the run writes is that of the rule of the description. A run is continued with the rules that it began with.
+  std::string rules{};
 
   /// The columns of predictions.csv, "id,label" (docs/images.md); empty: the usual ones.
   std::string csv{};
@@ -49,6 +56,9 @@ struct FolderRun {
   /// No sample lacks a member: only then is there nothing to continue.
   bool complete = false;
   std::string json;  ///< report.json (docs/report.md)
+
+  std::vector<EvaluatedRow> rows{};  ///< with `rules`: the members in rank order, then the rules; otherwise empty
+  std::string table{};               ///< with `rules`: of these, as `tutti run` prints it
 };
 
 /// Predicts the samples of the `input` of `spec` into its `output`, or, if that is empty, into a new folder below

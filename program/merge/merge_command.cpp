@@ -25,9 +25,8 @@ class MergeUser final : public MergeWatcher {
  public:
   MergeUser(Interruption& interruption, bool quiet) : interruption_(interruption), quiet_(quiet) {}
   std::shared_ptr<void> guard(Ensemble& ensemble) override { return watch(interruption_, ensemble); }
-  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const std::string& what, std::uint64_t total,
-                                           std::uint64_t known) override {
-    return shown_on_terminal(ensemble, what, total, known, quiet_);
+  std::unique_ptr<ShownImages> show_images(const Ensemble& ensemble, const ShownWork& work) override {
+    return shown_on_terminal(ensemble, work, quiet_);
   }
   std::function<void(std::uint64_t, std::uint64_t)> show_bytes() override {
     auto line = std::make_shared<MergeProgressLine>(style_for(stderr, quiet_));

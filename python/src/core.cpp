@@ -126,7 +126,7 @@ void bind_runner(nb::module_& module) {
           },
           nb::arg("leased"), nb::arg("future"), nb::arg("timeout").none(), nb::arg("priority").none())
       .def("evaluate", &Runner::evaluate, nb::arg("samples").none(), nb::arg("labels").none(), nb::arg("rules"),
-           nb::arg("ignore_index").none())
+           nb::arg("ignore_index").none(), nb::arg("head"))
       .def("replace_member", &Runner::replace_member, nb::arg("name"), nb::arg("next"))
       .def("add_member", &Runner::add_member, nb::arg("member"), nb::arg("device"))
       .def("remove_member", &Runner::remove_member, nb::arg("name"))

@@ -185,12 +185,12 @@ auto Runner::unless_closed(Call call) -> decltype(call()) {
 }
 
 Evaluated Runner::evaluate(nb::handle samples, nb::handle labels, const std::string& rules,
-                           std::optional<std::int64_t> ignore_index) {
+                           std::optional<std::int64_t> ignore_index, const std::string& head) {
   static_cast<void>(ensemble());
   const Given given(samples, inputs_);  // runs Python, which may close the ensemble
   const GivenArray given_labels(labels, "y");
   const std::stop_source stop;
-  auto work = [&, held = ensemble(), options = EvaluateOptions{rules, ignore_index, stop.get_token()}]() mutable {
+  auto work = [&, held = ensemble(), options = EvaluateOptions{rules, ignore_index, head, stop.get_token()}]() mutable {
     const Held own = std::move(held);
     return std::visit(
         [&](const auto& view) -> Evaluated {

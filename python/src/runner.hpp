@@ -46,9 +46,9 @@ class Runner {
   /// another thread closes it meanwhile, but in a callback of a future. In a process that was forked, only forgets
   /// them.
   void close();
-  /// Compares predictions with labels, an array of int64 or float32 (tutti::evaluate). Waits.
+  /// Compares predictions with labels, an array of int64 or float32 (tutti::evaluate). `head`: a file, or empty. Waits.
   Evaluated evaluate(nanobind::handle samples, nanobind::handle labels, const std::string& rules,
-                     std::optional<std::int64_t> ignore_index);
+                     std::optional<std::int64_t> ignore_index, const std::string& head);
   /// Gives a member the model of `next` (Ensemble::replace_member). Waits.
   void replace_member(const std::string& name, const Spec& next);
   /// Adds a member: an entry of `members`, as YAML, on this device, as in `assignment` (Ensemble::add_member). Waits.

@@ -385,7 +385,7 @@ class Ensemble(Members):
                 future.cancel()
 
     def evaluate(self, samples: Any, labels: Any, *, rules: str | Iterable[str] = (),
-                 ignore_index: int | None = None) -> Report:
+                 ignore_index: int | None = None, head: str | os.PathLike[str] | None = None) -> Report:
         """Predicts, and compares with labels: each member, and the members under each rule, from one pass. The figures
         are those of `tutti evaluate` (docs/evaluation.md).
 
@@ -400,6 +400,9 @@ class Ensemble(Members):
             Combine rules: "mean,vote" or ["mean", "vote"]. Without them, the rule of the ensemble.
         ignore_index : int, optional
             Places of masks with this label do not count. Without it, that of the ensemble's `input`.
+        head : path, optional
+            For members that are combined over features: the file of the head that turns these into classes, as
+            `tutti.export` writes it.
 
         Returns
         -------
@@ -408,8 +411,8 @@ class Ensemble(Members):
         Raises
         ------
         UsageError
-            If the labels do not fit what the members predict, if a rule cannot be applied, and for ensembles that cannot
-            be evaluated like this: with a `cascade`, with `tiles`, or over features.
+            If the labels or the head do not fit what the members predict, if a rule cannot be applied, and for ensembles
+            that cannot be evaluated like this: with a `cascade`, with `tiles`, or over features without a head.
         FailedError, Interrupted
             As `predict`.
 
@@ -425,7 +428,8 @@ class Ensemble(Members):
         """
         from . import _report
 
-        return _report.Report(self._runner.evaluate(samples, _report.array_of(labels), _report.listed(rules), ignore_index))
+        return _report.Report(self._runner.evaluate(samples, _report.array_of(labels), _report.listed(rules), ignore_index,
+                                                    "" if head is None else os.fspath(head)))
 
     def replace_member(self, name: str, model: Any = None, *, format: str = "auto", tolerance: float = 1e-4,
                        **settings: Any) -> None:

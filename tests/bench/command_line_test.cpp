@@ -2,6 +2,7 @@
 #include "bench/comparison/command_line.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <tutti/error.hpp>
 
@@ -49,18 +50,39 @@ TEST_CASE("overrides and options may be in any order and are kept for the rows")
 
 TEST_CASE("a mistake is a usage error with the way to the help") {
   for (const std::vector<const char*>& words :
-       std::vector<std::vector<const char*>>{{},
-                                             {"e.yaml", "--nonsense"},
-                                             {"e.yaml", "--repeats", "0"},
-                                             {"e.yaml", "--repeats", "many"},
-                                             {"e.yaml", "--batches", "4,0"},
-                                             {"e.yaml", "--sweep-seconds", "10"}}) {
+       std::vector<std::vector<const char*>>{{}, {"e.yaml", "--nonsense"}, {"e.yaml", "--quiet=no"}}) {
     const auto error = refused(words);
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
     CHECK_FALSE(error->message().empty());
     CHECK(error->hint() == "see 'tutti bench --help'");
   }
+}
+
+TEST_CASE("a number that is none or out of bounds is named with the bounds and one that would do") {
+  const auto said = [](std::vector<const char*> words) {
+    words.insert(words.begin(), "e.yaml");
+    const auto error = refused(std::move(words));
+    REQUIRE(error);
+    CHECK(error->kind() == ErrorKind::usage);
+    return fmt::format("{}; {}; {}", error->message(), error->detail(), error->hint());
+  };
+  CHECK(said({"--repeats", "0"}) ==
+        "'--repeats' cannot be '0'; it is a whole number from 1 to 1000; write for example '--repeats 1'");
+  CHECK(said({"--repeats", "many"}) ==
+        "'--repeats' cannot be 'many'; it is a whole number from 1 to 1000; write for example '--repeats 5'");
+  CHECK(contains(said({"--repeats", "1.5"}), "'--repeats' cannot be '1.5'"));
+  CHECK(contains(said({"--repeats", "99999999999999"}), "'--repeats' cannot be '99999999999999'"));
+  CHECK(said({"--seconds", "1e9"}) ==
+        "'--seconds' cannot be '1e9'; it is a number from 0 to 86400; write for example '--seconds 86400'");
+  CHECK(contains(said({"--seconds", "nan"}), "write for example '--seconds 120'"));
+  CHECK(said({"--batches", "4,0"}) ==
+        "'--batches' cannot be '0'; it is a whole number from 1 to 16777216; write for example '--batches 1'");
+  CHECK(contains(said({"--sweep", "--sweep-seconds", "-1"}), "write for example '--sweep-seconds 1'"));
+  CHECK(said({"--sweep-seconds", "10"}) ==
+        "'--sweep-seconds' counts only with '--sweep'; ; add '--sweep', or leave '--sweep-seconds' out");
+  // A number is the same number for CLI11, which would read this one as octal.
+  CHECK(parse({"e.yaml", "--repeats", "010"})->repeats == 10);
 }
 
 TEST_CASE("an option that does not exist is rejected with the nearest one") {

@@ -11,6 +11,7 @@
 #include "tests/common/sanitized.hpp"
 #include "tests/integration/programs.hpp"
 #include "tests/support/census.hpp"
+#include "tests/support/coalesced_rows.hpp"
 
 namespace tutti::test {
 namespace {
@@ -72,6 +73,33 @@ TEST_CASE("a member that is killed is replaced and no byte changes") {
   CHECK(contains(struck.err(), "killed by SIGKILL"));
   CHECK(contains(struck.err(), "replacement started"));
   CHECK(different_results(place, "whole", "struck").empty());
+}
+
+TEST_CASE("a row of a shared segment is that of a whole batch for a file and for a network of Tutti") {
+  std::string model;
+  std::string over = "logits";
+  ImageShape shape{3, 32, 32};
+  SUBCASE("a file") {
+    model = fmt::format("{{kind: {}, path: {}}}", TUTTI_KIND, file("network"));
+    shape = {3, 2, 2};
+  }
+  SUBCASE("small-cnn") { model = "{kind: small-cnn, backend: " TUTTI_PACKAGE "}"; }
+  SUBCASE("mlp") { model = "{kind: mlp, layers: [32, 10], backend: " TUTTI_PACKAGE "}"; }
+  SUBCASE("clip-vit") {
+    model = fmt::format("{{kind: clip-vit, path: \"{}/bare\", backend: {}}}", TUTTI_CLIP_TOWERS, TUTTI_PACKAGE);
+    over = "features";
+  }
+  CAPTURE(model);
+  if (kSanitized && TUTTI_NOT_SANITIZED) {
+    std::puts("SKIPPED: " TUTTI_LIBRARY " does not run in a program with a sanitizer");
+    return;
+  }
+  try {
+    check_rows_of_whole_batches(model, shape, over);
+  } catch (const Error& error) {
+    if (!contains(error.what(), "needs " TUTTI_LIBRARY ", which was not found")) throw;
+    std::puts("SKIPPED: no " TUTTI_LIBRARY " was found");
+  }
 }
 
 TEST_CASE("a model that draws random numbers is refused") {

@@ -12,6 +12,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/integration/pools.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/trace_file.hpp"
 
 namespace tutti::test {
 namespace {
@@ -37,9 +38,10 @@ struct RunPlace : Workplace {
   }
   RunOptions options() const { return {.worker = with_worker().worker}; }
   /// Ends a run after its first segments.
-  std::optional<Error> interrupt() const {
+  std::optional<Error> interrupt(const std::string& rules = "") const {
     std::stop_source stop;
     RunOptions some = options();
+    some.rules = rules;
     some.stop = stop.get_token();
     some.on_progress = [&](const RunState& state) {
       if (state.done >= 20) stop.request_stop();
@@ -70,6 +72,8 @@ TEST_CASE("a run of the library writes the files of the program") {
   CHECK(states.back().done == 120);
   CHECK(states.back().total == 120);
   CHECK(place.read("out/predictions.npy") == place.right());
+  CHECK(run.rows.empty());
+  CHECK(run.table.empty());
   for (const char* file : {"predictions.csv", "predicted.npy"})
     CHECK(place.read(fmt::format("out/{}", file)) == place.read(fmt::format("right/{}", file)));
 }
@@ -85,6 +89,49 @@ TEST_CASE("a run of the library has the columns of predictions.csv that were ask
   options.csv = "lable";
   CHECK(message_of([&] { run_to_folder(Spec(place.value), options); }) == "--csv: there is no column 'lable'");
   CHECK_FALSE(place.has("wrong"));
+}
+
+TEST_CASE("a run of the library evaluates several rules in the same pass and writes a trace") {
+  const NothingLeft check;
+  RunPlace place;
+  RunOptions options = place.options();
+  options.rules = "max,vote";
+  options.trace = place / "trace.json";
+  const FolderRun run = run_to_folder(Spec(place.value), options);
+  const Finished program(place, {"run", "e.yaml", "output=theirs", "--rules", "max,vote"});
+  REQUIRE(program.code == 0);
+  CHECK(different_results(place, "out", "theirs").empty());
+  CHECK(contains(program.out(), run.table));
+  const json::value models = place.report("theirs").at("evaluation").at("models");
+  CHECK(parse_json(run.json, "the report").at("evaluation").at("models") == models);
+  REQUIRE(run.rows.size() == 4);
+  for (std::size_t row = 0; row < 4; ++row) {
+    CHECK(run.rows[row].name == models.at(row).at("name").as_string());
+    CHECK(run.rows[row].figure("accuracy") == models.at(row).at("average").at("accuracy").as_double());
+  }
+  const TraceFile trace(place / "trace.json");
+  CHECK(trace.events("infer", trace.pid_of("b")).size() == 12);
+  options.rules = "mena";
+  place.value.output = place / "wrong";
+  CHECK(contains(message_of([&] { run_to_folder(Spec(place.value), options); }), "mena"));
+  CHECK_FALSE(place.has("wrong"));
+}
+
+TEST_CASE("a run is continued with the rules that it began with") {
+  const NothingLeft check;
+  RunPlace place;
+  REQUIRE(place.interrupt("max,vote"));
+  RunOptions options = place.options();
+  options.resume = true;
+  const auto other = error_of([&] { run_to_folder(Spec(place.value), options); });
+  REQUIRE(other);
+  CHECK(other->kind() == ErrorKind::usage);
+  options.rules = "max,vote";
+  const FolderRun run = run_to_folder(Spec(place.value), options);
+  CHECK(run.resumed >= 2);
+  REQUIRE(run.rows.size() == 4);
+  CHECK(run.rows[3].name == "vote");
+  CHECK(run.rows[3].images == 120);
 }
 
 TEST_CASE("a run that is stopped keeps what is finished and is resumed to the same bytes") {

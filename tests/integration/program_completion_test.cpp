@@ -148,7 +148,7 @@ TEST_CASE("shells that have no completion are refused with those that have") {
   const Workplace place;
   const Finished other(place, {"completion", "tcsh"});
   CHECK(other.code == 2);
-  CHECK(contains(other.err(), "tcsh not in {bash,zsh,fish}"));
+  CHECK(contains(other.err(), "'shell' cannot be 'tcsh'\n  detail: it is one of bash, zsh, fish\n"));
   const Finished none(place, {"completion"});
   CHECK(none.code == 2);
   CHECK(contains(none.err(), "'tutti completion' needs bash, zsh or fish"));

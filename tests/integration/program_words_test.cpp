@@ -1,6 +1,7 @@
 // What the program says about words of the command line that it does not know, misses, or has too many of.
 #include <doctest/doctest.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,60 @@ TEST_CASE("words that are missing or too many are named in words for users") {
         "tutti: '--csv' needs a value\n  hint: write '--csv [HEADER=]COLUMN,...'\n");
   CHECK(said({"run", "e.yaml", "--csv", "id", "--csv", "label"}) ==
         "tutti: '--csv' is given more than once\n  hint: leave out all but one\n");
+}
+
+/// The options that the help of a command lists, without those that end it.
+std::vector<std::string> options_of(const Workplace& place, const std::string& command) {
+  const Finished help(place, {command, "--help"});
+  REQUIRE(help.code == 0);
+  std::vector<std::string> options;
+  std::istringstream lines(help.out());
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t at = line.find("--");
+    if (!line.starts_with("  -") || at == line.npos) continue;
+    options.push_back(line.substr(at, line.find_first_of(" =", at) - at));
+    if (options.back() == "--help") options.pop_back();
+  }
+  REQUIRE(options.size() >= (command == "schema" || command == "completion" ? 0 : 3));
+  return options;
+}
+
+TEST_CASE("no option of any command is refused in words of the library that reads the command line") {
+  const Workplace place;
+  for (const std::string command :
+       {"run", "evaluate", "combine", "train", "plan", "validate", "merge", "init", "schema", "completion", "bench"})
+    for (const std::string& option : options_of(place, command))
+      for (const std::string value : {"no!", "-1"}) {
+        CAPTURE(command);
+        CAPTURE(option);
+        const Finished refused(place, {command, "none", option, value});
+        CHECK(refused.code == 2);
+        CAPTURE(refused.err());
+        CHECK(refused.err().starts_with("tutti"));
+        for (const char* foreign : {" not in ", "Value ", "Could not convert", " excludes ", " requires ", " required",
+                                    "TEXT", "INT", "FLOAT", "Error"})
+          CHECK_FALSE(contains(refused.err(), foreign));
+      }
+}
+
+TEST_CASE("a value that an option cannot have is named with those that it can") {
+  const Workplace place;
+  const auto said = [&](std::vector<std::string> words) {
+    const Finished refused(place, std::move(words));
+    CHECK(refused.code == 2);
+    return refused.err();
+  };
+  CHECK(said({"run", "e.yaml", "--log-level", "inof"}) ==
+        "tutti: '--log-level' cannot be 'inof'\n  detail: it is one of debug, info, warning, error, off\n"
+        "  hint: did you mean 'info'?\n");
+  CHECK(contains(said({"run", "e.yaml", "--log-level", "loudest"}), "hint: choose one of these\n"));
+  CHECK(contains(said({"run", "e.yaml", "--log-level", "-q"}), "'--log-level' needs a value, and '-q' is an option"));
+  CHECK(said({"combine", "--predictions", "a.npy", "--ignore-index", "void"}) ==
+        "tutti: '--ignore-index' cannot be 'void'\n  detail: it is a whole number\n"
+        "  hint: write for example '--ignore-index 255'\n");
+  CHECK(said({"run", "e.yaml", "--resume", "--dry-run"}) ==
+        "tutti: '--dry-run' and '--resume' do not go together\n  hint: leave one of them out\n");
+  CHECK(contains(said({"plan", "e.yaml", "--dot", "--measure"}), "do not go together"));
 }
 
 TEST_CASE("an option without its value is refused and no other option becomes the value") {

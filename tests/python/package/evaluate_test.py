@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
+from pathlib import Path
 
 import numpy
 import pytest
@@ -109,6 +111,26 @@ def test_a_plot_has_a_bar_for_each_model_and_rule(report):
         report.plot("mean_iou")
 
 
+def write_head(file: Path, weight: numpy.ndarray) -> None:
+    weight = weight.astype("<f4")
+    header = json.dumps({"weight": {"dtype": "F32", "shape": weight.shape, "data_offsets": [0, weight.nbytes]}}).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + weight.tobytes())
+
+
+def test_features_are_evaluated_behind_a_head(opened, tmp_path):
+    features = described(combine={"rule": "mean", "over": "features"})
+    for member in features["members"]:
+        member["output"] = "features"
+    ensemble = opened(features)
+    weight = numpy.random.default_rng(6).normal(size=(3, 5)).astype(numpy.float32)
+    write_head(tmp_path / "head.safetensors", weight)
+    found = ensemble.evaluate(images(40), labels(classes=3), rules="mean,vote", head=tmp_path / "head.safetensors")
+    right = ((ensemble.predict(images(40)).values @ weight.T).argmax(1) == labels(classes=3)).mean()
+    assert found["mean"]["accuracy"] == pytest.approx(right, abs=0.026)  # sums in another order may turn one image
+    with pytest.raises(tutti.UsageError, match="features cannot be evaluated without classes"):
+        ensemble.evaluate(images(40), labels(classes=3))
+
+
 def test_what_cannot_be_evaluated_is_said(shared, opened):
     for given, options, words in (
             (labels()[:, None], {}, "the labels are a column"), (labels(3), {}, "samples and labels differ in number"), (labels() - 1, {}, "not a class"),
@@ -118,6 +140,8 @@ def test_what_cannot_be_evaluated_is_said(shared, opened):
             (labels(), {"rules": ["mean", "mean"]}, "mean")):
         with pytest.raises(tutti.UsageError, match=words):
             shared.evaluate(images(40), given, **options)
+    with pytest.raises(tutti.UsageError, match="a head cannot be applied to probabilities"):
+        shared.evaluate(images(40), labels(), head="head.safetensors")
     with pytest.raises(tutti.UsageError, match="one sample"):
         shared.evaluate(images(1)[0], labels(1))
     with pytest.raises(tutti.UsageError, match="with a 'cascade' cannot be evaluated"):

@@ -1,5 +1,5 @@
 // What other thresholds of a cascade would do, against a count image by image.
-#include "program/evaluate/cascade_sweep.hpp"
+#include "evaluation/cascade_sweep.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,8 +11,6 @@
 
 namespace tutti::test {
 namespace {
-
-using program::CascadeSweep;
 
 constexpr std::size_t kImages = 100;
 
@@ -100,7 +98,6 @@ TEST_CASE("segments that lack a member are left out of a sweep") {
   CascadeSweep sweep(spec, {1, 1}, nullptr);
   feed(sweep, true, false);
   CHECK(sweep.report({0.001, 0.01}).rows.empty());
-  CHECK(program::sweep_table(sweep.report({0.001, 0.01})).empty());
 }
 
 TEST_CASE("a sweep without labels is refused") {
@@ -112,28 +109,17 @@ TEST_CASE("a sweep without labels is refused") {
 
 TEST_CASE("what cannot be swept says why") {
   auto spec = spec_of("margin_below: 0.5");
-  CHECK(program::why_not_swept(spec).empty());
+  CHECK(why_not_swept(spec).empty());
   spec.cascade.push_back(spec.cascade.front());
-  CHECK(program::why_not_swept(spec) == "the cascade has several steps, and one threshold is swept");
+  CHECK(why_not_swept(spec) == "the cascade has several steps, and one threshold is swept");
   spec.cascade.clear();
-  CHECK(program::why_not_swept(spec) == "the description has no 'cascade'");
+  CHECK(why_not_swept(spec) == "the description has no 'cascade'");
   spec = spec_of("margin_below: 0.5");
   spec.tasks.resize(1);
   spec.tasks.front().head = "h.safetensors";
-  CHECK(program::why_not_swept(spec) == "the classes come from a head");
+  CHECK(why_not_swept(spec) == "the classes come from a head");
   spec.tasks.push_back(spec.tasks.front());
-  CHECK(program::why_not_swept(spec) == "there are several tasks; leave all but one out");
-}
-
-TEST_CASE("a sweep is printed as a table and drawn as a curve") {
-  const images::SweepReport sweep{"confidence_below", {{0.5, false, 0, 0.9, 0.03}, {0.75, true, 0.2, 0.95, {}}}};
-  CHECK(program::sweep_table(sweep) ==
-        "\nconfidence_below      passed on    accuracy  computing per 1000 images\n"
-        "0.5                       0.0 %     90.00 %                    0.03 s\n"
-        "0.75                     20.0 %     95.00 %                         -  (in the description)\n");
-  const std::string picture = program::sweep_picture(sweep);
-  CHECK(contains(picture, "<polyline points=\"60.0,260.0 140.0,20.0\""));
-  CHECK(contains(picture, "0.75: 20.0 % passed on, 95.00 %"));
+  CHECK(why_not_swept(spec) == "there are several tasks; leave all but one out");
 }
 
 }  // namespace

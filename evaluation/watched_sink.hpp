@@ -7,28 +7,27 @@
 #include <tutti/predictions.hpp>
 
 #include "evaluation/scores.hpp"
-#include "program/progress.hpp"
+#include "evaluation/watcher.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
-class TaskSink final : public Sink {
+class WatchedSink final : public Sink {
  public:
   /// Both outlive it.
-  TaskSink(Sink& next, Progress& progress) : next_(next), progress_(progress) {}
+  WatchedSink(Sink& next, ShownImages& shown) : next_(next), shown_(shown) {}
 
   void write(const SegmentResult& result) override {
     next_.write(result);
     incomplete_.note(result);
-    images_ += result.count;
-    progress_.show(images_);
+    shown_.show(images_ += result.count);
   }
   const std::vector<IncompleteSegment>& incomplete() const noexcept { return incomplete_.list(); }
 
  private:
   Sink& next_;
-  Progress& progress_;
+  ShownImages& shown_;
   IncompleteSegments incomplete_;
   std::uint64_t images_ = 0;
 };
 
-}  // namespace tutti::program
+}  // namespace tutti

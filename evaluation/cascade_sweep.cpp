@@ -1,4 +1,4 @@
-#include "program/evaluate/cascade_sweep.hpp"
+#include "evaluation/cascade_sweep.hpp"
 
 #include <fmt/format.h>
 
@@ -10,11 +10,9 @@
 
 #include <tutti/error.hpp>
 
-#include "common/atomic_file.hpp"
 #include "coordinator/decide/cascade.hpp"
-#include "program/summary.hpp"
 
-namespace tutti::program {
+namespace tutti {
 namespace {
 
 constexpr std::array kShares{0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0};
@@ -150,59 +148,4 @@ images::SweepReport CascadeSweep::report(const std::vector<std::optional<double>
   return report;
 }
 
-std::string sweep_table(const images::SweepReport& sweep) {
-  if (sweep.rows.empty()) return {};
-  std::string text = fmt::format("\n{:<20}  {:>9}  {:>10}  {:>24}\n", sweep.when, "passed on", "accuracy",
-                                 "computing per 1000 images");
-  for (const images::SweepRow& row : sweep.rows)
-    text +=
-        fmt::format("{:<20}  {:>7.1f} %  {:>8.2f} %  {:>24}{}\n", row.threshold, 100 * row.share, 100 * row.accuracy,
-                    row.seconds ? seconds_text(*row.seconds) : "-", row.described ? "  (in the description)" : "");
-  return text;
-}
-
-std::string sweep_picture(const images::SweepReport& sweep) {
-  constexpr int kLeft = 60;
-  constexpr int kTop = 20;
-  constexpr int kWidth = 400;
-  constexpr int kHeight = 240;
-  const auto [worst, best] = std::ranges::minmax(sweep.rows, {}, &images::SweepRow::accuracy);
-  const double low = worst.accuracy;
-  const double range = std::max(best.accuracy - low, 0.01);
-  const auto x = [&](double share) { return kLeft + share * kWidth; };
-  const auto y = [&](double accuracy) { return kTop + kHeight - (accuracy - low) / range * kHeight; };
-  std::string text = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" "
-      "font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-      kLeft + kWidth + 40, kTop + kHeight + 50);
-  for (int part = 0; part <= 4; ++part) {
-    const double share = part / 4.0;
-    text += fmt::format("<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#dddddd\"/>\n", kLeft,
-                        y(low + share * range), kLeft + kWidth);
-    text += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:.2f} %</text>\n", kLeft - 6,
-                        y(low + share * range) + 4, 100 * (low + share * range));
-    text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.0f} %</text>\n", x(share),
-                        kTop + kHeight + 16, 100 * share);
-  }
-  text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">images passed on</text>\n", kLeft + kWidth / 2,
-                      kTop + kHeight + 36);
-  std::string points;
-  for (const images::SweepRow& row : sweep.rows)
-    points += fmt::format("{}{:.1f},{:.1f}", points.empty() ? "" : " ", x(row.share), y(row.accuracy));
-  text += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"#0072b2\" stroke-width=\"2\"/>\n", points);
-  for (const images::SweepRow& row : sweep.rows)
-    text += fmt::format(
-        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\" fill=\"{}\"><title>{} {:.6g}: {:.1f} % passed on, {:.2f} "
-        "%</title></circle>\n",
-        x(row.share), y(row.accuracy), row.described ? 5 : 3, row.described ? "#d55e00" : "#0072b2", sweep.when,
-        row.threshold, 100 * row.share, 100 * row.accuracy);
-  return text + "</svg>\n";
-}
-
-void write_sweep_picture(const std::filesystem::path& file, const images::SweepReport& sweep) {
-  AtomicFile out(file);
-  out.write(sweep_picture(sweep));
-  out.commit();
-}
-
-}  // namespace tutti::program
+}  // namespace tutti

@@ -3,8 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,7 @@
 #include "coordinator/decide/accumulator.hpp"
 #include "results/report.hpp"
 
-namespace tutti::program {
+namespace tutti {
 
 /// Why the cascade of a description cannot be swept; empty if it can.
 std::string why_not_swept(const config::EnsembleSpec& spec);
@@ -48,12 +47,4 @@ class CascadeSweep final : public Sink {
   Sink* next_;
 };
 
-/// A row for each threshold. Empty without images.
-std::string sweep_table(const images::SweepReport& sweep);
-
-/// Writes a curve, accuracy over the share that is passed on, as SVG, atomically. Throws Error(failed) that names the
-/// file.
-void write_sweep_picture(const std::filesystem::path& file, const images::SweepReport& sweep);
-std::string sweep_picture(const images::SweepReport& sweep);
-
-}  // namespace tutti::program
+}  // namespace tutti
