@@ -2,6 +2,7 @@
 #include <tutti/evaluate.hpp>
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,6 +61,14 @@ void refuse_cascade(const config::EnsembleSpec& spec) {
               "evaluate its description, which leaves the cascade out: evaluate_to_folder(), or 'tutti evaluate'");
 }
 
+/// With the head as that of a task: rules that need classes are applied behind it.
+config::EnsembleSpec with_head(config::EnsembleSpec spec, const std::filesystem::path& head) {
+  if (head.empty()) return spec;
+  spec.tasks.resize(1);
+  spec.tasks.front().head = head;
+  return spec;
+}
+
 template <class Given>
 Evaluated evaluate_given(Ensemble& ensemble, const Given& given, const TensorView& labels,
                          const EvaluateOptions& options) {
@@ -81,7 +90,7 @@ Evaluated evaluate(Ensemble& ensemble, Source& source, const EvaluateOptions& op
   if (options.ignore_index) task.input.ignore_index = options.ignore_index;
   const std::vector<MemberStatus> members = ensemble.status().members;
   check_same(names_of(members) == names_of(spec.members));
-  EvaluationForm form = evaluation_form(spec, options.rules);
+  EvaluationForm form = evaluation_form(with_head(spec, options.head), options.rules);
   form.output = members.front().output;
   check_widths(tasks, members, members.size(), !form.rules.empty());
   Evaluation evaluation(form, task.head_or_null());
