@@ -220,7 +220,7 @@ TEST_CASE("what cannot be compared is rejected before anything is started") {
           "'b' has 'stages', which the other strategies do not have");
   refused(kTwoFakes, {"combine.rule=none"}, "rule none has no combined predictions to compare");
   refused(kTwoFakes, {"input=null"}, "there are no images to work on");
-  refused(kTwoFakes, {"--repeats", "0"}, "see 'tutti bench --help'");
+  refused(kTwoFakes, {"--repeats", "0"}, "'--repeats' cannot be '0'");
   refused(kTwoFakes, {"nonsense=1"}, "unknown key 'nonsense'");
   refused(kTwoFakes, {"--worker", "/none"}, "no worker program at '/none'");
 }
