@@ -58,7 +58,7 @@ TEST_CASE("many replicas get many slots but not more than may be written") {
   CHECK(of("20", "13") == 66);
   CHECK(of("64", "60") == 248);
   CHECK(of("64", "64") == config::kMaxSlots);
-  CHECK(of("64, {model: {kind: fake}}", "64") == config::kMaxSlots);
+  CHECK(of("64}, {model: {kind: fake}, replicas: 2", "64") == config::kMaxSlots);
 }
 
 TEST_CASE("stages need no place in the assignment") {
