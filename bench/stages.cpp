@@ -23,11 +23,12 @@ constexpr std::size_t kSegment = 100;
 
 /// An ensemble of this member, whose workers have a thread each, with these lines.
 Spec spec_of(const std::string& member, const std::string& more) {
-  return parse_spec(fmt::format("members: [{{name: m0, {}}}]\n"
-                                "combine: {{rule: mean, over: logits}}\n"
-                                "threads: 1\nsegment_images: {}\nbatch_images: 20\nslots: 8\n"
-                                "input: {{shape: [{}, {}, {}]}}\n{}",
-                                member, kSegment, kShape.channels, kShape.height, kShape.width, more));
+  return parse_spec(
+      fmt::format("members: [{{name: m0, {}}}]\n"
+                  "combine: {{rule: mean, over: logits}}\n"
+                  "threads: 1\nsegment_images: {}\nbatch_images: 20\nslots: 8\n"
+                  "input: {{shape: [{}, {}, {}]}}\n{}",
+                  member, kSegment, kShape.channels, kShape.height, kShape.width, more));
 }
 
 /// Both compute each segment twice: the stages one after the other, each at another segment, and the separate workers

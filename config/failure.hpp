@@ -16,8 +16,8 @@ void read_failure(Fields& top, FailureSpec& failure, Violations& violations);
 std::optional<QuorumSpec> read_quorum(const Tree& tree, const EnsembleSpec& spec, std::size_t members,
                                       Violations& violations);
 
-/// How many slots keep the members busy that a segment does not wait for: each worker of up to eight of them may have two
-/// segments that the others have left behind.
+/// How many slots keep the members busy that a segment does not wait for: each worker of up to eight of them may have
+/// two segments that the others have left behind.
 std::uint32_t slots_for_quorum(const QuorumSpec& quorum, const std::vector<MemberSpec>& members);
 
 /// `coalesce`, which needs `max_delay_us`. A violation: a cascade, or batches that are measured.

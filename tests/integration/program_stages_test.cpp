@@ -133,7 +133,8 @@ TEST_CASE("a step that does not fit what a file outputs says where it is written
 
 TEST_CASE("a run that did not wait for a slow chain computes what lacks it when it is resumed") {
   const Workplace place(kChain);
-  const std::vector<std::string> slow{"run", "e.yaml", "-q", "save_members=true", "members.0.stages.1.model.delay_us=5000"};
+  const std::vector<std::string> slow{"run", "e.yaml", "-q", "save_members=true",
+                                      "members.0.stages.1.model.delay_us=5000"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), slow.begin(), slow.end());
     return more;

@@ -119,6 +119,7 @@ TEST_CASE("a segment of which only stages before the last have an answer has no 
   rig.open();
   rig.take();
   rig.answer(1);
+  rig.take();
   rig.answer(2, CompletionStatus::not_finite);
   CHECK(rig.take().back() == "finish 0");
   CHECK(rig.closed(0).rows[1].present);
