@@ -84,6 +84,9 @@ jobs() {
   say "${TUTTI_JOBS:-$((cores < by_memory ? cores : by_memory))}"
 }
 
+# How many tests run at once: they wait a third of their time, for processes, deadlines and delays.
+test_jobs() { say "$(($(nproc) + 1))"; }
+
 # --- Packages of the distribution ---------------------------------------------------------------------------------
 
 # distribution OS_RELEASE_FILE: "debian-12", "ubuntu-24.04"; "unknown" if the file does not name it.
