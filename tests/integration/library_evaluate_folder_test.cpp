@@ -275,6 +275,7 @@ TEST_CASE("an evaluation that is stopped has in its report what is finished") {
   CHECK(report.at("evaluation").at("tasks").at(0).at("images") == 50);
   CHECK(place.has("mine/tasks/t/disagreement.npy"));
   CHECK_FALSE(place.has("mine/tasks/u/disagreement.npy"));
+  CHECK(place.has("mine/tasks/u/disagreement.partial.npy"));
 }
 
 TEST_CASE("an exception of the caller ends an evaluation and leaves it") {
