@@ -188,5 +188,28 @@ TEST_CASE("a late stage that dies with a segment that nobody waits for gives its
   CHECK(ensemble.status().faults.set_aside == 0);
 }
 
+TEST_CASE("with more than 64 slots stages and replicas and members of a quorum answer everything also when they die") {
+  for (const std::uint32_t slots : {65U, 200U})
+    for (const bool quorum : {true, false}) {
+      CAPTURE(slots);
+      CAPTURE(quorum);
+      const NothingLeft census;
+      auto spec = late_chain(false, 3);
+      if (!quorum) spec.quorum.reset();
+      spec.slots = slots;
+      spec.members[2].before[0].workers.replicas = 2;
+      fake_model(spec, 2).delay_us = 0;
+      fake_model(spec, 1).faults = {{FaultKind::kill, FaultPhase::predict, 300}};
+      spec.failure.back_off = 0.001;
+      spec.failure.restart_limit.reset();
+      const auto images = random_images(std::size_t{8} * 250);
+      Ensemble ensemble(published(spec), with_worker());
+      const Predictions got = ensemble.predict(view(images));
+      check_values(spec, got, images);
+      CHECK(got.incomplete.empty());
+      CHECK(ensemble.status().faults.deaths >= 1);
+    }
+}
+
 }  // namespace
 }  // namespace tutti::test
