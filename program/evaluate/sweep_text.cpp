@@ -21,30 +21,30 @@ std::string sweep_table(const images::SweepReport& sweep) {
 }
 
 std::string sweep_picture(const images::SweepReport& sweep) {
-  constexpr int kLeft = 60;
-  constexpr int kTop = 20;
-  constexpr int kWidth = 400;
-  constexpr int kHeight = 240;
+  constexpr int kSweepLeft = 60;
+  constexpr int kSweepTop = 20;
+  constexpr int kSweepWidth = 400;
+  constexpr int kSweepHeight = 240;
   const auto [worst, best] = std::ranges::minmax(sweep.rows, {}, &images::SweepRow::accuracy);
   const double low = worst.accuracy;
   const double range = std::max(best.accuracy - low, 0.01);
-  const auto x = [&](double share) { return kLeft + share * kWidth; };
-  const auto y = [&](double accuracy) { return kTop + kHeight - (accuracy - low) / range * kHeight; };
+  const auto x = [&](double share) { return kSweepLeft + share * kSweepWidth; };
+  const auto y = [&](double accuracy) { return kSweepTop + kSweepHeight - (accuracy - low) / range * kSweepHeight; };
   std::string text = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" "
       "font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-      kLeft + kWidth + 40, kTop + kHeight + 50);
+      kSweepLeft + kSweepWidth + 40, kSweepTop + kSweepHeight + 50);
   for (int part = 0; part <= 4; ++part) {
     const double share = part / 4.0;
-    text += fmt::format("<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#dddddd\"/>\n", kLeft,
-                        y(low + share * range), kLeft + kWidth);
-    text += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:.2f} %</text>\n", kLeft - 6,
+    text += fmt::format("<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#dddddd\"/>\n", kSweepLeft,
+                        y(low + share * range), kSweepLeft + kSweepWidth);
+    text += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{:.2f} %</text>\n", kSweepLeft - 6,
                         y(low + share * range) + 4, 100 * (low + share * range));
     text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.0f} %</text>\n", x(share),
-                        kTop + kHeight + 16, 100 * share);
+                        kSweepTop + kSweepHeight + 16, 100 * share);
   }
-  text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">images passed on</text>\n", kLeft + kWidth / 2,
-                      kTop + kHeight + 36);
+  text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">images passed on</text>\n",
+                      kSweepLeft + kSweepWidth / 2, kSweepTop + kSweepHeight + 36);
   std::string points;
   for (const images::SweepRow& row : sweep.rows)
     points += fmt::format("{}{:.1f},{:.1f}", points.empty() ? "" : " ", x(row.share), y(row.accuracy));
