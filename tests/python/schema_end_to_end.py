@@ -51,7 +51,7 @@ WRONG = [
     "members: []\n",
     "members: [{model: {kind: fake}}]\n",  # no name
     ONE + "slot: 4\n",
-    ONE + "slots: 65\n",
+    ONE + "slots: 257\n",
     ONE + "slots: many\n",
     ONE + "segment_images: some\n",
     ONE + "save_members: 2\n",
