@@ -64,6 +64,6 @@ int main(int argc, char** argv) {
   tutti::open_missing_standard_streams();
   return measuring_program(argc, argv, "stages", "What stages are worth", [](Rows& out, int repeats) {
     measure(out, "fake models of 2 ms", "{kind: fake, classes: 512, delay_us: 400, reads_input: false}", 200, repeats);
-    measure(out, "mlp of 512, 2048 and 512", "{kind: mlp, layers: [2048, 512]}", 200, repeats);
+    measure(out, "mlp of 512, 512 and 512", "{kind: mlp, layers: [512, 512]}", 200, repeats);
   });
 }

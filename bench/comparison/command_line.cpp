@@ -18,7 +18,8 @@ using program::takes_number;
 constexpr const char* kFooter =
     "Strategies: sequential-one (one thread), sequential (all cores inside an operation),\n"
     "threads (one per member), branches and fused (all members in one graph), multiprocess\n"
-    "(the pool); only if named: shared and shared-fused (the pool with a worker per core).\n"
+    "(the pool); only if named: shared and shared-fused (the pool with a worker per core),\n"
+    "and shared-threads (with one worker, in which each member has a thread).\n"
     "Exit codes: 0 all measured, 1 failed, or predictions differ beyond the tolerance,\n"
     "2 wrong usage or configuration, 129, 130 and 143 interrupted.";
 

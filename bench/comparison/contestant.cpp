@@ -36,8 +36,9 @@ class KeptAnswer final : public Sink {
   std::vector<float> values_;
 };
 
-/// As many workers as the setting has, each on a core of its own (on a GPU: on that), which the members share in turn.
-/// Without sharing, the workers are those of the description. Throws Refused if there is nothing to share, or to fuse.
+/// As many workers as the setting has, each on a core of its own (on a GPU: on that), which the members share in turn;
+/// or one on all cores, in which each member has a thread. Without sharing, the workers are those of the description.
+/// Throws Refused if there is nothing to share, or to fuse.
 config::EnsembleSpec sharing(const Field& field, Contender contender, const Setting& setting) {
   config::EnsembleSpec spec = with_setting(field, setting);
   if (contender == Contender::multiprocess) return spec;
@@ -45,14 +46,16 @@ config::EnsembleSpec sharing(const Field& field, Contender contender, const Sett
   if (spec.members.size() <= workers)
     throw Refused(ErrorKind::usage, "there is nothing to share: every core has a member of its own");
   const bool fused = contender == Contender::shared_fused;
+  const bool threads = contender == Contender::shared_threads;
   for (const config::MemberSpec& member : spec.members)
     if (const auto why = config::why_not_fused(spec.members.front(), member); fused && !why.empty())
       throw Refused(ErrorKind::usage, fmt::format("the members cannot be fused: {}", why));
-  spec.workers.assign(workers, {{}, fused ? UnitMode::fused : UnitMode::loop});
+  spec.workers.assign(workers, {{}, fused ? UnitMode::fused : threads ? UnitMode::threads : UnitMode::loop});
   for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
     const std::size_t worker = rank % workers;
     spec.workers[worker].members.push_back(rank);
-    if (!field.cuda) spec.members[rank].device = config::CpuDevice{{field.cores[worker]}};
+    if (!field.cuda)
+      spec.members[rank].device = threads ? config::CpuDevice{field.cores} : config::CpuDevice{{field.cores[worker]}};
   }
   return spec;
 }

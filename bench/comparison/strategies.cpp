@@ -70,6 +70,8 @@ std::string_view title(Contender contender) {
       return "multiprocess (the pool)";
     case Contender::shared:
       return "the pool, workers shared";
+    case Contender::shared_threads:
+      return "the pool, one worker, threads";
     case Contender::shared_fused:
       return "the pool, workers shared, fused";
   }
@@ -114,6 +116,7 @@ std::string to_text(Contender contender, const Setting& setting, bool cuda) {
     case Contender::multiprocess:
       return fmt::format("{} per worker", inside);
     case Contender::shared:
+    case Contender::shared_threads:
     case Contender::shared_fused:
       return fmt::format("{}, {} each", counted(setting.between, "worker"), inside);
     default:
@@ -138,6 +141,8 @@ std::vector<Setting> settings_to_try(Contender contender, std::uint32_t cores, s
     case Contender::shared:
     case Contender::shared_fused:
       return {{1, std::min(cores, members), batch_images}};
+    case Contender::shared_threads:
+      return {{1, 1, batch_images}};
   }
   return {};
 }

@@ -13,7 +13,17 @@
 namespace tutti::bench {
 
 /// The strategies, with `sequential` twice: on one core it is the reference for the others.
-enum class Contender { sequential_one, sequential, threads, branches, fused, multiprocess, shared, shared_fused };
+enum class Contender {
+  sequential_one,
+  sequential,
+  threads,
+  branches,
+  fused,
+  multiprocess,
+  shared,
+  shared_threads,
+  shared_fused
+};
 /// Their names on the command line.
 constexpr auto enum_names(Contender) {
   using enum Contender;
@@ -24,6 +34,7 @@ constexpr auto enum_names(Contender) {
                     EnumName{fused, "fused"},
                     EnumName{multiprocess, "multiprocess"},
                     EnumName{shared, "shared"},
+                    EnumName{shared_threads, "shared-threads"},
                     EnumName{shared_fused, "shared-fused"}};
 }
 /// Whether it is Tutti's pool, in one of its forms.

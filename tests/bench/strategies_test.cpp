@@ -91,6 +91,8 @@ TEST_CASE("pools whose members share workers are compared only if they are named
   CHECK(parse_contenders("").back() == Contender::multiprocess);
   CHECK(parse_contenders("shared-fused,shared") == std::vector{Contender::shared, Contender::shared_fused});
   CHECK(settings_to_try(Contender::shared, 2, 32, 4) == Settings{{1, 2, 4}});
+  CHECK(settings_to_try(Contender::shared_threads, 2, 32, 4) == Settings{{1, 1, 4}});
+  CHECK(to_text(Contender::shared_threads, {1, 1, 4}) == "1 worker, 1 thread each");
   CHECK(to_text(Contender::shared_fused, {1, 2, 4}) == "2 workers, 1 thread each");
 }
 
