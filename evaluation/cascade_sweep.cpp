@@ -72,14 +72,14 @@ void CascadeSweep::write(const SegmentResult& result) {
   if (next_ != nullptr) next_->write(result);
   const auto members = result.members.first(all_.size());
   if (result.labels.size() != result.count)
-    throw Error(ErrorKind::usage, "--cascade-sweep compares accuracies, and the images have no labels of classes", {},
+    throw Error(ErrorKind::usage, "a cascade sweep compares accuracies, and the images have no labels of classes", {},
                 "give 'input' labels");
   if (result.set_aside || std::ranges::any_of(members, [](const auto& member) { return !member.present; })) return;
   const Accumulator::Result decides = combined(result, step_.after);
   const Accumulator::Result before = combined(result, first_);
   const Accumulator::Result after = combined(result, all_);
   if (after.predicted.size() != result.count)
-    throw Error(ErrorKind::usage, "--cascade-sweep needs one class for each image", {},
+    throw Error(ErrorKind::usage, "a cascade sweep needs one class for each image", {},
                 "leave it out: how sure a mask is differs from place to place");
   const std::size_t width = decides.values.size() / result.count;
   for (std::size_t i = 0; i < result.count; ++i) {

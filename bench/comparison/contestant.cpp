@@ -36,26 +36,40 @@ class KeptAnswer final : public Sink {
   std::vector<float> values_;
 };
 
+/// How the members share a worker; none: each has its own.
+std::optional<UnitMode> shared_mode(Contender contender) {
+  switch (contender) {
+    case Contender::shared:
+      return UnitMode::loop;
+    case Contender::shared_threads:
+      return UnitMode::threads;
+    case Contender::shared_fused:
+      return UnitMode::fused;
+    default:
+      return std::nullopt;
+  }
+}
+
 /// As many workers as the setting has, each on a core of its own (on a GPU: on that), which the members share in turn;
 /// or one on all cores, in which each member has a thread. Without sharing, the workers are those of the description.
 /// Throws Refused if there is nothing to share, or to fuse.
 config::EnsembleSpec sharing(const Field& field, Contender contender, const Setting& setting) {
   config::EnsembleSpec spec = with_setting(field, setting);
-  if (contender == Contender::multiprocess) return spec;
+  const std::optional<UnitMode> mode = shared_mode(contender);
+  if (!mode) return spec;
   const std::size_t workers = setting.between;
   if (spec.members.size() <= workers)
-    throw Refused(ErrorKind::usage, "there is nothing to share: every core has a member of its own");
-  const bool fused = contender == Contender::shared_fused;
-  const bool threads = contender == Contender::shared_threads;
+    throw Refused(ErrorKind::usage, "there is nothing to share: every member has a worker of its own");
   for (const config::MemberSpec& member : spec.members)
-    if (const auto why = config::why_not_fused(spec.members.front(), member); fused && !why.empty())
+    if (const auto why = config::why_not_fused(spec.members.front(), member); mode == UnitMode::fused && !why.empty())
       throw Refused(ErrorKind::usage, fmt::format("the members cannot be fused: {}", why));
-  spec.workers.assign(workers, {{}, fused ? UnitMode::fused : threads ? UnitMode::threads : UnitMode::loop});
+  spec.workers.assign(workers, {{}, *mode});
   for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
     const std::size_t worker = rank % workers;
     spec.workers[worker].members.push_back(rank);
     if (!field.cuda)
-      spec.members[rank].device = threads ? config::CpuDevice{field.cores} : config::CpuDevice{{field.cores[worker]}};
+      spec.members[rank].device =
+          mode == UnitMode::threads ? config::CpuDevice{field.cores} : config::CpuDevice{{field.cores[worker]}};
   }
   return spec;
 }

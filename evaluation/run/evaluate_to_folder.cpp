@@ -52,12 +52,7 @@ EvaluatedTask task_of(const EvaluationRun& run, std::size_t number) {
 
 FolderEvaluation evaluate_to_folder(const Spec& spec, const FolderEvaluationOptions& options) {
   EvaluationCaller caller(options);
-  SessionSetup setup{.command = "evaluate", .rules = options.rules};
-  setup.options.worker = options.worker;
-  setup.options.cache = options.cache;
-  setup.options.trace = options.trace;
-  setup.options.stop = options.stop;
-  EvaluationRun run(std::move(setup), spec.checked(),
+  EvaluationRun run(setup_of("evaluate", options), spec.checked(),
                     {options.merged, images::asked_columns(options.csv), options.cascade_sweep}, caller);
   run.perform();
   const images::EvaluationReport& report = *run.found();

@@ -33,7 +33,7 @@ EvaluationRun::EvaluationRun(SessionSetup setup, config::EnsembleSpec spec, Eval
   warn_of(ignored_weights(hosting_.described, form_.rules));
   if (!extras_.cascade_sweep) return;
   if (const std::string why = why_not_swept(hosting_.described); !why.empty())
-    throw Error(ErrorKind::usage, fmt::format("--cascade-sweep is not possible: {}", why), {},
+    throw Error(ErrorKind::usage, fmt::format("a cascade sweep is not possible: {}", why), {},
                 "it shows what other thresholds of a cascade of one step would cost");
 }
 

@@ -49,11 +49,8 @@ class RunCaller final : public CallerWatcher {
 
 FolderRun run_to_folder(const Spec& spec, const RunOptions& options) {
   RunCaller caller(options);
-  SessionSetup setup{.command = "run", .resume = options.resume, .rules = options.rules};
-  setup.options.worker = options.worker;
-  setup.options.cache = options.cache;
-  setup.options.trace = options.trace;
-  setup.options.stop = options.stop;
+  SessionSetup setup = setup_of("run", options);
+  setup.resume = options.resume;
   PredictionRun run(std::move(setup), spec.checked(), images::asked_columns(options.csv), caller);
   run.perform();
   const images::Report& report = run.session().report();

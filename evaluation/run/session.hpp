@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/ensemble.hpp>
@@ -42,6 +43,17 @@ struct SessionSetup {
   bool resume = false;  ///< results of an earlier command in the folder stay
   std::string rules{};  ///< that are evaluated, too
 };
+
+/// `options`: a program's, of run_to_folder() or evaluate_to_folder().
+template <class CallerOptions>
+SessionSetup setup_of(std::string command, const CallerOptions& options) {
+  SessionSetup setup{.command = std::move(command), .rules = options.rules};
+  setup.options.worker = options.worker;
+  setup.options.cache = options.cache;
+  setup.options.trace = options.trace;
+  setup.options.stop = options.stop;
+  return setup;
+}
 
 class Session {
  public:

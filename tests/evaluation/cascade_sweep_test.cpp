@@ -104,7 +104,7 @@ TEST_CASE("a sweep without labels is refused") {
   const auto spec = spec_of("margin_below: 0.5");
   CascadeSweep sweep(spec, {1, 1}, nullptr);
   CHECK(error_of([&] { feed(sweep, false); })->message() ==
-        "--cascade-sweep compares accuracies, and the images have no labels of classes");
+        "a cascade sweep compares accuracies, and the images have no labels of classes");
 }
 
 TEST_CASE("what cannot be swept says why") {

@@ -251,7 +251,7 @@ TEST_CASE("mistakes of an evaluation are found before anything is written") {
   CHECK(contains(refused({}, [](auto& options) { options.rules = "men"; }), "men"));
   CHECK(refused({}, [](auto& options) { options.csv = "lable"; }) == "--csv: there is no column 'lable'");
   CHECK(refused({"cascade=null"}, [](auto& options) { options.cascade_sweep = true; }) ==
-        "--cascade-sweep is not possible: the description has no 'cascade'");
+        "a cascade sweep is not possible: the description has no 'cascade'");
   CHECK(refused({}, [&](auto& options) { options.worker = place / "none"; }) ==
         fmt::format("no worker program at '{}'", (place / "none").string()));
 }

@@ -128,7 +128,7 @@ TEST_CASE("what a cascade does not go with is refused or said") {
   CHECK(contains(rules.err(), "cascade=null"));
   const Finished none(place, {"evaluate", "e.yaml", "--cascade-sweep", "cascade=null"});
   CHECK(none.code == 2);
-  CHECK(contains(none.err(), "--cascade-sweep is not possible: the description has no 'cascade'"));
+  CHECK(contains(none.err(), "a cascade sweep is not possible: the description has no 'cascade'"));
   const Finished unlabelled(place, {"evaluate", "e.yaml", "--cascade-sweep", "input.classes=null"});
   CHECK(unlabelled.code == 2);
   CHECK(contains(unlabelled.err(), "the images of task 'random' have no labels"));
