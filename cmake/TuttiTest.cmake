@@ -8,7 +8,7 @@ include(doctest)
 
 if(NOT TARGET tutti_test_main)
   add_library(tutti_test_main STATIC ${PROJECT_SOURCE_DIR}/tests/main.cpp)
-  target_link_libraries(tutti_test_main PUBLIC tutti_flags doctest::doctest)
+  target_link_libraries(tutti_test_main PUBLIC tutti_test_places tutti_flags doctest::doctest)
 endif()
 
 # What has threads or processes, for ThreadSanitizer: tutti_test(... THREADS) adds itself, and

@@ -13,6 +13,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/run_program.hpp"
 
 namespace tutti::test {
@@ -30,7 +31,7 @@ class Place {
     return options;
   }
   static std::vector<std::string> command(std::vector<std::string> words) {
-    words.insert(words.begin(), {TUTTI_PROGRAM, "bench", "e.yaml", "--single", TUTTI_PRETEND_SINGLE});
+    words.insert(words.begin(), {test::kProgram, "bench", "e.yaml", "--single", test::kPretendSingle});
     return words;
   }
   std::vector<json::object> rows() const {
@@ -283,7 +284,7 @@ TEST_CASE("a signal while training leaves no folder and no worker") {
 class Drawn {
  public:
   explicit Drawn(const std::string& report) {
-    std::filesystem::copy_file(TUTTI_BENCH_PROGRAM, place_ / "tutti-bench");
+    std::filesystem::copy_file(test::kBenchProgram, place_ / "tutti-bench");
     if (report.empty()) return;
     place_.write("report", "#!/bin/sh\n" + report);
     std::filesystem::permissions(place_ / "report", std::filesystem::perms::owner_all);
@@ -292,9 +293,9 @@ class Drawn {
     return {(place_ / "tutti-bench").string(),
             "e.yaml",
             "--single",
-            TUTTI_PRETEND_SINGLE,
+            test::kPretendSingle,
             "--worker",
-            TUTTI_WORKER_PROGRAM,
+            test::kWorkerProgram,
             "--strategies",
             "threads",
             "--repeats",
@@ -359,18 +360,18 @@ TEST_CASE("a drawing that fails is reported after the table") {
 }
 
 TEST_CASE("the help names strategies and exit codes") {
-  Program help({TUTTI_PROGRAM, "bench", "--help"});
+  Program help({test::kProgram, "bench", "--help"});
   CHECK(help.code() == 0);
   CHECK(contains(help.out(), "--interference"));
   CHECK(contains(help.out(), "beyond the"));
-  Program of_tutti({TUTTI_PROGRAM, "--help"});
+  Program of_tutti({test::kProgram, "--help"});
   CHECK(of_tutti.code() == 0);
   CHECK(contains(of_tutti.out(), "bench  "));
 }
 
 TEST_CASE("without the program tutti-bench the command says so") {
   const TemporaryFolder folder;
-  std::filesystem::copy_file(TUTTI_PROGRAM, folder / "tutti");
+  std::filesystem::copy_file(test::kProgram, folder / "tutti");
   Program bench({(folder / "tutti").string(), "bench", "e.yaml"});
   CHECK(bench.code() == 2);
   CHECK(contains(bench.err(), "tutti: the program tutti-bench was not found"));

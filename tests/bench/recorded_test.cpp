@@ -22,6 +22,7 @@
 #include "tests/bench/recorded_ensembles.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::bench {
 namespace {
@@ -277,13 +278,13 @@ TEST_CASE("a plugin that is missing or no recorder or of another build is named"
   CHECK(text->message() == fmt::format("cannot open {}", (folder / "libtext.so").string()));
   CHECK_FALSE(text->detail().empty());
 
-  const std::filesystem::path foreign(TUTTI_FOREIGN_RECORDER);
+  const std::filesystem::path foreign(test::kForeignRecorder);
   const auto other = error_of([&] { open_recorder(foreign.parent_path(), foreign.filename().string()); });
   REQUIRE(other);
   CHECK(contains(other->message(), " belongs to another build of Tutti"));
   CHECK(other->detail() == fmt::format("plugin 0.0.0-anotherbuild, program {}", build_id()));
 
-  const std::filesystem::path none(TUTTI_NO_RECORDER);
+  const std::filesystem::path none(test::kNoRecorder);
   const auto no_recorder = error_of([&] { open_recorder(none.parent_path(), none.filename().string()); });
   REQUIRE(no_recorder);
   CHECK(contains(no_recorder->message(), " cannot record graphs"));

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -17,6 +16,7 @@
 #include "common/random.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 #include "tests/torch/requests.hpp"
 #include "worker/fake.hpp"
 #include "worker/torch/models.hpp"
@@ -375,7 +375,7 @@ TEST_CASE("the program replies line by line and leaves at the end of its input")
     std::ofstream(folder.path() / "questions") << prepare(job) << "\n{\"run\":{}}\n";
   }
   const std::string command =
-      fmt::format("cd '{}' && '{}' 3<images 4<>answers <questions >said", folder.path().string(), TUTTI_BENCH_SINGLE);
+      fmt::format("cd '{}' && '{}' 3<images 4<>answers <questions >said", folder.path().string(), test::kBenchSingle);
   REQUIRE(std::system(command.c_str()) == 0);
   const std::string said = test::bytes_of(folder.path() / "said");
   CHECK(contains(said, "{\"ready\":"));

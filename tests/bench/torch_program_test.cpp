@@ -9,6 +9,7 @@
 #include "common/json.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/run_program.hpp"
 
 namespace tutti::test {
@@ -36,7 +37,7 @@ train: {batch_images: 11}
 segment_images: 20
 batch_images: 4
 )";
-    words.insert(words.begin(), {TUTTI_PROGRAM, "bench", "e.yaml", "--repeats", "1", "--json", "rows.jsonl", "-q"});
+    words.insert(words.begin(), {test::kProgram, "bench", "e.yaml", "--repeats", "1", "--json", "rows.jsonl", "-q"});
     ProgramOptions options;
     options.folder = folder.path().string();
     Program program(words, options);

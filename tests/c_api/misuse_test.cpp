@@ -8,10 +8,11 @@
 
 #include "coordinator/c_api/guard.hpp"
 #include "tests/c_api/calls.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 
-const char* this_worker() { return TUTTI_WORKER_PROGRAM; }
+const char* this_worker() { return test::kWorkerProgram; }
 
 namespace {
 

@@ -13,13 +13,14 @@
 #include "tests/c_api/calls.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/support/fake_ensemble.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
 
 Predictions by_the_other_api(const std::string& yaml, const std::vector<float>& pixels) {
   Options options;
-  options.worker = TUTTI_WORKER_PROGRAM;
+  options.worker = test::kWorkerProgram;
   Ensemble ensemble(parse_spec(yaml), options);
   return ensemble.predict(Images(std::span<const float>(pixels), kShape));
 }

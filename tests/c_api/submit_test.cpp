@@ -8,6 +8,7 @@
 
 #include "tests/c_api/calls.hpp"
 #include "tests/support/fake_ensemble.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -149,7 +150,7 @@ std::vector<float> taken(tutti_predictions* predictions) {
 TEST_CASE("encoded pictures are predicted and submitted alike and one that cannot be decoded is named") {
   tutti_ensemble* ensemble =
       started("members: [{name: a, model: {kind: fake, classes: 3}}]\nassignment: cpu\ninput: {resize: [4, 5]}\n");
-  std::ifstream in(TUTTI_ENCODED_IMAGES "/full_colour.jpg", std::ios::binary);
+  std::ifstream in(test::in_sources("tests/images/data/encoded/full_colour.jpg"), std::ios::binary);
   const std::string file{std::istreambuf_iterator<char>(in), {}};
   const tutti_encoded pictures[] = {{file.data(), file.size()}, {file.data(), file.size()}};
   tutti_predictions* predictions = nullptr;

@@ -19,6 +19,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
 #include "tests/support/fake_ensemble.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -256,7 +257,7 @@ int run(const Order& order) {
 
 int main(int argc, char** argv) {
   tutti::test::Order order;
-  order.worker = TUTTI_WORKER_PROGRAM;
+  order.worker = test::kWorkerProgram;
   CLI::App app("Kills workers at random and checks that no bit changes", "tutti-chaos");
   app.add_option("--seconds", order.seconds, "how long")->capture_default_str();
   app.add_option("--seed", order.seed, "of the random moments")->capture_default_str();

@@ -11,6 +11,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/config/problems.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -182,7 +183,7 @@ TEST_CASE("the configuration in effect holds overrides and devices by name") {
 
 TEST_CASE("every configuration that users start from is valid") {
   int count = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(TUTTI_CONFIG_FOLDER)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(test::in_sources("config"))) {
     if (entry.path().extension() != ".yaml") continue;
     CAPTURE(entry.path().string());
     ++count;
@@ -194,8 +195,7 @@ TEST_CASE("every configuration that users start from is valid") {
 }
 
 TEST_CASE("text that was damaged anywhere is either valid or refused with a message") {
-  const std::string whole =
-      config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/cifar10.yaml").effective_yaml;
+  const std::string whole = config::load_file(test::in_sources("config/examples/cifar10.yaml")).effective_yaml;
   const std::string_view letters = "{}[]:,-#&*!|>'\"%@`~?\n\t a0.\x01\xff";
   std::mt19937 random(20240607);
   int valid = 0;
@@ -225,7 +225,7 @@ TEST_CASE("text that was damaged anywhere is either valid or refused with a mess
 }
 
 TEST_CASE("the demonstration is four small networks, tested on images that none was trained on") {
-  const auto spec = config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "digits.yaml");
+  const auto spec = config::load_file(test::in_sources("config/digits.yaml"));
   REQUIRE(spec.members.size() == 4);
   CHECK(spec.members[3].name == "net-3");
   CHECK(spec.members[3].model.weights == "runs/digits/net-3.safetensors");
@@ -236,7 +236,7 @@ TEST_CASE("the demonstration is four small networks, tested on images that none 
 }
 
 TEST_CASE("bagging resamples for each member and keeps the rest of the included file") {
-  const auto spec = config::load_file(std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/bagging.yaml");
+  const auto spec = config::load_file(test::in_sources("config/examples/bagging.yaml"));
   CHECK(spec.members.size() == 3);
   CHECK(spec.members[0].train.bootstrap);
   CHECK(spec.members[0].train.epochs == 16);

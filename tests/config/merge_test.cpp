@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/config/problems.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -245,7 +246,7 @@ TEST_CASE("a base that does not fit is refused") {
 }
 
 TEST_CASE("the example is read and every method can be chosen on the command line") {
-  const auto example = std::filesystem::path(TUTTI_CONFIG_FOLDER) / "examples/merge.yaml";
+  const auto example = test::in_sources("config/examples/merge.yaml");
   const config::EnsembleSpec spec = config::load_file(example);
   REQUIRE(spec.merge);
   CHECK(spec.merge->method == MergeMethod::ties);

@@ -14,6 +14,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/common/wire/every_model.hpp"
 #include "tests/config/problems.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -86,7 +87,7 @@ TEST_CASE("every key of another kind is refused with the kinds that have it") {
 
 std::string page(const char* name) {
   std::ostringstream text;
-  text << std::ifstream(std::filesystem::path(TUTTI_DOCS_FOLDER) / name).rdbuf();
+  text << std::ifstream(test::in_sources("docs") / name).rdbuf();
   REQUIRE(text);
   return text.str();
 }

@@ -20,6 +20,7 @@
 #include "config/schema_keys.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/config/problems.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -72,7 +73,7 @@ TEST_CASE("every key that the source of the reader names is in the schema") {
   const Words others{"processor.cpp", "effective.cpp", "schema.cpp"};
   const std::regex call(R"re(\b\w+\.(whole|number|boolean|text|path|choice|one_of_words|find|require)\("([a-z_]+)")re");
   std::size_t found = 0;
-  for (const fs::path& file : files_in(TUTTI_CONFIG_FOLDER, ".cpp")) {
+  for (const fs::path& file : files_in(test::in_sources("config"), ".cpp")) {
     if (others.contains(file.filename().string())) continue;
     const std::string text = read_text(file, "a source");
     for (std::sregex_iterator at(text.begin(), text.end(), call), end; at != end; ++at, ++found)
@@ -84,7 +85,7 @@ TEST_CASE("every key that the source of the reader names is in the schema") {
 
 TEST_CASE("every key that reading an example looks for is in the schema where it is read") {
   std::size_t read = 0;
-  for (const fs::path& file : files_in(fs::path(TUTTI_CONFIG_FOLDER) / "examples", ".yaml"))
+  for (const fs::path& file : files_in(test::in_sources("config/examples"), ".yaml"))
     for (const config::ReadMap& map : config::maps_read(read_text(file, "an example"))) {
       const std::string name(config::definition_of(map.what));
       REQUIRE_MESSAGE(!name.empty(), map.what);

@@ -12,6 +12,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/common/wire/every_model.hpp"
 #include "tests/config/problems.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -42,7 +43,7 @@ std::string mistakes(Change&& change) {
 
 TEST_CASE("every example is the same as a value and as YAML") {
   std::size_t found = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(TUTTI_CONFIG_FOLDER)) {
+  for (const auto& entry : fs::recursive_directory_iterator(test::in_sources("config"))) {
     if (entry.path().extension() != ".yaml") continue;
     CAPTURE(entry.path().filename().string());
     const EnsembleSpec read = config::load_file(entry.path());
@@ -291,8 +292,9 @@ TEST_CASE("what YAML would say otherwise is a mistake of the value") {
         "members[0].model.weights: '~/a.st' begins with '~/', which only YAML replaces; write the folder out\n");
   CHECK(weights("${HOME}/a.st") ==
         "members[0].model.weights: '${HOME}/a.st' begins with '${', which only YAML replaces; write the folder out\n");
-  CHECK(weights("$HOME/a.st") ==
-        "members[0].model.weights: '$HOME/a.st' begins with '$HOME/', which only YAML replaces; write the folder out\n");
+  CHECK(
+      weights("$HOME/a.st") ==
+      "members[0].model.weights: '$HOME/a.st' begins with '$HOME/', which only YAML replaces; write the folder out\n");
   CHECK(weights("$a.st").empty());
   CHECK(weights("a\xff.st").ends_with(" is not UTF-8\n"));
   for (const double seconds : {0.0, -1.0, 1e9, std::numeric_limits<double>::quiet_NaN()})

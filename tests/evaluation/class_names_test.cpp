@@ -9,6 +9,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/reading.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -136,7 +137,7 @@ TEST_CASE("the labels of a folder follow the names of its folders") {
   const TemporaryFolder folder;
   for (const char* name : {"bird", "cat", "dog"}) {
     std::filesystem::create_directory(folder / name);
-    std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", folder / name / "image.png");
+    std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/plain.png"), folder / name / "image.png");
   }
   Resize resize;
   resize.rule = ResizeRule::exact;

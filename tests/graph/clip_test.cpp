@@ -10,13 +10,14 @@
 #include "merge/safetensors.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/graph/graph_backend.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kTowers = TUTTI_CLIP_TOWERS;
+const fs::path kTowers = test::in_sources("tests/torch/data/clip");
 /// Sums of some hundred float32 terms in another order, on values of about 1 to 5; as for LibTorch's members.
 constexpr double kTolerance = 2e-5;
 constexpr std::uint32_t kImages = 5;

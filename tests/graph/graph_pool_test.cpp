@@ -12,11 +12,12 @@
 #include "tests/integration/programs.hpp"
 #include "tests/support/census.hpp"
 #include "tests/support/coalesced_rows.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
 
-std::string file(const std::string& name) { return std::string(TUTTI_ONNX_DATA) + "/" + name + ".onnx"; }
+std::string file(const std::string& name) { return test::in_sources("tests/onnx/data/" + name + ".onnx"); }
 
 std::string two_members(const std::string& more = {}) {
   return fmt::format(R"(
@@ -86,7 +87,8 @@ TEST_CASE("a row of a shared segment is that of a whole batch for a file and for
   SUBCASE("small-cnn") { model = "{kind: small-cnn, backend: " TUTTI_PACKAGE "}"; }
   SUBCASE("mlp") { model = "{kind: mlp, layers: [32, 10], backend: " TUTTI_PACKAGE "}"; }
   SUBCASE("clip-vit") {
-    model = fmt::format("{{kind: clip-vit, path: \"{}/bare\", backend: {}}}", TUTTI_CLIP_TOWERS, TUTTI_PACKAGE);
+    model = fmt::format("{{kind: clip-vit, path: \"{}/bare\", backend: {}}}",
+                        test::in_sources("tests/torch/data/clip").string(), TUTTI_PACKAGE);
     over = "features";
   }
   CAPTURE(model);

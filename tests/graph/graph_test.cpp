@@ -11,10 +11,11 @@
 
 #include "tests/common/temporary_folder.hpp"
 #include "tests/graph/graph_backend.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 
-std::string file(const std::string& name) { return std::string(TUTTI_ONNX_DATA) + "/" + name + ".onnx"; }
+std::string file(const std::string& name) { return test::in_sources("tests/onnx/data/" + name + ".onnx"); }
 
 namespace {
 

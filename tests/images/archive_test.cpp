@@ -14,6 +14,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/array_files.hpp"
 #include "tests/images/reading.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::images {
 namespace {
@@ -23,7 +24,7 @@ using test::error_of;
 using test::read_samples;
 using test::TemporaryFolder;
 
-std::filesystem::path archive_fixture(const std::string& name) { return std::filesystem::path(TUTTI_TEST_DATA) / name; }
+std::filesystem::path archive_fixture(const std::string& name) { return test::in_sources("tests/images/data") / name; }
 
 /// Prints why ctest should count the case as skipped, unless this build is one for it.
 bool skipped(bool is_for_this_build) {

@@ -11,6 +11,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/array_files.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::images {
 namespace {
@@ -149,7 +150,7 @@ TEST_CASE("an array whose shape is not that of samples is refused") {
         "its shape is (2, 0), and a sample needs values; save an array whose axes are all longer than 0");
   CHECK(refused("(2, 3)") ==
         "it is truncated: shape (2, 3) of '<f4' needs 24 bytes of data, and 16 are there; copy or save it again");
-  CHECK(array_refusal(std::filesystem::path(TUTTI_TEST_DATA) / "fortran.npy").hint() ==
+  CHECK(array_refusal(test::in_sources("tests/images/data/fortran.npy")).hint() ==
         "save it with numpy.save(path, numpy.ascontiguousarray(x))");
 }
 

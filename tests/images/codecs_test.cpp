@@ -15,13 +15,14 @@
 #include "common/resample.hpp"
 #include "images/formats.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
 
 using images::DecodedImage;
 
-const std::string kEncoded = TUTTI_TEST_DATA "/encoded/";
+const std::string kEncoded = test::in_sources("tests/images/data/encoded/");
 
 std::vector<std::byte> file_of(const std::string& name) {
   std::ifstream in(kEncoded + name, std::ios::binary);

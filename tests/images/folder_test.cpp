@@ -23,6 +23,7 @@
 #include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/reading.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -30,7 +31,7 @@ namespace {
 namespace fs = std::filesystem;
 using images::make_folder;
 
-const std::string kPictures = TUTTI_TEST_DATA "/encoded/";
+const std::string kPictures = test::in_sources("tests/images/data/encoded/");
 constexpr Resize kResize{ResizeRule::shorter, 10, 10, 8, 9, Interpolation::bicubic};
 
 struct ImageFolder : TemporaryFolder {
@@ -122,9 +123,9 @@ TEST_CASE("an image is decoded and resized and cropped and its float32 are its b
 
 TEST_CASE("a JPEG is decoded in full by default and close to that at a part of its size") {
   const ImageFolder folder;
-  fs::copy_file(TUTTI_TEST_DATA "/ramp.jpg", folder / "ramp.jpg");
+  fs::copy_file(test::in_sources("tests/images/data/ramp.jpg"), folder / "ramp.jpg");
   const Resize resize{ResizeRule::shorter, 8, 8, 8, 8, Interpolation::bicubic};
-  std::ifstream in(TUTTI_TEST_DATA "/ramp_8x8.rgb", std::ios::binary);
+  std::ifstream in(test::in_sources("tests/images/data/ramp_8x8.rgb"), std::ios::binary);
   const std::vector<char> pillow{std::istreambuf_iterator<char>(in), {}};
   const auto farthest = [&](const images::FolderReading& reading) {
     const auto bytes = bytes_of(*make_folder(folder.path(), resize, reading), {0});

@@ -14,6 +14,7 @@
 #include "tests/images/array_files.hpp"
 #include "tests/images/oriented.hpp"
 #include "tests/images/reading.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::images {
 namespace {
@@ -23,7 +24,7 @@ using test::contains;
 using test::error_of;
 using test::TemporaryFolder;
 
-const fs::path kPictures = fs::path(TUTTI_TEST_DATA) / "encoded";
+const fs::path kPictures = test::in_sources("tests/images/data/encoded");
 
 std::vector<std::byte> bytes_of(const fs::path& file) {
   std::vector<std::byte> bytes(fs::file_size(file));

@@ -11,6 +11,7 @@
 #include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/reading.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::images {
 namespace {
@@ -19,7 +20,7 @@ using test::contains;
 using test::error_of;
 using test::TemporaryFolder;
 
-std::filesystem::path fixture(const std::string& name) { return std::filesystem::path(TUTTI_TEST_DATA) / name; }
+std::filesystem::path fixture(const std::string& name) { return test::in_sources("tests/images/data") / name; }
 
 std::unique_ptr<Source> open(const std::string& name, Layout layout = Layout::nchw) {
   return make_npy(fixture(name), {}, layout, 0);

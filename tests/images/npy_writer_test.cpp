@@ -9,6 +9,7 @@
 #include "images/npy.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::images {
 namespace {
@@ -26,11 +27,13 @@ TEST_CASE("an array is written with the bytes that NumPy writes") {
   }
   CHECK_FALSE(std::filesystem::exists(folder / "x.npy"));
   floats.finish();
-  CHECK(read_text(folder / "x.npy", "the array") == read_text(TUTTI_TEST_DATA "/nchw_float32.npy", "the array"));
+  CHECK(read_text(folder / "x.npy", "the array") ==
+        read_text(test::in_sources("tests/images/data/nchw_float32.npy"), "the array"));
   NpyWriter integers(folder / "y.npy", NpyType::int64, {3});
   integers.write(std::vector<std::int64_t>{2, 0, 4});
   integers.finish();
-  CHECK(read_text(folder / "y.npy", "the array") == read_text(TUTTI_TEST_DATA "/labels_int64.npy", "the array"));
+  CHECK(read_text(folder / "y.npy", "the array") ==
+        read_text(test::in_sources("tests/images/data/labels_int64.npy"), "the array"));
 }
 
 TEST_CASE("the header of a written array is read again") {

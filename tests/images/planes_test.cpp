@@ -15,13 +15,14 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/images/oriented.hpp"
 #include "tests/images/reading.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kFiles = TUTTI_TEST_DATA "/encoded/";
+const std::string kFiles = test::in_sources("tests/images/data/encoded/");
 constexpr Resize kWhole{ResizeRule::shorter, 12, 12, 12, 12, Interpolation::bicubic};
 constexpr Resize kSquashed{ResizeRule::exact, 9, 7, 0, 0, Interpolation::bilinear};
 constexpr Resize kCentre{ResizeRule::none, 0, 0, 5, 8};

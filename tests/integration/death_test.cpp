@@ -12,6 +12,7 @@
 #include "common/log.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -208,7 +209,7 @@ std::optional<Error> rogue(const std::string& how, double start_deadline = 60) {
   spec.failure.on_worker_failure = OnWorkerFailure::fail;
   const auto images = random_images(40);
   return error_of([&] {
-    Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+    Ensemble ensemble(published(spec), with_worker(test::kRogueWorker));
     ensemble.predict(view(images));
   });
 }
@@ -252,7 +253,7 @@ TEST_CASE("outputs that cannot fit into memory are refused before anything is al
   ::setenv("TUTTI_ROGUE", "largest-width", 1);
   auto spec = fake_spec(1);
   spec.segment_images = 60'000;
-  const auto error = start_error(spec, with_worker(TUTTI_ROGUE_WORKER));
+  const auto error = start_error(spec, with_worker(test::kRogueWorker));
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
   CHECK(error->message().starts_with("the outputs of 'm0' do not fit into memory: 8.1 TB needed, "));

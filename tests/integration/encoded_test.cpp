@@ -12,6 +12,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/integration/pools.hpp"
 #include "tests/integration/wide_pictures.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -196,7 +197,7 @@ TEST_CASE("an ensemble that does not resize pictures refuses encoded ones") {
 
 TEST_CASE("the API says how many encoded pictures were not turned by their orientation") {
   const WidePictures folder;
-  std::filesystem::copy_file(std::filesystem::path(TUTTI_ENCODED_IMAGES) / "turned.jpg", folder / "b" / "turned.jpg");
+  std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/turned.jpg"), folder / "b" / "turned.jpg");
   const std::vector<std::string> files = files_of(folder.path());
   const auto said = [&](Orientation orientation) {
     auto spec = over_encoded(folder.path());

@@ -10,6 +10,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
 #include "tests/program/made_heads.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -335,7 +336,8 @@ tasks:
 )");
   for (const char* name : {"cat", "dog", "emu"}) {
     std::filesystem::create_directories(place / ("pets/" + std::string(name)));
-    std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", place / ("pets/" + std::string(name) + "/1.png"));
+    std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/plain.png"),
+                               place / ("pets/" + std::string(name) + "/1.png"));
   }
   const Finished evaluated(place, {"evaluate", "e.yaml"});
   REQUIRE(evaluated.code == 0);

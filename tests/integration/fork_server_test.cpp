@@ -19,6 +19,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/coordinator/pool/segments.hpp"
 #include "tests/integration/pools.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -35,7 +36,7 @@ config::EnsembleSpec forked_spec() {
 }
 
 Plan forked_plan(const config::EnsembleSpec& spec, std::chrono::duration<double> fork_deadline) {
-  Plan plan = make_plan(spec, look_at_machine(TUTTI_WORKER_PROGRAM, GpuSearch::no), input_form(spec, spec.input), {});
+  Plan plan = make_plan(spec, look_at_machine(test::kWorkerProgram, GpuSearch::no), input_form(spec, spec.input), {});
   plan.workers[1].forked = plan.workers[2].forked = true;
   plan.fork_deadline = fork_deadline;
   return plan;
@@ -82,7 +83,7 @@ TEST_CASE("members of any kind are forked and replaced by the fork server") {
   const auto spec = forked_spec();
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
-  Pool pool(forked_plan(spec, kNever), TUTTI_WORKER_PROGRAM, "");
+  Pool pool(forked_plan(spec, kNever), test::kWorkerProgram, "");
   CHECK(answer_of(pool, spec, images) == naive_mean(spec, images));
   for (const int killed : {1, 2}) ::kill(member_of(pool, static_cast<std::size_t>(killed)).pid, SIGKILL);
   CHECK(happens([&] { return member_of(pool, 1).generation == 1 && member_of(pool, 2).generation == 1; }));
@@ -96,7 +97,7 @@ TEST_CASE("the deadline of a fork server that has answered is taken back") {
   config::EnsembleSpec spec = forked_spec();
   spec.start_deadline = 250;
   const NothingLeft nothing_left;
-  Pool pool(forked_plan(spec, std::chrono::duration<double>(kDeadline)), TUTTI_WORKER_PROGRAM, "");
+  Pool pool(forked_plan(spec, std::chrono::duration<double>(kDeadline)), test::kWorkerProgram, "");
   CHECK(happens([] { return next_timer().value_or(250) > kDeadline; }));
 }
 
@@ -105,7 +106,7 @@ TEST_CASE("while the fork server is stopped at a restart the other members conti
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
   const Lines lines;
-  Pool pool(forked_plan(spec, kNever), TUTTI_WORKER_PROGRAM, "");
+  Pool pool(forked_plan(spec, kNever), test::kWorkerProgram, "");
   const int server = stop_server_and_kill_worker(pool);
   auto answer = std::async(std::launch::async, [&] { return answer_of(pool, spec, images); });
   // As many segments as there are slots; the next one waits for the member that is being started.
@@ -129,7 +130,7 @@ TEST_CASE("while the fork server is stopped at the start the other members start
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
   auto starting = std::async(std::launch::async, [&] {
-    return std::make_unique<Pool>(forked_plan(spec, kNever), TUTTI_ROGUE_FORK_SERVER, "");
+    return std::make_unique<Pool>(forked_plan(spec, kNever), test::kRogueForkServer, "");
   });
   const int server = stopped_server();
   // The channel of a member is made when it is ready.
@@ -148,7 +149,7 @@ TEST_CASE("a fork server that does not answer in time is ended with the worker t
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;
   const Lines lines;
-  Pool pool(forked_plan(spec, std::chrono::milliseconds(50)), TUTTI_ROGUE_FORK_SERVER, "");
+  Pool pool(forked_plan(spec, std::chrono::milliseconds(50)), test::kRogueForkServer, "");
   CHECK(answer_of(pool, spec, images) == naive_mean(spec, images));
   CHECK(happens([&] { return server_of(pool) == 0; }));
   CHECK(children_of(::getpid()).size() == 3);
@@ -178,7 +179,7 @@ TEST_CASE("a fork server that makes no worker is ended and the log says what it 
     const ForkAnswer answer(answered);
     const NothingLeft nothing_left;
     const Lines lines;
-    Pool pool(forked_plan(spec, kNever), TUTTI_ROGUE_FORK_SERVER, "");
+    Pool pool(forked_plan(spec, kNever), test::kRogueForkServer, "");
     CHECK(answer_of(pool, spec, images) == naive_mean(spec, images));
     CHECK(happens([&] { return server_of(pool) == 0; }));
     CHECK(children_of(::getpid()).size() == 3);
@@ -190,14 +191,14 @@ TEST_CASE("a fork server that makes no worker is ended and the log says what it 
 TEST_CASE("a pool ends while a worker is being started") {
   const auto spec = forked_spec();
   const NothingLeft nothing_left;
-  Pool pool(forked_plan(spec, kNever), TUTTI_WORKER_PROGRAM, "");
+  Pool pool(forked_plan(spec, kNever), test::kWorkerProgram, "");
   stop_server_and_kill_worker(pool);
 }
 
 TEST_CASE("a worker that comes after its pool has failed is not left behind") {
   const auto spec = forked_spec();
   const NothingLeft nothing_left;
-  Pool pool(forked_plan(spec, kNever), TUTTI_WORKER_PROGRAM, "");
+  Pool pool(forked_plan(spec, kNever), test::kWorkerProgram, "");
   const int server = stop_server_and_kill_worker(pool);
   pool.fail(Error(ErrorKind::interrupted, "interrupted"));
   ::kill(server, SIGCONT);
@@ -206,7 +207,7 @@ TEST_CASE("a worker that comes after its pool has failed is not left behind") {
 
 TEST_CASE("if neither the fork server nor a spawn makes a worker the next attempt follows") {
   const TemporaryFolder folder;
-  std::filesystem::copy_file(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");
+  std::filesystem::copy_file(test::kWorkerProgram, folder / "tutti-worker");
   const auto spec = forked_spec();
   const std::vector<float> images = random_images(kImages);
   const NothingLeft nothing_left;

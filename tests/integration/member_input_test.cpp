@@ -13,6 +13,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 #include "tests/integration/wide_pictures.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -229,7 +230,7 @@ TEST_CASE("members are trained on their planes") {
 
 TEST_CASE("a run says how many pictures were not turned by their orientation") {
   const WidePictures folder;
-  std::filesystem::copy_file(std::filesystem::path(TUTTI_ENCODED_IMAGES) / "turned.jpg", folder / "b" / "turned.jpg");
+  std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/turned.jpg"), folder / "b" / "turned.jpg");
   const auto spec = over_pictures(folder.path());
   Ensemble ensemble(published(spec), with_worker());
   const auto said = [&](Orientation orientation) {

@@ -16,6 +16,7 @@
 #include "common/wire/spawn_contract.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -50,7 +51,7 @@ TEST_CASE("a worker that writes nonsense is killed and replaced and none of it i
     const NothingLeft census;
     const OneRogue rogue(how);
     rogue.arm();
-    Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+    Ensemble ensemble(published(spec), with_worker(test::kRogueWorker));
     const auto answer = ensemble.predict(view(images)).values;
     const Status status = ensemble.status();
     CHECK(status.faults.violations == 1);
@@ -67,7 +68,7 @@ TEST_CASE("a replacement that cannot be given its channel is replaced and no seg
   spec.failure.poison_limit = 1;
   const NothingLeft census;
   const OneRogue rogue("seals-channel");
-  Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+  Ensemble ensemble(published(spec), with_worker(test::kRogueWorker));
   auto answer = ensemble.submit(view(images));
   REQUIRE(happens([&] { return ensemble.status().members[0].segments_answered > 0; }));
   rogue.arm();
@@ -86,7 +87,7 @@ TEST_CASE("a worker that is stopped before it rings for its answer is not a miss
   const NothingLeft census;
   const OneRogue rogue("stops-before-bell");
   rogue.arm();
-  Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+  Ensemble ensemble(published(spec), with_worker(test::kRogueWorker));
   ensemble.predict(view(images));
   const Status status = ensemble.status();
   CHECK(status.faults.hangs == 1);

@@ -6,6 +6,7 @@
 
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -50,13 +51,13 @@ TEST_CASE("a plugin that cannot be opened is named with the reason") {
 }
 
 TEST_CASE("a library that is not a backend is refused") {
-  const Installation installation(TUTTI_NO_PLUGIN);
+  const Installation installation(test::kNoPlugin);
   CHECK(installation.error().message().starts_with(
       "m0 on cpu failed while starting: " + installation.plugin().string() + " is not a backend of Tutti"));
 }
 
 TEST_CASE("a plugin from another build is refused with both builds") {
-  const Installation installation(TUTTI_FOREIGN_PLUGIN);
+  const Installation installation(test::kForeignPlugin);
   const Error error = installation.error();
   CHECK(error.message().starts_with("m0 on cpu failed while starting: " + installation.plugin().string() +
                                     " belongs to another build of Tutti: plugin 0.0.0-anotherbuild, worker "));

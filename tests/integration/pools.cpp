@@ -1,7 +1,8 @@
 #include "tests/integration/pools.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 
-std::string worker_program() { return TUTTI_WORKER_PROGRAM; }
+std::string worker_program() { return test::kWorkerProgram; }
 
 }  // namespace tutti::test

@@ -8,6 +8,7 @@
 
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -34,7 +35,8 @@ struct Pets : Workplace {
   void put(const std::string& name) const {
     fs::create_directories((*this / ("pets/" + name)).parent_path());
     const bool png = name.ends_with("png");
-    fs::copy_file(fs::path(TUTTI_ENCODED_IMAGES) / (png ? "alpha.png" : "plain.jpg"), *this / ("pets/" + name));
+    fs::copy_file(test::in_sources("tests/images/data/encoded") / (png ? "alpha.png" : "plain.jpg"),
+                  *this / ("pets/" + name));
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include "tests/common/error_of.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -18,7 +19,7 @@ struct Named : Workplace {
     fs::create_directories(*this / "photos");
     write("models/a.pt", "x");
     write("models/b.pt", "x");
-    fs::copy_file(fs::path(TUTTI_ENCODED_IMAGES) / "plain.jpg", *this / "photos/1.jpg");
+    fs::copy_file(test::in_sources("tests/images/data/encoded/plain.jpg"), *this / "photos/1.jpg");
   }
 };
 

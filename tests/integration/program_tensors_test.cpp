@@ -10,6 +10,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/images/array_files.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -115,7 +116,7 @@ TEST_CASE("an archive is read once and says that it was inflated") {
       "members: [{name: m, model: {kind: fake, classes: 5}, takes: [image, table, ids]}]\nassignment: cpu\n"
       "input: {dataset: npy, inputs: s.npz, labels: 's.npz:labels'}\n");
   for (const char* name : {"samples.npz", "compressed.npz"}) {
-    std::filesystem::copy_file(std::filesystem::path(TUTTI_TEST_DATA) / name, place / "s.npz",
+    std::filesystem::copy_file(test::in_sources("tests/images/data") / name, place / "s.npz",
                                std::filesystem::copy_options::overwrite_existing);
     const Finished run(place, {"run", "e.yaml", std::string("output=") + name});
     CAPTURE(run.err());

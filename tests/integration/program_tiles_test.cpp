@@ -15,6 +15,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/images/array_files.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -229,8 +230,8 @@ output: out
 )");
   fs::create_directories(place / "scans/north");
   fs::create_directories(place / "scans/south");
-  fs::copy_file(fs::path(TUTTI_ENCODED_IMAGES) / "plain.jpg", place / "scans/north/1.jpg");
-  fs::copy_file(fs::path(TUTTI_ENCODED_IMAGES) / "alpha.png", place / "scans/south/2.png");
+  fs::copy_file(test::in_sources("tests/images/data/encoded/plain.jpg"), place / "scans/north/1.jpg");
+  fs::copy_file(test::in_sources("tests/images/data/encoded/alpha.png"), place / "scans/south/2.png");
   const Finished run(place, {"run", "e.yaml", "-q", "save_members=true"});
   CAPTURE(run.err());
   REQUIRE(run.code == 0);

@@ -1,4 +1,5 @@
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 
 #include <fmt/format.h>
 
@@ -19,7 +20,7 @@ std::vector<std::string> results_in(const std::filesystem::path& folder) {
 }  // namespace
 
 std::vector<std::string> Workplace::command(std::vector<std::string> words) {
-  words.insert(words.begin(), TUTTI_PROGRAM);
+  words.insert(words.begin(), test::kProgram);
   return words;
 }
 

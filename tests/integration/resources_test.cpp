@@ -12,6 +12,7 @@
 #include "tests/common/small_disk.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -87,7 +88,7 @@ std::uint64_t missed_wake_ups(const std::string& how, std::size_t count) {
   const Lines lines;
   auto spec = fake_spec(1);
   const auto images = random_images(count);
-  Ensemble ensemble(published(spec), with_worker(TUTTI_ROGUE_WORKER));
+  Ensemble ensemble(published(spec), with_worker(test::kRogueWorker));
   CHECK(ensemble.predict(view(images)).values == std::vector<float>(count * 4));
   const Status status = ensemble.status();
   CHECK(status.faults.deaths == 0);

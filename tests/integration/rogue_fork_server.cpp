@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/build_id.hpp"
+#include "tests/support/places.hpp"
 #include "worker/control_client.hpp"
 #include "worker/launch.hpp"
 
@@ -23,7 +24,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
   const LaunchOptions options = parse_arguments(arguments);
   if (!options.fork_server) {
-    ::execv(TUTTI_WORKER_PROGRAM, argv);
+    ::execv(test::kWorkerProgram, argv);
     return kFailed;
   }
   worker::take_place(options);

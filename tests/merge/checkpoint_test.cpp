@@ -9,6 +9,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/merge/tensors.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::merge {
 namespace {
@@ -18,6 +19,7 @@ using tutti::test::contains;
 using tutti::test::error_of;
 using tutti::test::TemporaryFolder;
 
+const std::filesystem::path kWritten = tutti::test::in_sources("tests/merge/data/python.safetensors");
 constexpr const char* kIndex = "model.safetensors.index.json";
 
 void put(const std::filesystem::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
@@ -54,8 +56,8 @@ Error index_refusal(const std::string& text) {
 }
 
 TEST_CASE("a file written by Python is opened without its bytes and read in parts") {
-  const Checkpoint file = Checkpoint::open(TUTTI_TEST_DATA "/python.safetensors");
-  CHECK(file.path() == TUTTI_TEST_DATA "/python.safetensors");
+  const Checkpoint file = Checkpoint::open(kWritten);
+  CHECK(file.path() == kWritten);
   CHECK(file.names() == std::vector<std::string>{"fc.bias", "fc.weight", "half", "mask", "nothing", "steps"});
   CHECK(file.metadata() == std::map<std::string, std::string>{{"made by", "Python"}});
   CHECK(file.form("fc.weight") == TensorForm{Dtype::f32, {2, 3}, 24});
@@ -71,7 +73,7 @@ TEST_CASE("a file written by Python is opened without its bytes and read in part
 }
 
 TEST_CASE("a checkpoint that moved can still be read") {
-  Checkpoint first = Checkpoint::open(TUTTI_TEST_DATA "/python.safetensors");
+  Checkpoint first = Checkpoint::open(kWritten);
   Checkpoint second = std::move(first);
   first = std::move(second);
   CHECK(read(first, "fc.weight", 1, 1) == std::vector<float>{0.25F});
@@ -99,11 +101,11 @@ TEST_CASE("the shards of a folder are one checkpoint") {
 }
 
 TEST_CASE("a tensor that a checkpoint does not have is an error with the nearest name") {
-  const Checkpoint file = Checkpoint::open(TUTTI_TEST_DATA "/python.safetensors");
+  const Checkpoint file = Checkpoint::open(kWritten);
   for (const auto& error : {error_of([&] { file.form("fc.bais"); }), error_of([&] { file.read("fc.bais", 0, {}); })}) {
     REQUIRE(error);
     CHECK(error->kind() == ErrorKind::usage);
-    CHECK(error->message() == TUTTI_TEST_DATA "/python.safetensors has no tensor fc.bais");
+    CHECK(error->message() == kWritten.string() + " has no tensor fc.bais");
     CHECK(error->hint() == "did you mean fc.bias?");
   }
 }
@@ -121,12 +123,12 @@ TEST_CASE("of many tensors an error lists the first") {
 }
 
 TEST_CASE("bytes outside a tensor are not read") {
-  const Checkpoint file = Checkpoint::open(TUTTI_TEST_DATA "/python.safetensors");
+  const Checkpoint file = Checkpoint::open(kWritten);
   std::vector<std::byte> out(8);
   const auto error = error_of([&] { file.read("fc.weight", 20, out); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
-  CHECK(error->message() == "cannot read bytes 20 to 28 of tensor fc.weight in " TUTTI_TEST_DATA "/python.safetensors");
+  CHECK(error->message() == "cannot read bytes 20 to 28 of tensor fc.weight in " + kWritten.string());
   CHECK(error->detail() == "it has 24 bytes");
   CHECK(error_of([&] { file.read("fc.weight", ~std::uint64_t{0}, out); }));
 }

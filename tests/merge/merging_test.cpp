@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tests/merge/merges.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::merge::test {
 namespace {
@@ -22,7 +23,7 @@ TEST_CASE("merged checkpoints are those that PyTorch computes") {
   ties_sum.disjoint = Disjoint::sum;
   MergeSettings slerp = method(MergeMethod::slerp);
   slerp.t = 0.3;
-  const std::string data = TUTTI_TEST_DATA;
+  const std::string data = tutti::test::in_sources("tests/merge/data");
   std::vector<MergeInput> inputs;
   for (int rank = 0; rank < 3; ++rank) inputs.push_back(input(fmt::format("{}/tuned-{}.safetensors", data, rank)));
   const MergeInput base = input(data + "/base.safetensors");

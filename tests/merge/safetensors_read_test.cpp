@@ -13,6 +13,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/lfs_pointer_text.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::merge {
 namespace {
@@ -20,6 +21,8 @@ namespace {
 using test::contains;
 using test::error_of;
 using test::TemporaryFolder;
+
+const std::filesystem::path kPythonFile = tutti::test::in_sources("tests/merge/data/python.safetensors");
 
 template <class Value>
 std::vector<Value> values(const TensorView& tensor) {
@@ -56,7 +59,7 @@ std::string refused_file(const std::string& header, const std::string& data) {
 }
 
 TEST_CASE("a file written by Python is read") {
-  const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
+  const Safetensors file = Safetensors::read(kPythonFile);
   CHECK(file.names() == std::vector<std::string>{"fc.bias", "fc.weight", "half", "mask", "nothing", "steps"});
   CHECK(file.metadata() == std::map<std::string, std::string>{{"made by", "Python"}});
   const TensorView weight = file.tensor("fc.weight");
@@ -76,20 +79,20 @@ TEST_CASE("a file written by Python is read") {
 TEST_CASE("a copy of a file is independent") {
   Safetensors copy;
   {
-    const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
+    const Safetensors file = Safetensors::read(kPythonFile);
     copy = file;
   }
   CHECK(values<double>(copy.tensor("fc.bias")) == std::vector<double>{-1.5, 2.5});
 }
 
 TEST_CASE("a tensor that is not there is an error with the nearest name") {
-  const Safetensors file = Safetensors::read(TUTTI_TEST_DATA "/python.safetensors");
+  const Safetensors file = Safetensors::read(kPythonFile);
   CHECK(file.contains("fc.bias"));
   CHECK_FALSE(file.contains("fc.bais"));
   const auto error = error_of([&] { file.tensor("fc.bais"); });
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::usage);
-  CHECK(error->message() == TUTTI_TEST_DATA "/python.safetensors has no tensor fc.bais");
+  CHECK(error->message() == kPythonFile.string() + " has no tensor fc.bais");
   CHECK(error->detail() == "it has fc.bias, fc.weight, half, mask, nothing, steps");
   CHECK(error->hint() == "did you mean fc.bias?");
   CHECK(error_of([&] { file.tensor("something else"); })->hint().empty());
@@ -117,7 +120,7 @@ TEST_CASE("a folder in the place of weights is an error") {
 }
 
 TEST_CASE("an open file is read from its first byte and its position stays") {
-  const UniqueFd fd(::open(TUTTI_TEST_DATA "/python.safetensors", O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(::open(kPythonFile.c_str(), O_RDONLY | O_CLOEXEC));
   REQUIRE(::lseek(fd.get(), 100, SEEK_SET) == 100);
   const Safetensors file = Safetensors::read(fd.get(), "the file");
   CHECK(values<double>(file.tensor("fc.bias")) == std::vector<double>{-1.5, 2.5});

@@ -17,6 +17,7 @@
 #include "common/values.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/graph/graph_backend.hpp"
+#include "tests/support/places.hpp"
 #include "worker/openvino/compiled_cache.hpp"
 #include "worker/openvino/ov_library.hpp"
 
@@ -37,7 +38,7 @@ namespace fs = std::filesystem;
 using worker::Model;
 using worker::Samples;
 
-std::string made(const std::string& name) { return std::string(TUTTI_DATA) + "/" + name; }
+std::string made(const std::string& name) { return test::in_sources("tests/openvino/data/" + name); }
 
 MemberRequest with_streams(MemberRequest request, std::uint32_t streams, std::uint32_t threads) {
   std::get<OpenVinoModel>(request.model).streams = streams;

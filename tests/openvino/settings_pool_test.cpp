@@ -8,6 +8,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/sanitized.hpp"
 #include "tests/integration/programs.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -25,7 +26,7 @@ input: {{dataset: random, count: 40, shape: [3, 2, 2], classes: 3}}
 segment_images: 20
 batch_images: 8
 )",
-                     std::string(TUTTI_ONNX_DATA) + "/network.onnx", settings);
+                     test::in_sources("tests/onnx/data/network.onnx").string(), settings);
 }
 
 /// Whether OpenVINO, or the precision, is not to be had here; says so.

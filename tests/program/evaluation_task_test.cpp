@@ -8,6 +8,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/program/made_heads.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -103,7 +104,7 @@ TEST_CASE("tasks whose images the workers would prepare differently are refused"
   const TemporaryFolder images;  // these are bytes in the arena, the others float32
   for (const char* label : {"a", "b"}) {
     std::filesystem::create_directory(images / label);
-    std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", images / label / "image.png");
+    std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/plain.png"), images / label / "image.png");
   }
   const std::string floats = "{name: t, input: {dataset: folder, resize: 32, crop: 32, path: '" +
                              images.path().string() + "'}}, " + task("u", "", "[3, 32, 32]");

@@ -9,6 +9,7 @@
 #include "results/report.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::images {
 namespace {
@@ -279,7 +280,7 @@ void check_described(const json::value& value, const std::string& page) {
 }
 
 TEST_CASE("every field of the report is described in its page") {
-  const std::string page = read_text(TUTTI_REPORT_PAGE, "the page");
+  const std::string page = read_text(test::in_sources("docs/report.md"), "the page");
   check_described(to_json(full_report()), page);
   CHECK(page.find(kReportSchema) != page.npos);
 }

@@ -9,6 +9,7 @@
 #include <regex>
 #include <utility>
 
+#include "tests/support/places.hpp"
 #include "tests/tidy/checks.hpp"
 
 namespace tutti::tidy {
@@ -16,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = TUTTI_SOURCE_DIR;
+const fs::path kRoot = test::source_folder();
 
 /// The folders of the project; others in the working copy (build folders, notes) are not checked.
 constexpr std::array kFolders{".ci",        "bench",  "cmake",    "common",  "config",  "coordinator",
@@ -127,6 +128,15 @@ TEST_CASE("a program opens its missing standard streams before anything else") {
     CHECK_MESSAGE(first_line[1] == "  tutti::open_missing_standard_streams();", file.path);
   }
   CHECK(programs == 17);
+}
+
+TEST_CASE("what is compiled does not depend on where the checkout is") {
+  // Otherwise a compiler's cache knows nothing of it in the next one: tests/support/places.hpp.
+  static const std::regex place("[A-Z_]+=\"\\$(\\{(PROJECT|CMAKE_CURRENT)_[A-Z]+_DIR\\}|<TARGET_FILE)");
+  CHECK(std::regex_search("PRIVATE TUTTI_DATA=\"${CMAKE_CURRENT_SOURCE_DIR}/data\"", place));
+  CHECK(std::regex_search("PRIVATE TUTTI_WORKER=\"$<TARGET_FILE:tutti_worker>\"", place));
+  for (const File& file : tree())
+    if (file.path.ends_with("CMakeLists.txt")) CHECK_MESSAGE(!std::regex_search(file.text, place), file.path);
 }
 
 TEST_CASE("the functions that the architecture names are where it says") {

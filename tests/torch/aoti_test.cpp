@@ -15,6 +15,7 @@
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 #include "tests/torch/requests.hpp"
 #include "worker/torch/aoti_answer.hpp"
 #include "worker/torch/aoti_file.hpp"
@@ -276,8 +277,8 @@ TEST_CASE("packages made by this torch give every row of Python and say what doe
   }
   const TemporaryFolder folder;
   const std::string command =
-      fmt::format("TORCHINDUCTOR_CACHE_DIR='{}' '{}' '{}/make_packages.py' '{}'", (folder / "cache").string(), python,
-                  TUTTI_TORCH_DATA, (folder / "").string());
+      fmt::format("TORCHINDUCTOR_CACHE_DIR='{}' '{}' '{}/kept_packages.py' '{}'", (folder / "cache").string(), python,
+                  test::in_sources("tests/torch/data").string(), (folder / "").string());
   REQUIRE(std::system(command.c_str()) == 0);
   check_fixed_batches(folder);
   check_any_batch(folder);

@@ -15,6 +15,7 @@
 #include "merge/safetensors.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 #include "tests/torch/requests.hpp"
 #include "worker/torch/models.hpp"
 
@@ -27,7 +28,7 @@ using test::contains;
 using test::error_of;
 using test::TemporaryFolder;
 
-const fs::path kData = fs::path(TUTTI_TORCH_DATA) / "clip";
+const fs::path kData = test::in_sources("tests/torch/data/clip");
 /// Sums of some hundred float32 terms in another order, on values of about 1 to 5.
 constexpr double kTolerance = 2e-5;
 
@@ -318,8 +319,8 @@ TEST_CASE("a tower of the size of ViT-B 32 gives the outputs of transformers") {
     return;
   }
   const TemporaryFolder folder;
-  const std::string command =
-      fmt::format("'{}' '{}/make_vit_b32.py' '{}'", python, TUTTI_TORCH_DATA, (folder / "").string());
+  const std::string command = fmt::format("'{}' '{}/make_vit_b32.py' '{}'", python,
+                                          test::in_sources("tests/torch/data").string(), (folder / "").string());
   REQUIRE(std::system(command.c_str()) == 0);
   MemberRequest request = clip_request(folder / "vit-b32");
   request.takes = {TakenTensor::unchanged(ImageShape{3, 224, 224}.layout())};

@@ -6,6 +6,7 @@
 
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/coalesced_rows.hpp"
+#include "tests/support/places.hpp"
 #include "tests/torch/script_files.hpp"
 
 namespace {
@@ -22,7 +23,7 @@ TEST_CASE("a row of a shared segment is that of a whole batch for the kinds that
   SUBCASE("mlp with one output") { model = "{kind: mlp, layers: [1]}"; }
   SUBCASE("torchscript") { model = fmt::format("{{kind: torchscript, path: {}}}", (folder / "dense.pt").string()); }
   SUBCASE("clip-vit") {
-    model = fmt::format("{{kind: clip-vit, path: \"{}/bare\"}}", TUTTI_CLIP_TOWERS);
+    model = fmt::format("{{kind: clip-vit, path: \"{}/bare\"}}", test::in_sources("tests/torch/data/clip").string());
     over = "features";
   }
   CAPTURE(model);

@@ -21,6 +21,7 @@
 #include "common/random.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/run_program.hpp"
 
 namespace {
@@ -83,7 +84,7 @@ batch_images: 6
 restarts: {{back_off_s: 0.001}}
 start_method: {1}
 )",
-                       TUTTI_CLIP_TOWERS, start_method);
+                       test::in_sources("tests/torch/data/clip").string(), start_method);
   };
   Ensemble spawned(parse_spec(yaml("spawn")));
   const std::vector<float> wanted = answer(spawned);
@@ -210,7 +211,7 @@ TEST_CASE("a fork server that is killed at any of its own steps leaves no worker
 TEST_CASE("if the backend cannot be loaded the worker says so and not the fork server") {
   // The worker's program alone, without its plugins.
   const TemporaryFolder folder;
-  std::filesystem::copy_file(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");
+  std::filesystem::copy_file(test::kWorkerProgram, folder / "tutti-worker");
   Options options;
   options.worker = folder / "tutti-worker";
   std::string message;
@@ -231,7 +232,7 @@ TEST_CASE("forked workers and their fork server die with their coordinator") {
                                          "input: {dataset: random, count: 100000000, shape: [3, 32, 32]}\n";
   ProgramOptions options;
   options.folder = folder.path().string();
-  Program program({TUTTI_PROGRAM, "run", "more.yaml", "-v"}, options);
+  Program program({test::kProgram, "run", "more.yaml", "-v"}, options);
   REQUIRE_FALSE(program.wait_for_line("3 workers ready").empty());
   const std::vector<int> family = children_of(program.pid());
   CHECK(family.size() == 4);

@@ -7,6 +7,7 @@
 
 #include "common/build_id.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/torch/plugin.hpp"
 #include "tests/torch/requests.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 
 const Backend& torch_backend() {
   std::string problem;
-  const Backend* const backend = test::open_plugin(TUTTI_TORCH_PLUGIN, problem);
+  const Backend* const backend = test::open_plugin(test::kTorchPlugin, problem);
   if (backend == nullptr) FAIL(problem);
   return *backend;
 }

@@ -7,6 +7,7 @@
 #include "common/kill_point.hpp"
 #include "common/random.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 #include "tests/torch/requests.hpp"
 
 namespace tutti::test {
@@ -14,7 +15,7 @@ namespace {
 
 Training three_segments(ModelKind kind) {
   constexpr ImageShape kImage{3, 32, 32};
-  Training training{TUTTI_WORKER_PROGRAM, request_for(std::move(kind)), {1, 24, kImage}, 4, {}};
+  Training training{test::kWorkerProgram, request_for(std::move(kind)), {1, 24, kImage}, 4, {}};
   training.member.train_batch_images = 8;
   training.member.bootstrap = true;
   for (std::uint64_t segment = 0; segment < 3; ++segment) {

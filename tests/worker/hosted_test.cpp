@@ -8,6 +8,7 @@
 
 #include "tests/common/sanitized.hpp"
 #include "tests/support/fake_ensemble.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -31,7 +32,7 @@ std::string flags_of_arena(int pid) {
 
 TEST_CASE("the arena is left out of a worker's core file") {
   const CheckpointFiles files;
-  Hosted worker(TUTTI_WORKER_PROGRAM, kHostedArena, 4, files, {"--core-files"});
+  Hosted worker(test::kWorkerProgram, kHostedArena, 4, files, {"--core-files"});
   worker.receive<control::Hello>();
   worker.load(fake_request());
   worker.start();
@@ -48,7 +49,7 @@ TEST_CASE("a worker that gets no memory says so and what to lower") {
   std::puts("SKIPPED: a sanitizer's allocator does not throw");
 #else
   const CheckpointFiles files;
-  Hosted worker(TUTTI_WORKER_PROGRAM, kHostedArena, 4, files);
+  Hosted worker(test::kWorkerProgram, kHostedArena, 4, files);
   worker.receive<control::Hello>();
   rlimit limit{1 << 28, 1 << 28};
   REQUIRE(::prlimit(worker.pid(), RLIMIT_DATA, &limit, nullptr) == 0);

@@ -20,6 +20,7 @@
 #include "coordinator/process/child.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/census.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/run_program.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/control_client.hpp"
@@ -31,7 +32,7 @@ namespace {
 struct Started {
   explicit Started(std::vector<std::string> arguments) : Started(std::move(arguments), Sockets::make()) {}
   Started(std::vector<std::string> arguments, Sockets sockets,
-          const std::filesystem::path& program = TUTTI_WORKER_PROGRAM)
+          const std::filesystem::path& program = test::kWorkerProgram)
       : child(Child::spawn({program, std::move(arguments), {}, {-1, 1, 2, sockets.worker.get()}})),
         control(std::move(sockets.coordinator)) {}
   ExitStatus end() {
@@ -54,7 +55,7 @@ std::string status_field(int pid, const std::string& key) {
 }
 
 TEST_CASE("a worker that was started by hand says so and leaves with code 2") {
-  Program worker({TUTTI_WORKER_PROGRAM});
+  Program worker({test::kWorkerProgram});
   CHECK(worker.code() == kUsage);
   CHECK(worker.out().empty());
   CHECK(worker.err() ==
@@ -63,13 +64,13 @@ TEST_CASE("a worker that was started by hand says so and leaves with code 2") {
 }
 
 TEST_CASE("a worker with nonsense for arguments says so and leaves with code 2") {
-  Program worker({TUTTI_WORKER_PROGRAM, "--parent=1", "--nonsense"});
+  Program worker({test::kWorkerProgram, "--parent=1", "--nonsense"});
   CHECK(worker.code() == kUsage);
   CHECK(worker.err() == "tutti-worker: unknown argument '--nonsense'\n");
 }
 
 TEST_CASE("a worker whose coordinator is gone leaves with code 3") {
-  Program worker({TUTTI_WORKER_PROGRAM, "--member=a", "--parent=1"});
+  Program worker({test::kWorkerProgram, "--member=a", "--parent=1"});
   CHECK(worker.code() == kOrphaned);
   CHECK(worker.err().empty());
 }
@@ -212,7 +213,7 @@ TEST_CASE("a worker dies at an armed scripted fault once and only in builds that
 
 TEST_CASE("a spare without the plugin that it is to open says so") {
   const TemporaryFolder folder;
-  std::filesystem::copy(TUTTI_WORKER_PROGRAM, folder / "tutti-worker");
+  std::filesystem::copy(test::kWorkerProgram, folder / "tutti-worker");
   for (const bool cuda : {false, true}) {
     Started worker({"--member=a", parent_is_us()}, Sockets::make(), folder / "tutti-worker");
     worker.control.receive();

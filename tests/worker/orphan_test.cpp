@@ -15,6 +15,7 @@
 
 #include "coordinator/process/child.hpp"
 #include "tests/support/census.hpp"
+#include "tests/support/places.hpp"
 #include "tests/worker/requests.hpp"
 #include "worker/control_client.hpp"
 
@@ -26,7 +27,7 @@ using namespace std::chrono_literals;
 /// Starts a worker as the child of the calling process.
 int spawn_worker(const Sockets& sockets) {
   const std::string parent = "--parent=" + std::to_string(::getpid());
-  return Child::spawn({TUTTI_WORKER_PROGRAM, {"--member=a", parent}, {}, {-1, 1, 2, sockets.worker.get()}}).pid();
+  return Child::spawn({test::kWorkerProgram, {"--member=a", parent}, {}, {-1, 1, 2, sockets.worker.get()}}).pid();
 }
 
 /// A worker whose parent is a separate process, and whose socket is the test's.

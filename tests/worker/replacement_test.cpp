@@ -7,12 +7,13 @@
 #include "common/kill_point.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/support/fake_ensemble.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
 
 Training four_segments() {
-  Training training{TUTTI_WORKER_PROGRAM, fake_request(), {2, 8, kShape}, 4, {}};
+  Training training{test::kWorkerProgram, fake_request(), {2, 8, kShape}, 4, {}};
   training.member.learning_rate = 0.25;
   training.member.train_batch_images = 3;
   for (std::uint64_t segment = 0; segment < 4; ++segment) training.segments.push_back(random_images(8, segment));

@@ -13,6 +13,7 @@
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/common/wire/every_model.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti {
 namespace {
@@ -139,7 +140,7 @@ TEST_CASE("an impossible batch in a journal is not used") {
 
 TEST_CASE("the planes of pictures count") {
   const test::TemporaryFolder folder;
-  std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", folder / "1.png");
+  std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/plain.png"), folder / "1.png");
   const auto of = [&](const std::string& member) {
     config::EnsembleSpec spec = config::load_text("members: [{name: a, model: {kind: fake}" + member +
                                                       "}, {name: b, model: {kind: fake}}]\nassignment: cpu\n"
@@ -235,7 +236,7 @@ input: {{dataset: random, count: 5, shape: [1, 4, 4]}}
 TEST_CASE("files of images count by their size and modification time") {
   const test::TemporaryFolder folder;
   const auto images = folder / "images.npy";
-  std::filesystem::copy_file(TUTTI_TEST_IMAGES, images);
+  std::filesystem::copy_file(test::in_sources("tests/images/data/nchw_float32.npy"), images);
   const std::string yaml = fmt::format(R"(
 members: [{{name: a, model: {{kind: fake}}}}]
 assignment: cpu

@@ -15,6 +15,7 @@
 
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -139,7 +140,7 @@ std::vector<std::uint32_t> planes_by_rank(const config::EnsembleSpec& spec) {
 }
 
 struct OnePicture : TemporaryFolder {
-  OnePicture() { std::filesystem::copy_file(TUTTI_ENCODED_IMAGES "/plain.png", *this / "1.png"); }
+  OnePicture() { std::filesystem::copy_file(test::in_sources("tests/images/data/encoded/plain.png"), *this / "1.png"); }
 };
 
 TEST_CASE("members that agree on resize and crop share a plane of the pictures") {

@@ -17,6 +17,7 @@
 #include "tests/common/temporary_folder.hpp"
 #include "tests/coordinator/plan/plans.hpp"
 #include "tests/merge/tensors.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -261,8 +262,9 @@ TEST_CASE("a network behind a stage of unknown width is counted by its file, or 
 }
 
 TEST_CASE("a tower that another library computes counts as often as it holds the weights") {
-  const std::string yaml = "members: [{name: a, model: {kind: clip-vit, path: " TUTTI_CLIP_TOWERS
-                           "/sharded, backend: openvino}, output: features}]\ncombine: {over: features}\n";
+  const std::string tower = test::in_sources("tests/torch/data/clip/sharded");
+  const std::string yaml = "members: [{name: a, model: {kind: clip-vit, path: " + tower +
+                           ", backend: openvino}, output: features}]\ncombine: {over: features}\n";
   const Plan plan = make_plan(config::load_text(yaml, "test", {}), machine_of(2), {{3, 32, 32}, {}}, {});
   constexpr std::uint64_t kLayer = 4 * (32 * 32 + 32) + 2 * 32 * 48 + 48 + 32 + 4 * 32;
   constexpr std::uint64_t kTower = 32 + 32 * 3 * 64 + 17 * 32 + 4 * 32 + 2 * kLayer;

@@ -12,6 +12,7 @@
 #include "images/sources.hpp"
 #include "tests/common/error_of.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/support/places.hpp"
 
 namespace tutti::test {
 namespace {
@@ -110,7 +111,7 @@ TEST_CASE("the unfinished pictures are decoded like all of them and under their 
   const TemporaryFolder folder;
   for (int number = 10; number < 60; ++number)
     std::filesystem::copy_file(
-        std::filesystem::path(TUTTI_ENCODED_IMAGES) / (number % 3 == 0 ? "grey.jpg" : "plain.png"),
+        test::in_sources("tests/images/data/encoded") / (number % 3 == 0 ? "grey.jpg" : "plain.png"),
         folder / (std::to_string(number) + (number % 3 == 0 ? ".jpg" : ".png")));
   const Resize whole{ResizeRule::shorter, 4, 4, 4, 4};
   const Resize squashed{ResizeRule::exact, 3, 2};
