@@ -257,7 +257,7 @@ int run(const Order& order) {
 
 int main(int argc, char** argv) {
   tutti::test::Order order;
-  order.worker = test::kWorkerProgram;
+  order.worker = tutti::test::kWorkerProgram;
   CLI::App app("Kills workers at random and checks that no bit changes", "tutti-chaos");
   app.add_option("--seconds", order.seconds, "how long")->capture_default_str();
   app.add_option("--seed", order.seed, "of the random moments")->capture_default_str();

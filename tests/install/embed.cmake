@@ -22,7 +22,7 @@ list(TRANSFORM examples REPLACE "(.+)" "add_subdirectory(\\1)\n" OUTPUT_VARIABLE
 file(WRITE ${SCRATCH}/examples/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(examples LANGUAGES C CXX)\n" ${lines})
 set(built ${SCRATCH}/examples/build)
 run(${CMAKE_COMMAND} -S ${SCRATCH}/examples -B ${built} -G ${GENERATOR}
-  -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${SCRATCH}/moved
+  -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${SCRATCH}/moved
   "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror")
 run(${CMAKE_COMMAND} --build ${built} --parallel 2)
 file(GLOB folders LIST_DIRECTORIES TRUE RELATIVE ${SOURCE}/examples ${SOURCE}/examples/*)
