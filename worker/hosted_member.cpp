@@ -94,6 +94,7 @@ void HostedMember::predict(const TaskRecord& task, CompletionRecord& completion)
   if (const auto fault = samples_.begin(task, task.feed == 0 ? nullptr : &parts_.feeds->at(task.feed))) {
     completion.status = CompletionStatus::bad_feed;
     completion.detail = static_cast<std::uint64_t>(*fault);
+    completion.computed_nanoseconds = completion.begun_nanoseconds;
     return;
   }
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);

@@ -111,7 +111,7 @@ TEST_CASE("a reader gets a copy of the index that is in the slot and of the rows
   CHECK_FALSE(fault_in(copy, SegmentId(9), 3, 3));
   CHECK(fault_in(outputs.index(SlotId(0), 3), SegmentId(9), 3, 3).has_value());
   CHECK(outputs.output(SlotId(1), 9)[35] == 2.5F);
-  // Whoever writes on does so behind the back of the copy.
+  // What is written later does not change the copy.
   RowIndex later = good_index();
   later.counts[0] = 1000;
   channel.write_index(SlotId(1), later);

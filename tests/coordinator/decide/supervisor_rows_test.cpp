@@ -183,6 +183,21 @@ TEST_CASE("a call that nobody waits for is not computed again for its rows") {
   CHECK(rig.take() == Texts{"kill 1", "finish 0"});
 }
 
+TEST_CASE("a task that is refused is its worker's until it is taken back and its row stays open") {
+  Ledger ledger(2);
+  const SegmentId number = ledger.open(SlotId(0), 10, TaskKind::predict, ByRank<bool>(2, true));
+  const TaskRecord task = ledger.hand_out(number, Rank(0), WorkerId(0), Generation(3));
+  CHECK(ledger.accept(WorkerId(0), Generation(3), Rig::answer_to(task, kNonsense)) == Verdict::violation);
+  ledger.at(number).rows[0].outs.back().fed = Ledger::Author{WorkerId(1), Generation(2)};
+  CHECK(ledger.accept(WorkerId(0), Generation(3), Rig::answer_to(task, kNonsense)) == Verdict::refused);
+  CHECK(ledger.at(number).rows[0].out_of(WorkerId(0))->fed == Ledger::Author{WorkerId(1), Generation(2)});
+  CHECK(ledger.at(number).rows[0].is_open());
+  ledger.take_back(number, Rank(0), WorkerId(0));
+  CHECK_FALSE(ledger.at(number).rows[0].out());
+  CHECK(ledger.at(number).open == 2);
+  ledger.check_invariants();
+}
+
 TEST_CASE("only a stage that reads rows may say that they are nonsense") {
   Rig rig = reading();
   rig.open();
