@@ -77,6 +77,9 @@ constexpr auto enum_names(CropRounding) {
 constexpr auto enum_names(TopKGives) {
   return std::array{EnumName{TopKGives::values, "values"}, EnumName{TopKGives::indices, "indices"}};
 }
+constexpr auto enum_names(ReduceBy) {
+  return std::array{EnumName{ReduceBy::mean, "mean"}, EnumName{ReduceBy::max, "max"}};
+}
 constexpr auto enum_names(Orientation) {
   return std::array{EnumName{Orientation::ignore, "ignore"}, EnumName{Orientation::exif, "exif"}};
 }
@@ -132,7 +135,8 @@ constexpr auto enum_names(FaultKind) {
                     EnumName{FaultKind::exit, "exit"},         EnumName{FaultKind::abort, "abort"},
                     EnumName{FaultKind::segfault, "segfault"}, EnumName{FaultKind::kill, "kill"},
                     EnumName{FaultKind::hang, "hang"},         EnumName{FaultKind::nan, "nan"},
-                    EnumName{FaultKind::stop, "stop"},         EnumName{FaultKind::leak, "leak"}};
+                    EnumName{FaultKind::stop, "stop"},         EnumName{FaultKind::leak, "leak"},
+                    EnumName{FaultKind::nonsense, "nonsense"}};
 }
 constexpr auto enum_names(FaultPhase) {
   return std::array{EnumName{FaultPhase::load, "load"}, EnumName{FaultPhase::warm_up, "warm_up"},

@@ -7,6 +7,7 @@
 
 #include "common/counted.hpp"
 #include "common/tensor_text.hpp"
+#include "common/wire/rows.hpp"
 #include "config/assignment.hpp"
 #include "config/model.hpp"
 #include "config/reader.hpp"
@@ -49,9 +50,20 @@ std::string why_unfit(const std::optional<Dims>& output, const ModelSpec& second
                      takes.images ? "images of " + takes.images->text() : "an image, of three sizes");
 }
 
+/// The most rows of a sample behind a stage that computes on at most `rows` of them.
+std::uint32_t check_rows(const StageSpec& stage, const Positions& positions, const std::string& name,
+                         std::uint32_t rows, Violations& violations) {
+  const std::vector<Step> steps = plain_steps(stage.steps);
+  if (const auto wrong = misplaced_row_step(steps, rows))
+    violations.add(positions.steps[wrong->step], fmt::format("behind '{}', step '{}': {}; {}", name,
+                                                             step_name(steps[wrong->step]), wrong->what, wrong->hint));
+  return rows_behind(steps, rows);
+}
+
 void check_models(const std::vector<StageSpec>& stages, const std::vector<Positions>& positions,
                   const std::string& name, Violations& violations) {
   std::optional<Dims> output;  // of the stage before
+  std::uint32_t rows = 0;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const ModelSpec& model = stages[s].model;
     const SourcePosition& position = positions[s].stage;
@@ -71,7 +83,14 @@ void check_models(const std::vector<StageSpec>& stages, const std::vector<Positi
                                  "them, or use another model",
                                  name, s - 1, name, s, why));
     output = check_steps(stages[s].steps, positions[s].steps, facts_of(model.kind).prediction(), stage, violations);
+    rows = check_rows(stages[s], positions[s], stage, rows, violations);
   }
+  const Positions& last = positions.back();
+  if (rows > 0)
+    violations.add(last.steps.empty() ? last.stage : last.steps.back(),
+                   fmt::format("'{}' ends with up to {} for each sample, and a prediction is one; put {{step: reduce}} "
+                               "behind its last model",
+                               name, counted(rows, "row")));
 }
 
 /// The stages, each with the steps behind it.
@@ -153,6 +172,10 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
                        chosen->spec.name));
   for (std::size_t rank = 0; rank < members.size(); ++rank) {
     if (!is_chain(members[rank])) continue;
+    if (spec.coalesce && has_rows(members[rank].spec))
+      refuse(members[rank],
+             "one of which makes several rows of a sample: their batches depend on what shares a segment, which "
+             "'coalesce' promises not to matter; leave 'coalesce' out");
     if (!members[rank].spec.views.empty())
       refuse(members[rank],
              "behind which the predictions of 'views' cannot be put together: name 'views' at the other "
@@ -165,6 +188,11 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
     if (spec.merge && std::ranges::count(spec.merge->over, rank) > 0)
       refuse(members[rank], "which are not merged: name other members in 'over' of 'merge'");
   }
+}
+
+bool has_rows(const MemberSpec& member) {
+  const auto makes_rows = [](const std::vector<StepSpec>& steps) { return rows_behind(plain_steps(steps), 0) > 0; };
+  return std::ranges::any_of(member.before, makes_rows, &StageSpec::steps);
 }
 
 bool has_stages(const MemberSpec& member) { return !member.before.empty() || !member.steps.empty(); }

@@ -25,6 +25,9 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
 /// Whether it is described by `stages`: it has several models, or steps behind its model.
 bool has_stages(const MemberSpec& member);
 
+/// Whether a step makes several rows of a sample (common/wire/rows.hpp).
+bool has_rows(const MemberSpec& member);
+
 /// The stage of a member that has several, as messages name it: "m/0".
 std::string stage_name(const MemberSpec& member, std::size_t stage);
 

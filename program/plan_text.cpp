@@ -281,6 +281,10 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
       for (const Step& step : request.steps) steps.push_back(to_text(step));
       text += fmt::format("steps behind {}, in its workers: {}\n", request.name, fmt::join(steps, ", "));
     }
+  for (const Rank rank : plan.in_order())
+    if (const MemberRequest& request = plan.request_of(rank); request.fed_rows > 0)
+      text += fmt::format("rows of {}: up to {} for each sample, in batches of {}\n", request.name, request.fed_rows,
+                          request.batch_images);
   for (const MemberPlan& member : plan.members)
     if (const auto entries = entries_of(member.request.model); entries.size() > 1)
       text += fmt::format("outputs of {}: {}, joined into one row of values\n", member.request.name,

@@ -24,6 +24,7 @@
 #include "common/tensor_values.hpp"
 #include "merge/safetensors.hpp"
 #include "worker/failure.hpp"
+#include "worker/row_work.hpp"
 
 namespace tutti::worker {
 namespace {
@@ -226,6 +227,9 @@ class Fake final : public Model, public Trainable {
         return;
       case FaultKind::leak:
         leak();
+        return;
+      case FaultKind::nonsense:
+        spoil_next_index();
         return;
     }
   }

@@ -24,8 +24,8 @@ class Feeds {
   /// Maps a channel. Throws Error(failed) if its descriptor is missing or does not fit.
   void add(const control::Feed& feed, UniqueFd channel) {
     if (!channel) throw Error(ErrorKind::failed, "the outputs of another stage came without their memory");
-    channels_.try_emplace(feed.number, MemoryFile(std::move(channel)), ChannelLayout(slots_, samples_, feed.widths),
-                          feed.seat);
+    channels_.try_emplace(feed.number, MemoryFile(std::move(channel)),
+                          ChannelLayout(slots_, samples_, feed.widths, feed.rows), feed.seat);
   }
   void forget(std::uint32_t number) { channels_.erase(number); }
   const ChannelOutputs& at(std::uint32_t number) const { return channels_.at(number); }

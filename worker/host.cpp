@@ -86,11 +86,16 @@ control::Ready load_and_warm(LoadedModel& loaded, Load load, const MemberRequest
 
 /// A warm model, and what its member makes of its outputs. They are no part of the warm-up: a threshold turns a
 /// difference in the last bits, which is no reason to reject a model, into one of 1.
-void add_steps(LoadedModel& loaded, const MemberRequest& request, control::Ready& ready) {
-  if (request.steps.empty()) return;
-  loaded.model = std::make_unique<Stepped>(request, std::move(loaded.model));
+std::optional<RowWork> add_steps(LoadedModel& loaded, const MemberRequest& request, control::Ready& ready) {
+  std::optional<RowWork> rows;
+  if (!request.steps.empty()) loaded.model = std::make_unique<Stepped>(request, std::move(loaded.model));
   ready.output = loaded.model->output();
   ready.parts = loaded.model->parts();
+  if (!RowWork::is_needed(request)) return rows;
+  rows.emplace(request, ready.output);
+  ready.output = rows->output();
+  if (!request.steps.empty()) ready.parts.clear();
+  return rows;
 }
 
 /// A member of the unit, on the thread that computes for it.
@@ -122,16 +127,17 @@ class Member {
                          : fmt::format("{}: {}", request_.name, failure.text),
                   {}, failure.hint);
     }
-    add_steps(loaded_, request_, ready);
+    rows_ = add_steps(loaded_, request_, ready);
     return ready;
   }
 
-  UnitMember seated() const { return {*loaded_.model, request_, thread_.get()}; }
+  UnitMember seated() { return {*loaded_.model, request_, thread_.get(), rows_ ? &*rows_ : nullptr}; }
 
  private:
   const MemberRequest request_;
   const bool alone_;
   LoadedModel loaded_;
+  std::optional<RowWork> rows_;
   std::unique_ptr<MemberThread> thread_;  // ends before the model
 };
 
@@ -199,12 +205,12 @@ void host_unit(ControlClient& control, const LaunchOptions& options) {
   static Mapping arena(arena_file, Access::read_only, "the arena");
   arena.exclude_from_core_dumps();  // a core file is for debugging this member and need not hold all images
   guard_against_writes({arena.data(), arena.size()}, fmt::format("{}", fmt::join(names, "', '")), control.fd());
-  Channel channel(channel_file, {start.arena.slots, start.arena.images, start.widths});
+  Channel channel(channel_file, {start.arena.slots, start.arena.images, start.widths, start.rows});
   Doorbell task_bell{UniqueFd(kTaskBellFd)};
   Doorbell completion_bell{UniqueFd(kCompletionBellFd)};
   kill_point("worker.mapped");
   LoopParts parts{{}, fused.has_value(), start, arena.data(), channel, task_bell, completion_bell, control};
-  for (const Member& member : members) parts.members.push_back(member.seated());
+  for (Member& member : members) parts.members.push_back(member.seated());
   if (fused) parts.members = fused->seated();
   UnitLoop(std::move(parts)).run();
 }

@@ -28,17 +28,24 @@ CompletionRecord completion_of(const TaskRecord& task) {
 }
 
 void note_not_finite(std::span<const float> answers, std::uint32_t width, const TaskSamples& samples,
-                     CompletionRecord& completion) {
+                     CompletionRecord& completion, std::span<const std::uint32_t> owners) {
   if (const auto place = first_not_finite(answers)) {
+    const auto row = static_cast<std::uint32_t>(*place / width);
     completion.status = CompletionStatus::not_finite;
-    completion.detail = samples.place_of(static_cast<std::uint32_t>(*place / width));
+    completion.detail = samples.place_of(owners.empty() ? row : owners[row]);
   }
 }
 
 HostedMember::HostedMember(const MemberParts& parts)
     : parts_(parts),
       samples_(parts.request, parts.start.arena, parts.arena),
-      batch_images_(parts.request.batch_images) {}
+      batch_images_(parts.request.batch_images) {
+  if (parts_.rows == nullptr || !parts_.rows->crops() || !parts_.request.picture) return;
+  of_pictures_ = parts_.request;
+  of_pictures_->takes = {*parts_.request.picture};
+  of_pictures_->fed_rows = 0;
+  pictures_.emplace(*of_pictures_, parts_.start.arena, parts_.arena);
+}
 
 // ---- commands ------------------------------------------------------------------------------------------------------
 
@@ -84,11 +91,17 @@ CompletionRecord HostedMember::perform(const TaskRecord& task) {
 
 void HostedMember::predict(const TaskRecord& task, CompletionRecord& completion) {
   TUTTI_CHECK((task.feed != 0) == !parts_.request.fed_by.empty(), "a stage is fed, and nobody else is");
-  samples_.begin(task, task.feed == 0 ? nullptr : &parts_.feeds->at(task.feed));
-  const std::span<float> answers = parts_.channel.output(task.slot, task.images, parts_.seat);
-  const std::uint32_t width = parts_.channel.layout().width(parts_.seat);
+  if (const auto fault = samples_.begin(task, task.feed == 0 ? nullptr : &parts_.feeds->at(task.feed))) {
+    completion.status = CompletionStatus::bad_feed;
+    completion.detail = static_cast<std::uint64_t>(*fault);
+    completion.computed_nanoseconds = completion.begun_nanoseconds;
+    return;
+  }
   if (task.batch_images != batch_images_) parts_.model.expect_batches(batch_images_ = task.batch_images);
   parts_.model.begin_segment(samples_.first_number());
+  if (parts_.rows != nullptr) return predict_rows(task, completion);
+  const std::span<float> answers = parts_.channel.output(task.slot, task.images, parts_.seat);
+  const std::uint32_t width = parts_.channel.layout().width(parts_.seat);
   // Batches never cross a segment, and the cut depends only on its length and the batch size.
   for (std::uint32_t first = 0; first < task.images; first += task.batch_images) {
     const std::uint32_t count = std::min(task.batch_images, task.images - first);
@@ -99,6 +112,32 @@ void HostedMember::predict(const TaskRecord& task, CompletionRecord& completion)
   }
   completion.computed_nanoseconds = steady_nanoseconds();
   if (!parts_.start.allow_nan) note_not_finite(answers, width, samples_, completion);
+}
+
+/// As predict(), with rows instead of samples.
+void HostedMember::predict_rows(const TaskRecord& task, CompletionRecord& completion) {
+  RowWork& work = *parts_.rows;
+  work.begin(task.images, samples_.counts(), parts_.channel.output(task.slot, task.images, parts_.seat));
+  if (pictures_) pictures_->begin(task);
+  for (std::uint32_t first = 0; first < samples_.rows(); first += task.batch_images) {
+    const std::uint32_t count = std::min(task.batch_images, samples_.rows() - first);
+    const Samples samples = samples_.batch(first, count);
+    parts_.model.predict(samples, count, work.room(count));
+    work.add(count, work.crops() ? pictures(samples, first, count) : nullptr);
+    stamp_progress();
+    kill_point("worker.batch_done");
+  }
+  work.end();
+  completion.computed_nanoseconds = steady_nanoseconds();
+  if (!parts_.start.allow_nan)
+    note_not_finite(work.made(), parts_.channel.layout().width(parts_.seat), samples_, completion,
+                    owners_of(work.counts()));
+  if (work.most_rows() > 0) parts_.channel.write_index(task.slot, work.index(task.segment), parts_.seat);
+}
+
+/// Those of a batch, which the first stage of the member takes.
+const float* HostedMember::pictures(const Samples& samples, std::uint32_t first, std::uint32_t count) {
+  return pictures_ ? pictures_->batch(first, count).floats() : samples.floats();
 }
 
 void HostedMember::train(const TaskRecord& task, CompletionRecord& completion) {

@@ -13,6 +13,7 @@
 #include "common/wire/spawn_contract.hpp"
 #include "worker/feeds.hpp"
 #include "worker/model.hpp"
+#include "worker/row_work.hpp"
 #include "worker/task_samples.hpp"
 
 namespace tutti::worker {
@@ -20,9 +21,10 @@ namespace tutti::worker {
 std::uint64_t steady_nanoseconds();
 /// Of a task that is not done yet.
 CompletionRecord completion_of(const TaskRecord& task);
-/// Notes the first prediction that has a NaN or infinity, if there is one.
+/// Notes the first prediction that has a NaN or infinity, if there is one. `owners`: by row, the sample of the task
+/// that it belongs to; empty: there is one for each.
 void note_not_finite(std::span<const float> answers, std::uint32_t width, const TaskSamples& samples,
-                     CompletionRecord& completion);
+                     CompletionRecord& completion, std::span<const std::uint32_t> owners = {});
 
 /// What a member works with; all of it must outlive the member.
 struct MemberParts {
@@ -34,6 +36,7 @@ struct MemberParts {
   Seat seat{};
   std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< inherited files, written alternately
   const Feeds* feeds = nullptr;  ///< of a stage that computes on what another has answered
+  RowWork* rows = nullptr;       ///< of a stage whose samples have, or get, several rows
 };
 
 /// Used by one thread: the one that computes for the member.
@@ -53,6 +56,8 @@ class HostedMember {
 
  private:
   void predict(const TaskRecord& task, CompletionRecord& completion);
+  void predict_rows(const TaskRecord& task, CompletionRecord& completion);
+  const float* pictures(const Samples& samples, std::uint32_t first, std::uint32_t count);
   void train(const TaskRecord& task, CompletionRecord& completion);
   Trainable& trainable(std::string_view what = "trained");
   void pick_rows(std::span<const std::uint64_t> numbers);
@@ -61,6 +66,8 @@ class HostedMember {
 
   MemberParts parts_;
   TaskSamples samples_;
+  std::optional<MemberRequest> of_pictures_{};  // what takes only the pictures, if `samples_` are something else
+  std::optional<TaskSamples> pictures_{};
   std::uint32_t batch_images_;              // what the model expects
   std::optional<SegmentId> trained_up_to_;  // the last segment that the weights were trained on
   std::vector<std::uint32_t> rows_;         // of the segment that is being trained on, with multiplicity

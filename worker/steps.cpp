@@ -11,6 +11,7 @@
 #include "common/activation.hpp"
 #include "common/axis.hpp"
 #include "common/check.hpp"
+#include "common/wire/rows.hpp"
 #include "worker/activation.hpp"
 #include "worker/answers.hpp"
 
@@ -148,18 +149,17 @@ void StepWork::make(std::span<const float> from, std::span<float> to) {
   });
 }
 
-// ---- all steps of a member -----------------------------------------------------------------------------------------
+// ---- several steps --------------------------------------------------------------------------------------------------
 
-Stepped::Stepped(const MemberRequest& request, std::unique_ptr<Model> model)
-    : model_(std::move(model)),
-      output_(model_->output()),
-      activation_(needs_activation(request) ? request.activation : Activation::none),
-      axis_(request.axis) {
-  for (std::size_t s = 0; s < request.steps.size(); ++s) {
+StepChain::StepChain(const MemberRequest& request, std::size_t begin, std::size_t end, const Dims& from)
+    : from_(from), output_(from), axis_(request.axis) {
+  for (std::size_t s = begin; s < end; ++s) {
     works_.emplace_back(request.steps[s], output_, s < request.step_places.size() ? request.step_places[s] : "");
     output_ = works_.back().output();
     moves_ += works_.back().is_in_place() ? 0 : 1;
   }
+  if (end < request.steps.size()) return;
+  if (needs_activation(request)) activation_ = request.activation;
   if (decides(request) && !size_at(output_, axis_))
     throw Error(
         ErrorKind::usage,
@@ -167,29 +167,45 @@ Stepped::Stepped(const MemberRequest& request, std::unique_ptr<Model> model)
         "set 'axis' of 'combine' to where the classes are: 1 is the first axis after the samples");
 }
 
-std::vector<NamedLayout> Stepped::parts() const { return moves_ == 0 ? model_->parts() : std::vector<NamedLayout>(); }
+/// Before the last move in memory of its own, and after it where the results belong.
+std::span<float> StepChain::memory_of(const Dims& dims, std::size_t moves_left, std::size_t count,
+                                      std::span<float> output) {
+  if (moves_left == 0) return output;
+  const std::size_t values = count * elements_of(dims);
+  return {between_[moves_left % 2].make_room(values), values};
+}
 
-void Stepped::predict(const Samples& samples, std::uint32_t count, std::span<float> output) {
+std::span<float> StepChain::room(std::size_t count, std::span<float> output) {
+  return memory_of(from_, moves_, count, output);
+}
+
+void StepChain::apply(std::size_t count, std::span<float> output) {
+  TUTTI_CHECK(output.size() == count * elements_of(output_));
   std::size_t left = moves_;
-  // Before the last move in memory of its own, and after it where the predictions belong.
-  const auto memory_of = [&](const Dims& dims) {
-    if (left == 0) return output;
-    const std::size_t values = count * elements_of(dims);
-    return std::span(between_[left % 2].make_room(values), values);
-  };
-  std::span<float> values = memory_of(model_->output());
-  model_->predict(samples, count, values);
+  std::span<float> values = room(count, output);  // the same memory as before
   for (StepWork& work : works_) {
     if (work.is_in_place()) {
       work.replace(values);
       continue;
     }
     --left;
-    const std::span<float> made = memory_of(work.output());
+    const std::span<float> made = memory_of(work.output(), left, count, output);
     work.make(values, made);
     values = made;
   }
   activate(activation_, output_, axis_, values);
+}
+
+Stepped::Stepped(const MemberRequest& request, std::unique_ptr<Model> model)
+    : model_(std::move(model)), steps_(request, 0, first_row_step(request.steps), model_->output()) {}
+
+std::vector<NamedLayout> Stepped::parts() const {
+  return steps_.in_place() ? model_->parts() : std::vector<NamedLayout>();
+}
+
+void Stepped::predict(const Samples& samples, std::uint32_t count, std::span<float> output) {
+  model_->predict(samples, count, steps_.room(count, output));
+  steps_.apply(count, output);
 }
 
 std::span<const float> Stepped::probe(const Samples& /*samples*/, std::uint32_t /*count*/) {

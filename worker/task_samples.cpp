@@ -10,7 +10,7 @@ namespace tutti::worker {
 TaskSamples::TaskSamples(const MemberRequest& request, const ArenaLayout& layout, const std::byte* arena)
     : request_(request), layout_(layout), arena_(arena), preprocess_(request), gathered_(request.takes.size()) {}
 
-void TaskSamples::begin(const TaskRecord& task, const ChannelOutputs* fed) {
+std::optional<IndexFault> TaskSamples::begin(const TaskRecord& task, const ChannelOutputs* fed) {
   TUTTI_CHECK(task.slot.value() < layout_.slots);
   TUTTI_CHECK(task.images <= layout_.images);
   const bool all = task.round == Round{};
@@ -21,23 +21,38 @@ void TaskSamples::begin(const TaskRecord& task, const ChannelOutputs* fed) {
   // Of a later round the last place says how many samples of the slot matter.
   const std::uint32_t count = all ? task.images : chosen_.back() + 1;
   fed_ = fed != nullptr;
-  if (fed_) {
-    TUTTI_CHECK(fed->width() == request_.seen().elements(), "a stage takes what the one before it outputs");
-    arrays_ = {slot_view(arena_, layout_, task.slot, count)};  // for the numbers
-    arrays_.front().dtype = Dtype::float32;
-    arrays_.front().bytes = std::as_bytes(fed->output(task.slot, task.images));
-    return;
+  rows_ = task.images;
+  if (!fed_) {
+    for (const TakenTensor& taken : request_.takes)
+      arrays_.push_back(slot_view(arena_, layout_, task.slot, count, taken.array));
+    return std::nullopt;
   }
-  for (const TakenTensor& taken : request_.takes)
-    arrays_.push_back(slot_view(arena_, layout_, task.slot, count, taken.array));
+  TUTTI_CHECK(fed->width() == request_.seen().elements(), "a stage takes what the one before it outputs");
+  TUTTI_CHECK(fed->rows() == request_.fed_rows, "a stage knows how many rows there may be");
+  if (fed->rows() > 0) {
+    index_ = fed->index(task.slot, task.images);
+    if (const auto fault = fault_in(index_, task.segment, task.images, fed->rows())) return fault;
+    rows_ = index_.header.rows;
+    owners_ = owners_of(index_.counts);
+  }
+  arrays_ = {slot_view(arena_, layout_, task.slot, count)};  // for the numbers
+  arrays_.front().dtype = Dtype::float32;
+  arrays_.front().bytes = std::as_bytes(fed->output(task.slot, rows_));
+  return std::nullopt;
 }
 
 std::uint64_t TaskSamples::first_number() const {
   return arrays_.front().numbers.empty() ? 0 : arrays_.front().numbers.front();
 }
 
-/// Of samples of the task.
+/// Of rows of the task.
 std::span<const std::uint64_t> TaskSamples::numbers_of(std::uint32_t first, std::uint32_t count) {
+  if (request_.fed_rows > 0) {
+    numbers_.clear();
+    for (const std::uint32_t sample : std::span(owners_).subspan(first, count))
+      numbers_.push_back(arrays_.front().numbers[place_of(sample)]);
+    return numbers_;
+  }
   if (chosen_.empty()) return arrays_.front().numbers.subspan(first, count);
   numbers_.clear();
   for (const std::uint32_t place : chosen_.subspan(first, count)) numbers_.push_back(arrays_.front().numbers[place]);

@@ -1,8 +1,9 @@
 // The samples of a task, as the member sees them: all samples of the segment in place, or those that a later round of a
-// cascade asks for, which are put together batch by batch.
+// cascade asks for, which are put together batch by batch; or the rows that another stage has made of them.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,8 +23,14 @@ class TaskSamples {
   TaskSamples(const MemberRequest& request, const ArenaLayout& layout, const std::byte* arena);
 
   /// What follows is about this task. `fed`: the samples are what these outputs hold for it; null: those of the arena.
-  void begin(const TaskRecord& task, const ChannelOutputs* fed = nullptr);
-  /// Samples `first` to `first + count - 1` of the task, with their numbers. Valid until the next call.
+  /// If an index counts their rows, it is copied and checked; what is wrong with it is returned, and then nothing else
+  /// may be asked about the task.
+  std::optional<IndexFault> begin(const TaskRecord& task, const ChannelOutputs* fed = nullptr);
+  /// How many rows there are: one for each sample of the task, unless an index counts them.
+  std::uint32_t rows() const { return rows_; }
+  /// By sample of the task; empty: one each.
+  std::span<const std::uint32_t> counts() const { return index_.counts; }
+  /// Rows `first` to `first + count - 1` of the task, with the numbers of their samples. Valid until the next call.
   Samples batch(std::uint32_t first, std::uint32_t count);
   /// The number of the segment's first sample in its source.
   std::uint64_t first_number() const;
@@ -43,6 +50,9 @@ class TaskSamples {
   std::vector<SlotView<const std::byte>> arrays_;  // of the segment's slot
   std::span<const std::uint32_t> chosen_;          // empty: all
   bool fed_ = false;                               // by another stage, which has put the chosen ones together
+  std::uint32_t rows_ = 0;
+  RowIndex index_;                                 // of what feeds it, checked; no counts: one row for each sample
+  std::vector<std::uint32_t> owners_{};            // by row, if there is an index: its sample
   std::vector<AlignedFloats> gathered_;            // by array
   std::vector<std::uint64_t> numbers_;             // of what is gathered
 };

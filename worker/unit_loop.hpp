@@ -24,6 +24,7 @@ struct UnitMember {
   Model& model;
   const MemberRequest& request;
   MemberThread* thread = nullptr;  ///< computes for it; null: the thread of the loop does
+  RowWork* rows = nullptr;         ///< see MemberParts
 };
 
 /// What the loop works on; all of it must outlive the loop.

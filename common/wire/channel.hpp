@@ -2,8 +2,10 @@
 // layout and the two ends; creating, inheriting and dropping it happens elsewhere.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "common/check.hpp"
 #include "common/wire/records.hpp"
 #include "common/wire/ring.hpp"
+#include "common/wire/rows.hpp"
 #include "common/wire/shared_memory.hpp"
 
 namespace tutti {
@@ -23,25 +26,38 @@ struct WorkerStatus {
       std::atomic<std::uint64_t> progress;  ///< batches finished, of all kinds, and checkpoints written
 };
 
-/// The most values per image that a member may output; with the bounds of the configuration no sum of bytes overflows.
+/// The most values per image that a member may output, in all rows together; with the bounds of the configuration no
+/// sum of bytes overflows.
 constexpr std::uint32_t kMaxWidth = 1U << 24;
+static_assert(kMostRowValues == kMaxWidth);
 
 /// Both sides compute it from the same numbers, which the control message `start` carries. An output slot has a part
-/// for each member of the unit, by seat.
+/// for each member of the unit, by seat: its rows, and behind them their index, if a sample may have several.
 class ChannelLayout {
  public:
-  /// `slots`: as many as the arena has. `images`: per slot. `widths`: the values of a prediction, by seat.
-  ChannelLayout(std::uint32_t slots, std::uint32_t images, std::vector<std::uint32_t> widths)
-      : slots_(slots), images_(images), widths_(std::move(widths)) {
+  /// `slots`: as many as the arena has. `images`: per slot. `widths`: the values of a row, by seat. `rows`: the most
+  /// rows of an image, by seat; 0, or missing: one, and there is no index.
+  ChannelLayout(std::uint32_t slots, std::uint32_t images, std::vector<std::uint32_t> widths,
+                std::vector<std::uint32_t> rows = {})
+      : slots_(slots), images_(images), widths_(std::move(widths)), rows_(std::move(rows)) {
+    rows_.resize(widths_.size());
     offsets_.push_back(0);
-    for (const std::uint32_t width : widths_)
-      offsets_.push_back(offsets_.back() + aligned(std::uint64_t{images_} * width * sizeof(float), kCacheLineBytes));
+    for (std::uint32_t seat = 0; seat < seats(); ++seat) {
+      const std::uint64_t index = rows_[seat] == 0 ? 0 : index_bytes();
+      offsets_.push_back(offsets_.back() + values_bytes(Seat(seat)) + index);
+    }
   }
 
   std::uint32_t slots() const noexcept { return slots_; }
   std::uint32_t images() const noexcept { return images_; }
   std::uint32_t seats() const noexcept { return static_cast<std::uint32_t>(widths_.size()); }
   std::uint32_t width(Seat seat) const { return widths_.at(seat.value()); }
+  /// The most rows of an image that an index counts; 0: each has one row, and there is no index.
+  std::uint32_t rows(Seat seat) const { return rows_.at(seat.value()); }
+  /// The most rows of so many images.
+  std::uint64_t rows_of(std::uint32_t images, Seat seat) const {
+    return std::uint64_t{images} * std::max<std::uint32_t>(1, rows(seat));
+  }
 
   /// Every segment in flight has a slot, and each member answers it once, so no ring ever holds more records: the
   /// worker never blocks on its completion ring.
@@ -59,12 +75,22 @@ class ChannelLayout {
   std::uint64_t output_offset(SlotId slot, Seat seat) const {
     return outputs_offset() + slot.value() * output_slot_bytes() + part_offset(seat);
   }
+  /// Where the index of these rows begins; only if there is one.
+  std::uint64_t index_offset(SlotId slot, Seat seat) const { return output_offset(slot, seat) + values_bytes(seat); }
   std::uint64_t bytes() const { return aligned(outputs_offset() + slots_ * output_slot_bytes(), kPageBytes); }
 
  private:
+  std::uint64_t values_bytes(Seat seat) const {
+    return aligned(rows_of(images_, seat) * width(seat) * sizeof(float), kCacheLineBytes);
+  }
+  std::uint64_t index_bytes() const {
+    return aligned(sizeof(RowIndexHeader) + std::uint64_t{images_} * sizeof(std::uint32_t), kCacheLineBytes);
+  }
+
   std::uint32_t slots_;
   std::uint32_t images_;
   std::vector<std::uint32_t> widths_;
+  std::vector<std::uint32_t> rows_;
   std::vector<std::uint64_t> offsets_;  // by seat, and the end
 };
 
@@ -90,13 +116,23 @@ class Channel {
     return RingPlace<CompletionRecord>::at(mapping_.data() + layout_.completions_offset(), layout_.ring_capacity());
   }
   WorkerStatus& status() const { return *reinterpret_cast<WorkerStatus*>(mapping_.data() + layout_.status_offset()); }
-  /// The member's answers for `count` images in `slot`, row-major; all within the layout.
+  /// The member's answers for `count` images in `slot`, row-major; all within the layout. If a sample may have several
+  /// rows: the room for as many as there can be.
   std::span<float> output(SlotId slot, std::uint32_t count, Seat seat = {}) const {
     TUTTI_CHECK(slot.value() < layout_.slots());
     TUTTI_CHECK(count <= layout_.images());
     TUTTI_CHECK(seat.value() < layout_.seats());
     std::byte* base = mapping_.data() + layout_.output_offset(slot, seat);
-    return {reinterpret_cast<float*>(base), std::size_t{count} * layout_.width(seat)};
+    return {reinterpret_cast<float*>(base), layout_.rows_of(count, seat) * layout_.width(seat)};
+  }
+  /// Writes the index of the rows in `slot`; only if the layout has one.
+  void write_index(SlotId slot, const RowIndex& index, Seat seat = {}) const {
+    TUTTI_CHECK(slot.value() < layout_.slots());
+    TUTTI_CHECK(layout_.rows(seat) > 0 && index.counts.size() <= layout_.images());
+    std::byte* const begin = mapping_.data() + layout_.index_offset(slot, seat);
+    std::memcpy(begin, &index.header, sizeof index.header);
+    if (!index.counts.empty())
+      std::memcpy(begin + sizeof index.header, index.counts.data(), index.counts.size() * sizeof(std::uint32_t));
   }
   const ChannelLayout& layout() const noexcept { return layout_; }
 
@@ -122,14 +158,27 @@ class ChannelOutputs {
     mapping_.exclude_from_core_dumps();  // they are not what this worker wrote
   }
 
-  /// The answers for `count` samples in `slot`, row-major; all within the layout.
-  std::span<const float> output(SlotId slot, std::uint32_t count) const {
+  /// The first `rows` rows in `slot`, one for each sample unless an index counts them; all within the layout.
+  std::span<const float> output(SlotId slot, std::uint32_t rows) const {
     TUTTI_CHECK(slot.value() < layout_.slots());
-    TUTTI_CHECK(count <= layout_.images());
+    TUTTI_CHECK(rows <= layout_.rows_of(layout_.images(), seat_));
     const std::byte* const begin = mapping_.data() + layout_.output_offset(slot, seat_);
-    return {reinterpret_cast<const float*>(begin), std::size_t{count} * layout_.width(seat_)};
+    return {reinterpret_cast<const float*>(begin), std::size_t{rows} * layout_.width(seat_)};
+  }
+  /// A copy of the index of the rows of `samples` samples in `slot`, of which nothing was checked: its writer may write
+  /// what it likes, at any time. Only if the layout has one.
+  RowIndex index(SlotId slot, std::uint32_t samples) const {
+    TUTTI_CHECK(slot.value() < layout_.slots());
+    TUTTI_CHECK(layout_.rows(seat_) > 0 && samples <= layout_.images());
+    const std::byte* const begin = mapping_.data() + layout_.index_offset(slot, seat_);
+    RowIndex copy;
+    copy.counts.resize(samples);
+    std::memcpy(&copy.header, begin, sizeof copy.header);
+    if (samples > 0) std::memcpy(copy.counts.data(), begin + sizeof copy.header, samples * sizeof(std::uint32_t));
+    return copy;
   }
   std::uint32_t width() const { return layout_.width(seat_); }
+  std::uint32_t rows() const { return layout_.rows(seat_); }
 
  private:
   ChannelLayout layout_;

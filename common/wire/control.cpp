@@ -116,6 +116,8 @@ json::object to_json(const MemberRequest& member) {
           {"seed", member.seed},
           {"takes", to_json(member.takes)},
           {"fed_by", member.fed_by},
+          {"fed_rows", member.fed_rows},
+          {"picture", member.picture ? json::value(to_json(*member.picture)) : json::value()},
           {"views", to_json(member.views)},
           {"steps", to_json(member.steps)},
           {"step_places", to_json(member.step_places)},
@@ -166,10 +168,15 @@ struct Encoder {
             {"images", m.arena.images},
             {"arrays", to_json(m.arena.arrays)},
             {"later_rounds", m.arena.later_rounds},
-            {"allow_nan", m.allow_nan}};
+            {"allow_nan", m.allow_nan},
+            {"rows", to_json(m.rows)}};
   }
   json::object operator()(const Feed& m) const {
-    return {{"type", "feed"}, {"number", m.number}, {"widths", to_json(m.widths)}, {"seat", m.seat.value()}};
+    return {{"type", "feed"},
+            {"number", m.number},
+            {"widths", to_json(m.widths)},
+            {"seat", m.seat.value()},
+            {"rows", to_json(m.rows)}};
   }
   json::object operator()(const Forget& m) const { return {{"type", "forget"}, {"number", m.number}}; }
   json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }

@@ -58,6 +58,7 @@ struct Start {
   std::vector<std::uint32_t> widths;  ///< values per prediction, by seat
   ArenaLayout arena;
   bool allow_nan = false;
+  std::vector<std::uint32_t> rows{};  ///< the most rows of a sample, by seat: see ChannelLayout
 };
 /// A channel of another worker, whose outputs of one member are read for tasks with this number; its descriptor, which
 /// can only be read, comes with the message. Slots and images are those of `start`.
@@ -65,6 +66,7 @@ struct Feed {
   std::uint32_t number = 0;           ///< at least 1
   std::vector<std::uint32_t> widths;  ///< of that channel
   Seat seat{};                        ///< whose outputs
+  std::vector<std::uint32_t> rows{};  ///< of that channel
 };
 /// No further task has this number: the memory need not be kept.
 struct Forget {

@@ -186,6 +186,8 @@ MemberRequest read_member(const json::value& value) {
   if (member.takes.empty() || member.takes.size() > kMaxTaken)
     refuse(fmt::format("a member takes {} tensors, from 1 to {} are possible", member.takes.size(), kMaxTaken));
   member.fed_by = fields.get<std::string>("fed_by");
+  member.fed_rows = fields.get<std::uint32_t>("fed_rows");
+  if (!fields.at("picture").is_null()) member.picture = read_taken(fields.at("picture"));
   for (const json::value& view : fields.array("views")) member.views.push_back(read_view(view));
   for (const json::value& step : fields.array("steps")) member.steps.push_back(read_step(step));
   member.step_places = fields.list<std::string>("step_places");
@@ -227,12 +229,13 @@ Start read_start(const Fields& fields) {
   start.arena.images = fields.get<std::uint32_t>("images");
   for (const json::value& array : fields.array("arrays")) start.arena.arrays.push_back(read_layout(array));
   start.arena.later_rounds = fields.get<std::uint32_t>("later_rounds");
+  start.rows = fields.list<std::uint32_t>("rows");
   return start;
 }
 
 Feed read_feed(const Fields& fields) {
   Feed feed{fields.get<std::uint32_t>("number"), fields.list<std::uint32_t>("widths"),
-            Seat(fields.get<std::uint32_t>("seat"))};
+            Seat(fields.get<std::uint32_t>("seat")), fields.list<std::uint32_t>("rows")};
   if (feed.number == 0) refuse("0 is not the number of a feed");
   if (feed.seat.value() >= feed.widths.size()) refuse("a feed is of a seat that its channel does not have");
   return feed;

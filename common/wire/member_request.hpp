@@ -44,6 +44,9 @@ struct MemberRequest {
   std::uint64_t seed = 0;
   std::vector<TakenTensor> takes;               ///< at least one
   std::string fed_by{};                         ///< the stage on whose outputs it computes; empty: on the samples
+  std::uint32_t fed_rows = 0;                   ///< the most rows of a sample in these; 0: one (common/wire/rows.hpp)
+  /// The picture whose parts a step crop_boxes makes rows of; nothing: the first tensor of `takes`.
+  std::optional<TakenTensor> picture{};
   std::vector<View> views;                      ///< of images, whose predictions are averaged; none: the images only
   std::vector<Step> steps{};                    ///< what is made of the model's outputs
   std::vector<std::string> step_places{};       ///< where each is written, for messages; empty: it is not known

@@ -37,6 +37,9 @@ struct TaskRecord {
 enum class CompletionStatus : std::uint32_t {
   done = 1,
   not_finite = 2,  ///< the predictions hold a NaN or infinity, first in image `detail` of the segment
+  /// Nothing was computed: the index of the rows that another worker has written for the task is nonsense, for the
+  /// reason `detail` (IndexFault). Only of a task that reads rows.
+  bad_feed = 3,
 };
 
 /// "Done." Written by the worker; the coordinator checks every field before it uses it. The three times are nanoseconds

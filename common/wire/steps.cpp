@@ -116,6 +116,26 @@ StepOutput StepDescription<ResizeStep>::output(const ResizeStep& step, const Dim
   }
 }
 
+std::string StepDescription<CropBoxesStep>::clash(const CropBoxesStep& step) {
+  if (step.max == 0) return "a step crop_boxes needs 'max', the most rows of a sample";
+  if (step.resize.rule != ResizeRule::exact || step.resize.crop_height != 0)
+    return "a step crop_boxes needs one size for all crops: 'resize: [height, width]', without 'crop'";
+  return {};
+}
+
+StepOutput StepDescription<CropBoxesStep>::output(const CropBoxesStep& step, const Dims& dims) {
+  if (dims.size() != 2 || dims.back() != kBoxValues)
+    return {{},
+            fmt::format("it takes boxes x {}: x1, y1, x2, y2 and a score for each box", kBoxValues),
+            "let the model before it output boxes of that form"};
+  const ImageShape made{step.channels, step.resize.height, step.resize.width};
+  const std::uint64_t values = std::uint64_t{step.max} * made.elements();
+  if (values <= kMostRowValues) return {made.layout().dims};
+  return {{},
+          fmt::format("up to {} crops of {} are more than {} values", step.max, made.text(), kMostRowValues),
+          "lower its 'max', or make its 'resize' smaller"};
+}
+
 const std::vector<Step>& every_step() {
   static const std::vector<Step> all = each_step(std::make_index_sequence<std::variant_size_v<Step>>());
   return all;
@@ -156,7 +176,8 @@ std::string to_text(const Step& step) {
 
 MaybeMeaning meaning_behind(std::span<const Step> steps, MaybeMeaning before) {
   for (const Step& step : steps)
-    before = with_description(step, [&](auto description, const auto&) { return description.meaning(before); });
+    before =
+        with_description(step, [&](auto description, const auto& one) { return description.meaning(one, before); });
   return before;
 }
 

@@ -9,7 +9,8 @@
 //   fields(step, field)        calls field(key, value, form) for each key that it has in YAML besides `step`
 //   clash(step)                what is missing or wrong with fields that are right one by one; empty if nothing is
 //   output(step, dims)         the sizes of what it makes of a prediction
-//   meaning(before)            what the numbers mean behind it; nothing: only the user knows
+//   meaning(step, before)      what the numbers mean behind it; nothing: only the user knows
+//   rows(step, before)         only of a step that changes how many rows a sample has: see rows.hpp
 #pragma once
 
 #include <cstddef>
@@ -33,6 +34,14 @@ namespace tutti {
 /// The largest whole number up to which float32 holds all of them.
 constexpr std::uint32_t kMostExactInFloat = 1U << 24;
 
+/// The most rows that a sample may become.
+constexpr std::uint32_t kMostRows = 1U << 12;
+/// The most values in all rows of a sample: kMaxWidth of an output slot (channel.hpp).
+constexpr std::uint64_t kMostRowValues = 1U << 24;
+/// What a box has: x1, y1, x2, y2, score.
+constexpr std::uint32_t kBoxValues = 5;
+constexpr std::uint32_t kMostCropChannels = 1U << 10;
+
 /// What a step makes of a prediction; or why it cannot, and what to do.
 struct StepOutput {
   Dims dims{};
@@ -52,7 +61,7 @@ struct StepDescription<SoftmaxStep> {
   static void fields(auto& step, auto&& field) { field("axis", step.axis, form::Axis{}); }
   static std::string clash(const SoftmaxStep&) { return {}; }
   static StepOutput output(const SoftmaxStep& step, const Dims& dims);
-  static MaybeMeaning meaning(MaybeMeaning) { return OutputKind::probabilities; }
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning) { return OutputKind::probabilities; }
 };
 
 template <>
@@ -65,7 +74,7 @@ struct StepDescription<NormalizeStep> {
   }
   static std::string clash(const NormalizeStep& step);
   static StepOutput output(const NormalizeStep& step, const Dims& dims);
-  static MaybeMeaning meaning(MaybeMeaning before) {
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning before) {
     return before == OutputKind::probabilities ? OutputKind::values : before;
   }
 };
@@ -77,7 +86,7 @@ struct StepDescription<L2NormalizeStep> {
   static void fields(auto& step, auto&& field) { field("axis", step.axis, form::Axis{}); }
   static std::string clash(const L2NormalizeStep&) { return {}; }
   static StepOutput output(const L2NormalizeStep& step, const Dims& dims);
-  static MaybeMeaning meaning(MaybeMeaning) { return OutputKind::features; }
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning) { return OutputKind::features; }
 };
 
 template <>
@@ -87,7 +96,7 @@ struct StepDescription<ThresholdStep> {
   static void fields(auto& step, auto&& field) { field("above", step.above, form::Number{}); }
   static std::string clash(const ThresholdStep&) { return {}; }
   static StepOutput output(const ThresholdStep&, const Dims& dims) { return {dims}; }
-  static MaybeMeaning meaning(MaybeMeaning) { return OutputKind::values; }
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning) { return OutputKind::values; }
 };
 
 template <>
@@ -101,7 +110,7 @@ struct StepDescription<TopKStep> {
   }
   static std::string clash(const TopKStep&) { return {}; }
   static StepOutput output(const TopKStep& step, const Dims& dims);
-  static MaybeMeaning meaning(MaybeMeaning) { return OutputKind::values; }
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning) { return OutputKind::values; }
 };
 
 template <>
@@ -111,7 +120,40 @@ struct StepDescription<ResizeStep> {
   static void fields(auto& step, auto&& field) { field("resize", step.resize, form::Resizing{}); }
   static std::string clash(const ResizeStep& step);
   static StepOutput output(const ResizeStep& step, const Dims& dims);
-  static MaybeMeaning meaning(MaybeMeaning before) { return before; }
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning before) { return before; }
+};
+
+template <>
+struct StepDescription<CropBoxesStep> {
+  static constexpr std::string_view kName = "crop_boxes";
+  static constexpr bool kInPlace = false;
+  static void fields(auto& step, auto&& field) {
+    field("max", step.max, form::Whole{1, kMostRows});
+    field("above", step.above, form::Number{});
+    field("channels", step.channels, form::Whole{1, kMostCropChannels});
+    field("resize", step.resize, form::Resizing{});
+  }
+  static std::string clash(const CropBoxesStep& step);
+  static StepOutput output(const CropBoxesStep& step, const Dims& dims);
+  static MaybeMeaning meaning(const auto& /*step*/, MaybeMeaning) { return OutputKind::values; }
+  static std::uint32_t rows(const CropBoxesStep& step, std::uint32_t /*before*/) { return step.max; }
+};
+
+template <>
+struct StepDescription<ReduceStep> {
+  static constexpr std::string_view kName = "reduce";
+  static constexpr bool kInPlace = false;
+  static void fields(auto& step, auto&& field) {
+    field("by", step.by, form::Choice{});
+    field("empty", step.empty, form::Number{});
+  }
+  static std::string clash(const ReduceStep&) { return {}; }
+  static StepOutput output(const ReduceStep&, const Dims& dims) { return {dims}; }
+  /// The mean of probabilities sums to 1, the largest of their values do not.
+  static MaybeMeaning meaning(const ReduceStep& step, MaybeMeaning before) {
+    return step.by == ReduceBy::max && before == OutputKind::probabilities ? OutputKind::values : before;
+  }
+  static std::uint32_t rows(const ReduceStep&, std::uint32_t /*before*/) { return 0; }
 };
 
 // ---- the table -----------------------------------------------------------------------------------------------------

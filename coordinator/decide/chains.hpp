@@ -17,7 +17,9 @@ class Chains {
   /// Nobody is fed: every row computes on the samples.
   Chains() = default;
   /// By rank, whose answers it computes on; nothing: the samples. Nobody feeds two, or itself.
-  explicit Chains(ByRank<std::optional<Rank>> fed_by) : fed_by_(std::move(fed_by)), feeds_(fed_by_.size()) {
+  /// `reads_rows`: by rank, whether an index counts the rows of what feeds it; empty: none is counted.
+  explicit Chains(ByRank<std::optional<Rank>> fed_by, ByRank<bool> reads_rows = {})
+      : fed_by_(std::move(fed_by)), feeds_(fed_by_.size()), reads_rows_(std::move(reads_rows)) {
     for (const Rank rank : fed_by_.ids()) {
       const std::optional<Rank> feeder = fed_by_[rank];
       if (!feeder) continue;
@@ -31,6 +33,8 @@ class Chains {
   std::optional<Rank> feeder_of(Rank rank) const { return at(fed_by_, rank); }
   /// Who computes on its answers.
   std::optional<Rank> fed_from(Rank rank) const { return at(feeds_, rank); }
+  /// Whether it reads rows that an index counts.
+  bool reads_rows(Rank rank) const { return rank.value() < reads_rows_.size() && reads_rows_[rank]; }
   /// The stages of a member, first one first; of a member without stages itself alone.
   std::vector<Rank> chain_of(Rank rank) const {
     Rank first = rank;
@@ -56,6 +60,7 @@ class Chains {
 
   ByRank<std::optional<Rank>> fed_by_;
   ByRank<std::optional<Rank>> feeds_;
+  ByRank<bool> reads_rows_;
 };
 
 }  // namespace tutti

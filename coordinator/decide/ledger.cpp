@@ -129,11 +129,15 @@ Verdict Ledger::accept(WorkerId worker, Generation generation, const CompletionR
   if (found == segments_.end() || record.seat.value() >= unit.size()) return Verdict::violation;
   Segment& segment = found->second;
   Row& row = segment.rows[unit[record.seat.value()]];
-  const TaskRecord* task = row.task_of(worker);
+  const Out* const out = row.out_of(worker);
+  const TaskRecord* const task = out == nullptr ? nullptr : &out->task;
+  const bool refuses = record.status == CompletionStatus::bad_feed;
   const bool matches = task != nullptr && task->sequence == record.sequence && task->generation == record.generation &&
                        task->slot == record.slot && task->images == record.images;
-  const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite;
+  const bool sensible = record.status == CompletionStatus::done || record.status == CompletionStatus::not_finite ||
+                        (refuses && out != nullptr && out->fed);
   if (!matches || !sensible) return Verdict::violation;
+  if (refuses && row.is_open()) return Verdict::refused;
   forget_out(row, worker);
   if (row.answered || row.abandoned) return Verdict::repeated;
   TUTTI_CHECK(segment.open > 0);

@@ -31,6 +31,8 @@ namespace tutti {
 /// The ledger's verdict on a completion record from a worker's ring.
 enum class Verdict {
   accepted,      ///< a new answer
+  refused,       ///< no answer: what another worker has written for it is nonsense; the task is the worker's until
+                 ///< take_back()
   segment_done,  ///< ... and it was the segment's last
   repeated,      ///< valid, but the row had been answered before, by a sister or in training; or was left out
   stale,         ///< from an earlier generation of the worker: drop it
@@ -39,10 +41,17 @@ enum class Verdict {
 
 class Ledger {
  public:
+  /// A process: a worker in one of its generations.
+  struct Author {
+    WorkerId worker;
+    Generation generation;
+    friend bool operator==(const Author&, const Author&) = default;
+  };
   /// A task that a worker has.
   struct Out {
     WorkerId worker;
     TaskRecord task;
+    std::optional<Author> fed{};  ///< who wrote the rows that it reads, and their index; nothing: it reads no rows
   };
   /// A task is handed to one worker, and a second time only to a sister that takes over.
   static constexpr std::size_t kMostOuts = 2;
@@ -67,10 +76,14 @@ class Ledger {
     /// An answer is still to come.
     bool is_open() const noexcept { return asked && !answered && !abandoned; }
     bool out() const noexcept { return !outs.empty(); }
+    const Out* out_of(WorkerId worker) const noexcept {
+      const auto found = std::ranges::find(outs, worker, &Out::worker);
+      return found == outs.end() ? nullptr : &*found;
+    }
     /// The worker's task; null if it has none.
     const TaskRecord* task_of(WorkerId worker) const noexcept {
-      const auto found = std::ranges::find(outs, worker, &Out::worker);
-      return found == outs.end() ? nullptr : &found->task;
+      const Out* const out = out_of(worker);
+      return out == nullptr ? nullptr : &out->task;
     }
   };
   struct Segment {

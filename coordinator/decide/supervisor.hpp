@@ -7,7 +7,7 @@
 //   the life of a worker   worker_life.hpp   phases, generations, deadlines, budget; supervisor_lives.cpp, _time.cpp,
 //                                            _succession.cpp, _places.cpp
 //   the work of a member   member_work.hpp   tasks, commands, training; supervisor_work.cpp, _blame.cpp, _commands.cpp,
-//                                            _chains.cpp
+//                                            _chains.cpp, _rows.cpp
 //
 // Which worker hosts which members is a table (hosting.hpp): a worker may host several, a member may move to a worker
 // of its own, and replicas host the same members (supervisor_replicas.cpp). The stages of a member are members of their
@@ -45,9 +45,15 @@ namespace tutti {
 enum class Acceptance {
   accepted,   ///< a new answer
   repeated,   ///< valid, but already known: a training task that was computed again after a death
+  refused,    ///< no answer: the worker could not use the rows that another one has written for the task
   dropped,    ///< from an earlier generation, or from a worker that is no longer trusted
   violation,  ///< it matches no task of this worker; Kill is among the actions
 };
+
+/// Whether the worker has ended a task with this record.
+constexpr bool ends_task(Acceptance acceptance) {
+  return acceptance != Acceptance::dropped && acceptance != Acceptance::violation;
+}
 
 class Supervisor {
  public:
@@ -214,6 +220,13 @@ class Supervisor {
   void dismiss_if_useless(WorkerId worker);
   bool is_passed_on(SegmentId segment, Rank rank) const;
 
+  // ---- rows that another worker has written (supervisor_rows.cpp)
+  void note_author(SegmentId segment, Rank rank);
+  void refuse(WorkerId worker, Rank rank, const CompletionRecord& record, Time now);
+  void accuse(const Ledger::Author& author, const Given& task, std::uint64_t fault, Time now);
+  std::vector<Given> guilty_of(WorkerId worker, const std::vector<Given>& begun) const;
+  bool computed_only(WorkerId worker, const std::vector<Given>& guilty) const;
+
   // ---- new versions (supervisor_succession.cpp)
   bool is_superseded(WorkerId worker) const { return std::ranges::find(superseded_, worker) != superseded_.end(); }
   /// Has no process, and gets none before its unit has retired.
@@ -280,6 +293,7 @@ class Supervisor {
   ByWorker<WorkerLife> lives_;
   ByRank<MemberWork> work_;
   ByRank<std::uint64_t> deaths_;  // of workers while they did something for the member, or for nobody in particular
+  std::map<WorkerId, Given> accused_;   // what a worker that is killed for its rows has written them for
   std::map<SegmentId, Time> cut_from_;  // from when on a segment is finished without those that have not answered
   AbandonedProcesses abandoned_;
   std::deque<Action> actions_;

@@ -82,6 +82,8 @@ void Supervisor::take_back(WorkerId worker, Rank rank) {
     } else if (segment.set_aside) {
       work.tasks.forget(number);
       if (ledger_.abandon(number, rank)) finish(number);
+    } else if (waits_for_feeder(number, rank)) {
+      work.tasks.forget(number);
     } else if (row.doubted && setting_.policy.poison_limit) {
       work.tasks.suspect(number);
     }

@@ -12,11 +12,11 @@
 
 namespace tutti {
 
-/// Whether the row is open, and nobody's task yet.
+/// Whether the row is open, and nobody's task before its feeder has answered: for the first time, or again.
 bool Supervisor::waits_for_feeder(SegmentId number, Rank rank) const {
   const auto& rows = ledger_.at(number).rows;
   const auto feeder = setting_.chains.feeder_of(rank);
-  return feeder && rows[rank].is_open() && !rows[*feeder].answered;
+  return feeder && rows[rank].is_open() && !rows[rank].out() && !rows[*feeder].answered;
 }
 
 /// How many members have an answer in the result. What a stage before the last has answered is none.
@@ -32,6 +32,7 @@ std::uint32_t Supervisor::present_members(const Ledger::Segment& segment) const 
 void Supervisor::feed(SegmentId number, Rank rank, Time now) {
   const auto next = setting_.chains.fed_from(rank);
   if (!next || !ledger_.at(number).rows[*next].is_open()) return;
+  if (ledger_.at(number).rows[*next].out()) return;  // a replica is still at what was refused by another
   if (!ledger_.at(number).rows[rank].present) {
     bool done = false;
     for (std::optional<Rank> left_out = next; left_out; left_out = setting_.chains.fed_from(*left_out))

@@ -110,7 +110,7 @@ void Supervisor::gone(WorkerId worker, const Death& death, Time now) {
   // The reason why it was killed says more than "SIGKILL", but less than the worker's own message about the
   // configuration.
   if (life.fault() && !fault.usage) fault = *life.fault();
-  died(worker, std::move(fault), begun, now, loading);
+  died(worker, std::move(fault), guilty_of(worker, begun), now, loading);
   hand_out_pending(worker, now);
   check_invariants();
 }
@@ -153,7 +153,7 @@ void Supervisor::abandon(WorkerId worker, Time now) {
   TUTTI_CHECK(life.fault().has_value(), "a process is abandoned after it was killed");
   WorkerFault fault = *life.fault();
   fault.stuck = true;
-  died(worker, std::move(fault), begun, now);
+  died(worker, std::move(fault), guilty_of(worker, begun), now);
   hand_out_pending(worker, now);
   check_slots();
   check_invariants();
@@ -189,12 +189,8 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   std::set<SegmentId> had;
   for (const Rank rank : hosting_.members_of(worker))
     for (const SegmentId number : work_[rank].tasks.in_flight(worker)) had.insert(number);
-  // Of replicas, only a fresh one proves something: one that had computed others may have died of all of them together.
-  const bool proves = !hosting_.replicated(worker) || life.fresh();
-  // Nor does a segment that nobody waits for any more.
-  const auto waited_for = [&](const Given& task) { return ledger_.at(task.segment).rows[task.rank].is_open(); };
-  const bool alone = proves && begun.size() == 1 && work_[begun.front().rank].tasks.retries_suspect(worker) &&
-                     waited_for(begun.front());
+  const bool alone = computed_only(worker, begun);
+  accused_.erase(worker);
   life.gone();
   for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
   for (const Given& task : begun) doubt(task);

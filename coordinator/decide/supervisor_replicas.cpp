@@ -128,6 +128,7 @@ void Supervisor::hand_out_twice(WorkerId idle, const Straggler& straggler, Time 
     begin_if_idle(idle, rank, now);
     work_[rank].tasks.take_over(idle, segment);
     TaskRecord task = ledger_.hand_out(segment, rank, idle, lives_[idle].generation());
+    note_author(segment, rank);
     task.more = --more;
     actions_.push_back(action::HandOut{idle, rank, task, true});
     ++counts_.taken_over;

@@ -145,6 +145,7 @@ void Supervisor::hand_out(WorkerId worker, Rank rank, SegmentId number, std::uin
   const bool train = ledger_.at(number).kind == TaskKind::train;
   const std::uint32_t file = work_[rank].hand_out(worker, train, checkpoint);
   TaskRecord task = ledger_.hand_out(number, rank, worker, lives_[worker].generation(), file);
+  note_author(number, rank);
   task.more = more;
   if (ledger_.at(number).rows[rank].times > 1) ++counts_.handed_out_again;
   actions_.push_back(action::HandOut{worker, rank, task});
@@ -187,7 +188,8 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
   }
   const bool repeated = verdict == Verdict::repeated;
   const bool train = ledger_.at(record.segment).kind == TaskKind::train;
-  const Acceptance acceptance = repeated ? Acceptance::repeated : Acceptance::accepted;
+  const bool refused = verdict == Verdict::refused;
+  const Acceptance acceptance = refused ? Acceptance::refused : repeated ? Acceptance::repeated : Acceptance::accepted;
   // Of a prediction that a sister has made meanwhile, nothing is read.
   if (record.status == CompletionStatus::not_finite && (train || !repeated) &&
       !accept_not_finite(worker, rank, record, repeated))
@@ -197,6 +199,7 @@ Acceptance Supervisor::completion(WorkerId worker, Generation generation, const 
   life.clock.answered(now);
   const auto safe = work.tasks.answer(worker, train);
   if (pulls(worker)) note_pace(worker, record.segment, now);
+  if (refused) refuse(worker, rank, record, now);
   if (verdict == Verdict::segment_done) finish(record.segment);
   if (verdict == Verdict::accepted) {
     cut_if_enough(record.segment, now);

@@ -189,17 +189,22 @@ class Sum {
   /// Returns its bytes.
   std::uint64_t add_channel(const WorkerPlan& worker) {
     std::vector<std::uint32_t> widths;
+    std::vector<std::uint32_t> rows;
     std::optional<std::uint64_t> assumed;
     for (const Rank rank : worker.members) {
+      rows.push_back(plan_.members[rank.value()].rows());
       const MemberRequest& member = plan_.request_of(rank);
       widths.push_back(static_cast<std::uint32_t>(values_of(member)));
       if (!known_width(member)) assumed = values_of(member);
     }
-    const ChannelLayout channel(plan_.arena.slots, plan_.arena.images, widths);
-    bounds_.push_back({fmt::format("channel of {}: rings, {} output slots x {}{}", plan_.name_of(worker),
-                                   channel.slots(), bytes_text(channel.output_slot_bytes()),
-                                   assumed ? fmt::format(" (assuming {} values per image)", *assumed) : ""),
-                       channel.bytes()});
+    const ChannelLayout channel(plan_.arena.slots, plan_.arena.images, widths, rows);
+    const std::uint32_t most = *std::ranges::max_element(rows);
+    bounds_.push_back(
+        {fmt::format("channel of {}: rings, {} output slots x {}{}{}", plan_.name_of(worker), channel.slots(),
+                     bytes_text(channel.output_slot_bytes()),
+                     most > 0 ? fmt::format(" of up to {} for each image", counted(most, "row")) : "",
+                     assumed ? fmt::format(" (assuming {} values per {})", *assumed, most > 0 ? "row" : "image") : ""),
+         channel.bytes()});
     return channel.bytes();
   }
 

@@ -14,6 +14,7 @@
 #include "common/counted.hpp"
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
+#include "common/wire/rows.hpp"
 #include "merge/checkpoint.hpp"
 
 namespace tutti {
@@ -102,16 +103,30 @@ std::uint64_t undoing_bytes(const MemberRequest& request, std::uint64_t images) 
   return (images * predicted + places) * sizeof(float) + resampling;
 }
 
-/// Memory of worker/steps.hpp: alternately in two places, the predictions before each step that is not in place.
+/// What crop_boxes takes besides boxes and rows: a part of a picture, which may be all of it, and what resizing it
+/// takes.
+std::uint64_t cropping_bytes(const CropBoxesStep& step, const MemberRequest& request) {
+  const TensorLayout& picture = request.picture ? request.picture->seen : request.seen();
+  const auto shape = image_shape(picture);
+  return shape ? picture.bytes() + Resampler::buffer_bytes(step.resize, *shape) : 0;
+}
+
+/// Memory of worker/steps.hpp: alternately in two places, the predictions before each step that is not in place. Behind
+/// crop_boxes there may be several rows for each sample; those before reduce are a term of their own.
 std::uint64_t steps_bytes(const MemberRequest& request, std::uint64_t samples) {
   std::optional<Dims> dims = facts_of(request.model).prediction();
   std::array<std::uint64_t, 2> places{};
   std::uint64_t resizing = 0;
+  std::uint64_t rows = 1;
   std::size_t moves = 0;
   for (const Step& step : request.steps) {
-    if (!is_in_place(step)) {
+    if (!is_in_place(step) && !std::holds_alternative<ReduceStep>(step)) {
       std::uint64_t& place = places[moves++ % 2];
-      place = std::max<std::uint64_t>(place, dims ? elements_of(*dims) : kAssumedWidth);
+      place = std::max<std::uint64_t>(place, rows * (dims ? elements_of(*dims) : kAssumedWidth));
+      if (const auto* crops = std::get_if<CropBoxesStep>(&step)) {
+        resizing += cropping_bytes(*crops, request);
+        rows = crops->max;
+      }
       if (const auto* resize = std::get_if<ResizeStep>(&step); resize != nullptr && dims)
         resizing += Resampler::buffer_bytes(resize->resize, image_shape({Dtype::float32, *dims}).value());
     }
@@ -147,10 +162,24 @@ class ModelTerms {
       bounds_.push_back({fmt::format("{}steps behind {}: the predictions of {} before those that change their size",
                                      whose_, request.name, counted(member_.most_batch_images, "sample")),
                          bytes});
+    add_rows_to_reduce();
     return std::move(bounds_);
   }
 
  private:
+  /// What the model of a stage that reduces rows makes of all rows of a segment.
+  void add_rows_to_reduce() {
+    const MemberRequest& request = member_.request;
+    if (request.fed_rows == 0 || member_.rows() > 0) return;
+    const std::size_t before = first_row_step(request.steps);
+    const auto row = dims_behind(std::span(request.steps).first(before), facts_of(request.model).prediction());
+    const std::uint64_t values = row ? elements_of(*row) : kAssumedWidth;
+    const std::uint64_t rows = std::uint64_t{plan_.arena.images} * request.fed_rows;
+    bounds_.push_back({fmt::format("{}rows of {} before they are reduced: {} x {}{}", whose_, request.name,
+                                   counted(rows, "row"), counted(values, "value"), row ? "" : " (assumed)"),
+                       rows * values * sizeof(float)});
+  }
+
   void add_files() {
     const MemberRequest& request = member_.request;
     std::uint64_t all = 0;

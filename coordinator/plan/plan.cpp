@@ -266,6 +266,19 @@ std::vector<std::string> survival_of(const Plan& plan) {
   return lines;
 }
 
+/// How many rows of a sample a stage computes on, and which picture it cuts. The reader of the configuration has
+/// already checked the order of the steps.
+void add_rows(MemberRequest& request, const Part& part, const std::vector<Part>& parts,
+              const config::EnsembleSpec& spec, const Options& options, const Plan& plan) {
+  request.fed_rows = part.fed_rows;
+  const bool crops =
+      std::ranges::any_of(request.steps, [](const Step& step) { return std::holds_alternative<CropBoxesStep>(step); });
+  if (!crops || !part.fed_by) return;
+  const Part* first = &part;
+  while (first->fed_by) first = &parts[first->fed_by->value()];
+  request.picture = taken_by(first->spec, spec, whole_input(spec, options), plan).front();
+}
+
 void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& machine, const Options& options) {
   if (options.training) refuse_training_stages(spec);
   std::vector<std::string> problems;
@@ -276,6 +289,7 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
     MemberRequest request =
         request_of(member, spec, options, plan, part.fed_by ? &parts[part.fed_by->value()].spec : nullptr);
     if (part.feeds) request.over = request.output;
+    add_rows(request, part, parts, spec, options, plan);
     const Placement placement = place(member, machine);
     placements.emplace_back(member.name, placement);
     if (!placement.problem.empty()) problems.push_back(placement.problem);

@@ -35,6 +35,9 @@ struct MemberPlan {
   std::string stage_of{};               ///< the member that it is a stage of; empty: it is a whole one
   std::optional<Rank> fed_by{};         ///< the stage before it
   bool feeds = false;                   ///< another stage, instead of being combined
+
+  /// The most rows of a sample that it outputs; 0: one (common/wire/rows.hpp).
+  std::uint32_t rows() const;
 };
 
 /// A worker: the unit that it hosts, and where it runs. Workers of the same unit are replicas.

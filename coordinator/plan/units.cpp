@@ -6,7 +6,9 @@
 
 #include "common/check.hpp"
 #include "common/counted.hpp"
+#include "common/wire/rows.hpp"
 #include "config/stages.hpp"
+#include "config/steps.hpp"
 #include "config/workers.hpp"
 
 namespace tutti {
@@ -55,15 +57,19 @@ std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
   for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
     const config::MemberSpec& member = spec.members[rank];
     std::optional<Rank> before;
+    std::uint32_t rows = 0;
     for (std::size_t s = 0; s < member.before.size(); ++s, ++next) {
       parts[next].stage_of = member.name;
       parts[next].fed_by = before;
       parts[next].feeds = true;
+      parts[next].fed_rows = rows;
+      rows = rows_behind(config::plain_steps(member.before[s].steps), rows);
       const auto fixed = facts_of(parts[next].spec.model.kind).output;
       parts[next].spec.output = fixed ? fixed->kind : OutputKind::values;  // passed on as they are
       before = Rank(next);
     }
     parts[rank].fed_by = before;
+    parts[rank].fed_rows = rows;
     if (!before) continue;
     parts[rank].stage_of = member.name;
     parts[rank].spec.name = config::stage_name(member, member.before.size());
@@ -134,6 +140,8 @@ void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSp
                     first.name, unit.replicas, counted(plan.arena.slots, "slot"), enough));
 }
 
+std::uint32_t MemberPlan::rows() const { return rows_behind(request.steps, request.fed_rows); }
+
 bool Plan::forks(const WorkerPlan& added) const {
   const WorkerPlan* const first = first_forked();
   return added.forked && first != nullptr && first->environment == added.environment;
@@ -147,8 +155,12 @@ const WorkerPlan* Plan::first_forked() const {
 
 Chains Plan::chains() const {
   ByRank<std::optional<Rank>> fed_by;
-  for (const MemberPlan& member : members) fed_by.push_back(member.fed_by);
-  return Chains(std::move(fed_by));
+  ByRank<bool> reads_rows;
+  for (const MemberPlan& member : members) {
+    fed_by.push_back(member.fed_by);
+    reads_rows.push_back(member.request.fed_rows > 0);
+  }
+  return Chains(std::move(fed_by), std::move(reads_rows));
 }
 
 std::size_t Plan::combined() const {

@@ -17,6 +17,7 @@ struct Part {
   std::optional<Rank> fed_by{};
   std::string stage_of{};
   bool feeds = false;
+  std::uint32_t fed_rows = 0;  ///< the most rows of a sample that it is fed with; 0: one
 };
 
 /// The members, in rank order, and then the stages before the last of each.

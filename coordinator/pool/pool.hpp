@@ -163,6 +163,8 @@ class Pool final : private WorkerListener {
   void note_chosen(WorkerId worker) TUTTI_REQUIRES(on_loop);
   void note_feed(WorkerId worker) TUTTI_REQUIRES(on_loop);
   AnswerPlace feed_of(SegmentId segment, Rank rank) const TUTTI_REQUIRES(on_loop);
+  std::uint32_t rows_of(Rank rank) const TUTTI_REQUIRES(on_loop);
+  control::Start start_of(WorkerId worker) const TUTTI_REQUIRES(on_loop);
   void run_loop();
   void take_ready(WorkerProcess& worker, const std::vector<control::Ready>& ready) TUTTI_REQUIRES(on_loop);
   std::string why_not_ready(Rank rank, const control::Ready& ready) const TUTTI_REQUIRES(on_loop);

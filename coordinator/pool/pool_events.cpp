@@ -78,7 +78,7 @@ void Pool::take_ready(WorkerProcess& worker, const std::vector<control::Ready>& 
 /// How the message breaks the protocol; empty if it does not.
 std::string Pool::why_not_ready(Rank rank, const control::Ready& ready) const {
   const std::uint64_t width = elements_of(ready.output);
-  if (width == 0 || width > kMaxWidth)
+  if (width == 0 || width > kMaxWidth / std::max<std::uint32_t>(1, rows_of(rank)))
     return fmt::format("it says that it outputs {} per image", counted(width, "value"));
   std::uint64_t joined = 0;
   for (const NamedLayout& part : ready.parts) joined += part.layout.elements();
@@ -134,8 +134,7 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& publishe
   const CompletionRecord record = batches_.as_it_counts(published);
   const auto now = Clock::now();
   const Acceptance acceptance = supervisor_.completion(worker.id(), worker.generation(), record, now);
-  if (trace_ != nullptr && (acceptance == Acceptance::accepted || acceptance == Acceptance::repeated))
-    trace_->answered(worker.pid(), record, now);
+  if (trace_ != nullptr && ends_task(acceptance)) trace_->answered(worker.pid(), record, now);
   if (acceptance == Acceptance::accepted) {
     const Rank rank = hosting().members_of(worker.id())[record.seat.value()];
     running_.at(record.segment).places[rank] = {worker.channel(), record.seat};
@@ -307,15 +306,9 @@ void Pool::note_chosen(WorkerId worker) {
 
 void Pool::perform(const action::Begin& begin) {
   WorkerProcess& worker = process_of(begin.worker);
-  std::vector<std::uint32_t> widths;
-  for (const Rank rank : hosting().members_of(begin.worker)) {
-    TUTTI_CHECK(outputs_known_[rank]);
-    widths.push_back(static_cast<std::uint32_t>(elements_of(outputs_[rank])));
-  }
   TUTTI_CHECK(!worker.channel(), "a process gets one channel");
   try {
-    worker.start(
-        {supervisor_.generation(begin.worker), std::move(widths), plan_.arena, plan_.failure.on_nan == OnNan::allow});
+    worker.start(start_of(begin.worker));
   } catch (const Error& error) {
     if (!was_running_) return fail_on_loop(error);
     worker.give_up(control::failure_of(error));

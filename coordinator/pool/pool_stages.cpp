@@ -1,4 +1,5 @@
-// The part of the pool about stages: what they are loaded for, and where that is which they compute on.
+// The part of the pool about stages: what they are loaded for, what their channels hold, and where that is which they
+// compute on.
 #include "common/check.hpp"
 #include "coordinator/pool/pool.hpp"
 
@@ -17,6 +18,21 @@ void Pool::note_feed(WorkerId worker) {
       TUTTI_CHECK(outputs_known_[*feeder], "a stage starts when the one before it is ready");
       roster_.feed_with(worker, hosting().seat_of(rank), {Dtype::float32, outputs_[*feeder]});
     }
+}
+
+/// The most rows of a sample that the member outputs; 0: one. Members that came later have no stages.
+std::uint32_t Pool::rows_of(Rank rank) const {
+  return rank.value() < plan_.members.size() ? plan_.members[rank.value()].rows() : 0;
+}
+
+control::Start Pool::start_of(WorkerId worker) const {
+  control::Start start{supervisor_.generation(worker), {}, plan_.arena, plan_.failure.on_nan == OnNan::allow};
+  for (const Rank rank : hosting().members_of(worker)) {
+    TUTTI_CHECK(outputs_known_[rank]);
+    start.widths.push_back(static_cast<std::uint32_t>(elements_of(outputs_[rank])));
+    start.rows.push_back(rows_of(rank));
+  }
+  return start;
 }
 
 /// What the member computes on for this segment: nothing of another worker unless it is a stage.

@@ -184,7 +184,7 @@ WorkerProcess::Read WorkerProcess::read_lines(Descriptor& pipe, LineReader& line
 
 void WorkerProcess::start(const control::Start& start) {
   generation_ = start.generation;
-  const ChannelLayout layout(start.arena.slots, start.arena.images, start.widths);
+  const ChannelLayout layout(start.arena.slots, start.arena.images, start.widths, start.rows);
   check_available(layout.bytes(), setting_.name);
   channel_file_.allocate(layout.bytes(), fmt::format("the channel of '{}'", setting_.name));
   channel_file_.seal_size();
@@ -216,9 +216,13 @@ std::uint32_t WorkerProcess::number_of(const std::shared_ptr<const Channel>& fee
   for (const Feed& known : feeds_)
     if (known.channel.lock() == feed) return known.number;
   feeds_.push_back({++last_feed_, feed});
-  std::vector<std::uint32_t> widths;
-  for (std::uint32_t of = 0; of < feed->layout().seats(); ++of) widths.push_back(feed->layout().width(Seat(of)));
-  send_feed({last_feed_, std::move(widths), seat}, feed->reader_fd());
+  const ChannelLayout& layout = feed->layout();
+  control::Feed message{last_feed_, {}, seat};
+  for (std::uint32_t of = 0; of < layout.seats(); ++of) {
+    message.widths.push_back(layout.width(Seat(of)));
+    message.rows.push_back(layout.rows(Seat(of)));
+  }
+  send_feed(message, feed->reader_fd());
   kill_point("coordinator.feed_sent");
   return last_feed_;
 }

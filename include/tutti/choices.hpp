@@ -58,6 +58,8 @@ enum class Interpolation : std::uint8_t { nearest, bilinear, bicubic };
 enum class CropRounding : std::uint8_t { half_even, floor };
 /// What a step top_k outputs: the largest values, or where along their axis they are, counted from 0.
 enum class TopKGives : std::uint8_t { values, indices };
+/// What a step reduce makes of the rows of a sample: their mean, or the largest of their values.
+enum class ReduceBy : std::uint8_t { mean, max };
 /// What is done about the EXIF orientation of a picture: nothing, or it is turned upright.
 enum class Orientation : std::uint8_t { ignore, exif };
 /// What happens if an image cannot be decoded.
@@ -79,7 +81,7 @@ enum class Learns : std::uint8_t { weights, statistics };
 enum class LabelForm : std::uint8_t { classes, indicators, values };
 
 /// What a `fake` member does wrong.
-enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop, leak };
+enum class FaultKind : std::uint8_t { none, exception, exit, abort, segfault, kill, hang, nan, stop, leak, nonsense };
 /// And in which phase of its life.
 enum class FaultPhase : std::uint8_t { load, warm_up, predict, train };
 

@@ -1,5 +1,6 @@
 // The steps of a chain that need no model: what is made of the outputs of a stage before they are passed on. Plain
-// values. Each keeps the number of samples, and its result for a sample depends on that sample only.
+// values. The result of each for a sample depends on that sample only. CropBoxesStep makes several rows of a sample,
+// and ReduceStep makes one of them again; the others are computed row by row.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,28 @@ struct ResizeStep {
   friend bool operator==(const ResizeStep&, const ResizeStep&) = default;
 };
 
+/// A row for each box that counts: the part of the picture inside it, resized. The outputs before it are boxes x 5: for
+/// each box x1, y1, x2, y2 and its score. The coordinates are pixels of the picture as the first stage of the member
+/// takes it, which is float32 of channels x height x width; x is counted from its left edge, y from its top edge. A box
+/// covers the pixels that it touches, as far as they are in the picture; one without an area there does not count. The
+/// rows of a sample are in the order of the scores, the highest first; of equal ones, the first box comes first.
+struct CropBoxesStep {
+  std::uint32_t max = 0;       ///< the most rows of a sample, those with the highest scores; at least 1
+  float above = 0.5F;          ///< boxes with a higher score count
+  std::uint32_t channels = 3;  ///< of the picture
+  Resize resize{};             ///< of what is inside a box: to an exact size, and nothing is cropped
+  friend bool operator==(const CropBoxesStep&, const CropBoxesStep&) = default;
+};
+
+/// One row of the rows of a sample, value by value.
+struct ReduceStep {
+  ReduceBy by = ReduceBy::mean;  ///< what is kept of them
+  float empty = 0;               ///< every value of a sample without rows
+  friend bool operator==(const ReduceStep&, const ReduceStep&) = default;
+};
+
 /// One of them.
-using Step = std::variant<SoftmaxStep, NormalizeStep, L2NormalizeStep, ThresholdStep, TopKStep, ResizeStep>;
+using Step = std::variant<SoftmaxStep, NormalizeStep, L2NormalizeStep, ThresholdStep, TopKStep, ResizeStep,
+                          CropBoxesStep, ReduceStep>;
 
 }  // namespace tutti

@@ -369,9 +369,10 @@ TEST_CASE("scripted faults are checked") {
         "'faults' must be a list of at most 1024 maps with kind, phase, and at_batch or at_value");
   CHECK(faults("[exit]") == "a fault must be a map of keys and values, not 'exit'");
   CHECK(faults("[{phase: load}]") ==
-        "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan, stop or leak");
+        "a fault needs 'kind', exception, exit, abort, segfault, kill, hang, nan, stop, leak or nonsense");
   CHECK(faults("[{kind: none}]") ==
-        "'kind' must be exception, exit, abort, segfault, kill, hang, nan, stop or leak, not 'none'; did you mean "
+        "'kind' must be exception, exit, abort, segfault, kill, hang, nan, stop, leak or nonsense, not 'none'; did you "
+        "mean "
         "'nan'?");
   CHECK(faults("[{kind: exit, phase: warmup}]") ==
         "'phase' must be load, warm_up, predict or train, not 'warmup'; did you mean 'warm_up'?");

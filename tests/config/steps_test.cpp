@@ -61,7 +61,7 @@ TEST_CASE("a model with steps behind it is a member of one stage") {
 }
 
 TEST_CASE("every step is read as it is written again by descriptions and by values") {
-  for (const Step& step : unusual_steps()) {
+  for (const Step& step : steps_of_maps()) {
     CAPTURE(to_text(step));
     config::EnsembleSpec spec = config::load_text(with_entries({kMap, kMap}), "e.yaml");
     for (config::MemberSpec& member : spec.members) {
@@ -98,16 +98,18 @@ TEST_CASE("a mistake in a step of a value names its field") {
 
 TEST_CASE("an entry that is neither a step nor a stage is refused with its position") {
   CHECK(problem_with({kFake, "softmx"}) ==
-        "e.yaml:5:9: a step must be softmax, normalize, l2_normalize, threshold, top_k or resize, not 'softmx'; did "
-        "you mean 'softmax'?; a stage is a map with 'model'");
+        "e.yaml:5:9: a step must be softmax, normalize, l2_normalize, threshold, top_k, resize, crop_boxes or reduce, "
+        "not "
+        "'softmx'; did you mean 'softmax'?; a stage is a map with 'model'");
   CHECK(problem_with({kFake, "{step: topk, k: 2}"}) ==
-        "e.yaml:5:16: 'step' must be softmax, normalize, l2_normalize, threshold, top_k or resize, not 'topk'; did "
-        "you mean 'top_k'?");
+        "e.yaml:5:16: 'step' must be softmax, normalize, l2_normalize, threshold, top_k, resize, crop_boxes or reduce, "
+        "not 'topk'; did you mean 'top_k'?");
   CHECK(contains(problem_with({kFake, "{step: null}"}), "a step needs 'step', softmax, normalize"));
   CHECK(problem_with({kFake, "{step: softmax, k: 2}"}) == "e.yaml:5:25: 'k' belongs to top_k, not to softmax");
   CHECK(contains(problem_with({kFake, "{step: normalize, std: 2, axis: 1}"}),
                  "'axis' belongs to softmax, l2_normalize or top_k, not to normalize"));
-  CHECK(contains(problem_with({kFake, "{step: softmax, crop: 2}"}), "'crop' belongs to resize, not to softmax"));
+  CHECK(contains(problem_with({kFake, "{step: softmax, crop: 2}"}),
+                 "'crop' belongs to resize or crop_boxes, not to softmax"));
   CHECK(contains(problem_with({kFake, "{step: softmax, axes: 2}"}), "did you mean 'axis'?"));
   CHECK(problem_with({kFake, "normalize"}) == "e.yaml:5:9: a step normalize needs 'mean', 'std' or both");
   CHECK(problem_with({kMap, "{step: resize}"}) == "e.yaml:5:9: a step resize needs 'resize', 'crop' or both");

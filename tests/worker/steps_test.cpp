@@ -127,7 +127,7 @@ TEST_CASE("a resize step is the resampling of a member's input") {
 TEST_CASE("what a step makes of a sample does not depend on the samples next to it") {
   constexpr std::size_t kSamples = 3;
   const auto values = some_values(kSamples * elements_of(kMap));
-  for (const Step& step : unusual_steps()) {
+  for (const Step& step : steps_of_maps()) {
     CAPTURE(to_text(step));
     std::vector<float> apart;
     for (std::size_t sample = 0; sample < kSamples; ++sample) {
@@ -143,7 +143,7 @@ TEST_CASE("no step hides a NaN that it computes with") {
   const auto has_nan = [](const std::vector<float>& values) {
     return std::ranges::any_of(values, [](float value) { return std::isnan(value); });
   };
-  for (Step step : unusual_steps()) {
+  for (Step step : steps_of_maps()) {
     if (auto* resize = std::get_if<ResizeStep>(&step)) resize->resize.crop_height = resize->resize.crop_width = 0;
     CAPTURE(to_text(step));
     for (const std::size_t place : {0, 50, 143}) {

@@ -145,6 +145,20 @@ TEST_CASE("every step arrives as it was sent and an unknown one is refused") {
   CHECK(error->detail() == "unknown step 'top_q'");
 }
 
+TEST_CASE("what a stage is to know about rows and pictures arrives as it was sent") {
+  MemberRequest member = full_request();
+  CHECK(round_trip(Load{member}).member.fed_rows == 0);
+  CHECK_FALSE(round_trip(Load{member}).member.picture);
+  member.fed_rows = 12;
+  member.picture = member.takes.front();
+  const MemberRequest arrived = round_trip(Load{member}).member;
+  CHECK(arrived.fed_rows == 12);
+  CHECK(arrived.picture == member.picture);
+  Start start{3, {10, 7}, {4, 500, {{Dtype::uint8, {3, 32, 31}}}}, true, {0, 12}};
+  CHECK(round_trip(start).rows == start.rows);
+  CHECK(round_trip(Feed{1, {10, 7}, Seat(1), {0, 12}}).rows == start.rows);
+}
+
 TEST_CASE("the start arrives as it was sent") {
   const Start start =
       round_trip(Start{3, {10, 7}, {4, 500, {{Dtype::uint8, {3, 32, 31}}, {Dtype::float32, {7}}}}, true});

@@ -23,7 +23,8 @@ TEST_CASE("every step has the name that it has in YAML and the table has all of 
     std::set<std::string_view> keys{"step"};
     for_each_step_field(step, [&](std::string_view key, const auto&, const auto&) { CHECK(keys.insert(key).second); });
   }
-  CHECK(names == std::vector<std::string_view>{"softmax", "normalize", "l2_normalize", "threshold", "top_k", "resize"});
+  CHECK(names == std::vector<std::string_view>{"softmax", "normalize", "l2_normalize", "threshold", "top_k", "resize",
+                                               "crop_boxes", "reduce"});
   CHECK_FALSE(step_called("relu"));
 }
 
@@ -33,7 +34,8 @@ TEST_CASE("the steps of the tests are one of each kind and differ from the defau
     CHECK(kinds.insert(step.index()).second);
     CHECK(step != every_step()[step.index()]);
     CHECK(clash_in(step).empty());
-    CHECK(output_of(step, {3, 8, 6}).problem.empty());
+    const bool boxes = std::holds_alternative<CropBoxesStep>(step);
+    CHECK(output_of(step, boxes ? Dims{7, 5} : Dims{3, 8, 6}).problem.empty());
   }
 }
 
@@ -44,10 +46,12 @@ TEST_CASE("a step is written for people with what is not as by default") {
   CHECK(to_text(ThresholdStep{}) == "threshold (above 0.5)");
   CHECK(to_text(TopKStep{5}) == "top_k (k 5, give values)");
   CHECK(to_text(ResizeStep{{.rule = ResizeRule::exact, .height = 4, .width = 6}}) == "resize (4x6, bicubic)");
+  CHECK(to_text(unusual_steps()[6]) == "crop_boxes (max 4, above 0.25, channels 1, 6x5, bilinear)");
+  CHECK(to_text(ReduceStep{}) == "reduce (by mean, empty 0)");
 }
 
 TEST_CASE("steps that keep the size of predictions are those that are computed in place") {
-  for (const Step& step : unusual_steps()) {
+  for (const Step& step : steps_of_maps()) {
     CAPTURE(to_text(step));
     CHECK(is_in_place(step) == (output_of(step, {3, 8, 6}).dims == Dims{3, 8, 6}));
   }
@@ -78,6 +82,13 @@ TEST_CASE("a step that does not fit says why and what to do") {
         "it is for images, of three sizes: channels x height x width");
   CHECK(contains(why(ResizeStep{{.rule = ResizeRule::exact, .height = 60000, .width = 60000}}, {3, 8, 8}),
                  "images of 3x60000x60000 are more than"));
+  const auto crops = [](std::uint32_t max, std::uint32_t side) {
+    return CropBoxesStep{.max = max, .resize = {.rule = ResizeRule::exact, .height = side, .width = side}};
+  };
+  for (const Dims& dims : {Dims{5}, Dims{7, 4}, Dims{1, 7, 5}})
+    CHECK(why(crops(4, 8), dims) == "it takes boxes x 5: x1, y1, x2, y2 and a score for each box");
+  CHECK(why(crops(100, 240), {7, 5}) == "up to 100 crops of 3x240x240 are more than 16777216 values");
+  CHECK(output_of(crops(4, 8), {7, 5}).dims == Dims{3, 8, 8});
   CHECK(misfit_text(TopKStep{5}, {4}, output_of(TopKStep{5}, {4})) ==
         "step 'top_k' does not fit outputs of 4: there are not 5 values along axis 1, but 4");
 }
@@ -85,6 +96,18 @@ TEST_CASE("a step that does not fit says why and what to do") {
 TEST_CASE("a step that computes nothing says what it needs") {
   CHECK(clash_in(NormalizeStep{}) == "a step normalize needs 'mean', 'std' or both");
   CHECK(clash_in(ResizeStep{}) == "a step resize needs 'resize', 'crop' or both");
+  CropBoxesStep crops;
+  crops.resize = {.rule = ResizeRule::exact, .height = 4, .width = 4};
+  CHECK(clash_in(crops) == "a step crop_boxes needs 'max', the most rows of a sample");
+  crops.max = 3;
+  CHECK(clash_in(crops).empty());
+  for (const Resize& other :
+       {Resize{}, Resize{.rule = ResizeRule::shorter, .height = 4, .width = 4},
+        Resize{.rule = ResizeRule::exact, .height = 4, .width = 4, .crop_height = 2, .crop_width = 2}}) {
+    crops.resize = other;
+    CHECK(clash_in(crops) ==
+          "a step crop_boxes needs one size for all crops: 'resize: [height, width]', without 'crop'");
+  }
 }
 
 TEST_CASE("sizes go through all steps and are unknown behind one that does not fit") {
@@ -104,6 +127,10 @@ TEST_CASE("some steps decide what the numbers mean behind them") {
   CHECK(behind({SoftmaxStep{}, NormalizeStep{}}, std::nullopt) == OutputKind::values);
   CHECK(behind({SoftmaxStep{}, ResizeStep{}}, std::nullopt) == OutputKind::probabilities);
   CHECK_FALSE(behind({NormalizeStep{}, ResizeStep{}}, std::nullopt));
+  CHECK(behind({CropBoxesStep{}}, OutputKind::logits) == OutputKind::values);
+  CHECK(behind({ReduceStep{}}, OutputKind::logits) == OutputKind::logits);
+  CHECK(behind({SoftmaxStep{}, ReduceStep{}}, std::nullopt) == OutputKind::probabilities);
+  CHECK(behind({SoftmaxStep{}, ReduceStep{.by = ReduceBy::max}}, std::nullopt) == OutputKind::values);
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ struct Sum {
   std::uint64_t checkpoints_used = 0;
   std::uint64_t failed = 0;
   std::uint64_t moved = 0;
+  std::uint64_t refused = 0;
   std::uint64_t retired = 0;
   std::uint64_t called_off = 0;
   std::uint64_t came = 0;
@@ -117,6 +118,7 @@ struct Sum {
     checkpoints_used += world.checkpoints_used();
     failed += world.failed() ? 1 : 0;
     moved += world.moved();
+    refused += world.refused();
     retired += world.retired();
     called_off += world.called_off();
     came += world.came();

@@ -157,5 +157,55 @@ TEST_CASE("a segment that does not wait for members with stages is finished once
   CHECK(sum.finished > kReplicaSeeds);
 }
 
+/// Every stage behind another one reads its rows, and may find that their index is nonsense.
+void count_rows(WorldSetting& setting) {
+  const Chains chains = setting.supervisor.chains;
+  ByRank<std::optional<Rank>> fed_by;
+  ByRank<bool> reads_rows;
+  for (const Rank rank : IdRange<Rank>(setting.supervisor.names.size())) {
+    fed_by.push_back(chains.feeder_of(rank));
+    reads_rows.push_back(fed_by[rank].has_value());
+  }
+  setting.supervisor.chains = Chains(std::move(fed_by), std::move(reads_rows));
+  setting.nonsense = true;
+}
+
+TEST_CASE("stages whose readers find nonsense answer every segment once whichever of them die") {
+  const Sum sum = live_through(270'000, [](WorldSetting& setting) {
+    chain_up(setting);
+    if (setting.seed % 2 == 0) replicate(setting);
+    count_rows(setting);
+    setting.stuck = setting.seed % 3 == 0;
+    setting.nan = setting.seed % 5 == 0;
+    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    setting.may_fail_with = {"no slot is left for a segment"};
+  });
+  CHECK(sum.refused > kSeeds);
+  CHECK(sum.counts.violations > kSeeds / 2);
+  CHECK(sum.repeated > 0);
+  CHECK(sum.finished > kSeeds);
+}
+
+TEST_CASE("segments whose rows are nonsense again and again are set aside and members leave") {
+  const Sum sum = live_through(
+      280'000,
+      [](WorldSetting& setting) {
+        chain_up(setting);
+        if (setting.seed % 3 == 0) replicate(setting);
+        count_rows(setting);
+        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 5);
+        setting.supervisor.policy.poison_limit = 1 + setting.seed % 2;
+        setting.stuck = setting.seed % 4 == 1;
+        if (setting.seed % 7 == 0) setting.supervisor.quorum = config::QuorumSpec{.members = 1};
+        setting.may_fail_with = {"no member is left", "no slot is left for a segment", "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.refused > 0);
+  CHECK(sum.counts.set_aside > 0);
+  CHECK(sum.neighbours_lost > 0);
+}
+
 }  // namespace
 }  // namespace tutti::test

@@ -239,9 +239,7 @@ void World::publish(Process& process) {
   process.ring.pop_front();
   process.computed = false;
   if (task.checkpoint != 0) members_[rank_of(process, task.seat)].files[task.checkpoint - 1] = {process.learnt, false};
-  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
-  if (setting_.nan && task.kind == TaskKind::predict && chance(5)) record.status = CompletionStatus::not_finite;
-  process.published.push_back(record);
+  process.published.push_back(draw_completion(rank_of(process, task.seat), task));
 }
 
 /// The pool reads one completion. False if there is none.
@@ -261,13 +259,13 @@ void World::report_all(Process& process) {
 void World::judge(Process& process, const CompletionRecord& record, Acceptance acceptance) {
   --process.unread;
   const Rank rank = rank_of(process, record.seat);
-  Member& member = members_[rank];
-  member.old = {process.worker, record};
+  members_[rank].old = {process.worker, record};
   if (process.distrusted) return must(acceptance == Acceptance::dropped, "a worker that is not trusted is believed");
   if (acceptance == Acceptance::dropped) {
     carry_out(true);
     return must(failed_, "a right answer is dropped");
   }
+  if (acceptance == Acceptance::refused) return refused(rank, record);
   Segment& segment = segments_.at(record.segment);
   auto& accepted = segment.accepted[rank];
   if (acceptance == Acceptance::repeated) {
@@ -281,7 +279,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
     must(!segment.finished, "an answer to a finished segment counts");
     accepted = {process.worker, process.generation};
   }
-  member.last_accepted = {process.worker, record};
+  members_[rank].last_accepted = {process.worker, record};
 }
 
 void World::end(Process& process) {

@@ -32,6 +32,7 @@ struct WorldSetting {
   std::uint32_t faults = 10;  ///< percent of the steps
   bool stuck = false;         ///< some processes do not end when they are killed
   bool nan = false;
+  bool nonsense = false;     ///< stages that read rows may find that their index is nonsense
   bool kills = true;         ///< processes die, and break the protocol
   bool freezes = true;       ///< processes stop and never continue
   bool never_ready = false;  ///< once all members have run, no further process becomes ready
@@ -67,6 +68,8 @@ class World {
   /// Members that came, and those that went.
   std::uint64_t came() const { return came_; }
   std::uint64_t went() const { return went_; }
+  /// Answers that a stage could not use.
+  std::uint64_t refused() const { return refused_; }
   /// Members that got a worker of their own.
   std::uint64_t moved() const { return moved_; }
   bool absent(Rank rank) const { return supervisor_.absent(rank); }
@@ -162,6 +165,9 @@ class World {
   bool report(Process& process);
   void report_all(Process& process);
   void judge(Process& process, const CompletionRecord& record, Acceptance acceptance);
+  CompletionRecord draw_completion(Rank rank, const TaskRecord& task);
+  void note_author(Rank rank, TaskRecord& task) const;
+  void refused(Rank rank, const CompletionRecord& record);
   void end(Process& process);
   void lie(Process& process);
   void end_killed();
@@ -241,6 +247,7 @@ class World {
   std::uint64_t checkpoints_used_ = 0;
   std::uint64_t said_ = 0;
   std::uint64_t moved_ = 0;
+  std::uint64_t refused_ = 0;
   std::uint64_t rounds_ = 0;         // later ones
   std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
   std::uint64_t retired_ = 0;

@@ -244,6 +244,7 @@ void World::perform(const action::HandOut& hand_out) {
   must(hand_out.task.images == (round == Round{} ? 5 : segment.images) || round != segment.round,
        "a task for other samples");
   process.ring.push_back(hand_out.task);
+  note_author(hand_out.rank, process.ring.back());
   ++process.unread;
 }
 

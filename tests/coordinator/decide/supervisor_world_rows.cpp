@@ -1,0 +1,52 @@
+// The part of the made-up pool about rows that one process writes and another one reads.
+#include "tests/coordinator/decide/supervisor_world.hpp"
+
+namespace tutti::test {
+namespace {
+
+/// A process, in a field of the records that the supervisor does not look at.
+constexpr std::uint32_t code_of(WorkerId worker, Generation generation) {
+  return (static_cast<std::uint32_t>(worker.value()) << 16U) + generation.value() + 1;
+}
+
+}  // namespace
+
+/// Whose rows the task reads.
+void World::note_author(Rank rank, TaskRecord& task) const {
+  const auto feeder = supervisor_.chains().feeder_of(rank);
+  if (!feeder) return;
+  const auto& author = segments_.at(task.segment).accepted[*feeder];
+  task.reserved = code_of(author->first, author->second);
+}
+
+/// How a process ends a task.
+CompletionRecord World::draw_completion(Rank rank, const TaskRecord& task) {
+  CompletionRecord record{task.sequence, task.segment, task.generation, task.slot, task.images, task.seat};
+  record.begun_nanoseconds = task.reserved;
+  const bool reads = setting_.nonsense && supervisor_.chains().reads_rows(rank);
+  if (setting_.nan && task.kind == TaskKind::predict && chance(5))
+    record.status = CompletionStatus::not_finite;
+  else if (reads && !calm_ && chance(10))
+    record.status = CompletionStatus::bad_feed;
+  return record;
+}
+
+/// The process that wrote the rows is to be killed, and they are written again.
+void World::refused(Rank rank, const CompletionRecord& record) {
+  must(record.status == CompletionStatus::bad_feed, "a right answer is refused");
+  ++refused_;
+  for (const WorkerId worker : processes_.ids()) {
+    const auto& process = processes_[worker];
+    if (process && code_of(worker, process->generation) == record.begun_nanoseconds) process->distrusted = true;
+  }
+  Segment& segment = segments_.at(record.segment);
+  const Rank feeder = supervisor_.chains().feeder_of(rank).value();
+  must(!segment.accepted[rank], "what was answered is refused");
+  auto& author = segment.accepted[feeder];
+  if (author && !supervisor_.segment(record.segment).rows[feeder].answered) {
+    must(code_of(author->first, author->second) == record.begun_nanoseconds, "the rows of another process are refused");
+    author.reset();
+  }
+}
+
+}  // namespace tutti::test
