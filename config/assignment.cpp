@@ -9,6 +9,7 @@
 #include "common/counted.hpp"
 #include "config/device.hpp"
 #include "config/reader.hpp"
+#include "config/shards.hpp"
 
 namespace tutti::config {
 namespace {
@@ -93,9 +94,9 @@ class Assigner {
       }
       if (assigned_in_vain(rank, tree))
         violations_.add(by_command_line_[rank] ? SourcePosition{"command line: '--assign'"} : tree->position,
-                        fmt::format("member '{0}' is assigned {1}, but each of its 'stages' names a device of its own; "
+                        fmt::format("member '{0}' is assigned {1}, but each of its '{2}' names a device of its own; "
                                     "change these, or leave '{0}' out",
-                                    name, to_text(*given_[rank])));
+                                    name, to_text(*given_[rank]), chain_key(members_[rank].spec)));
       if (given_[rank])
         members_[rank].spec.device = *given_[rank];
       else if (!members_[rank].stage_devices.empty())

@@ -47,6 +47,13 @@ struct FieldWriter {
     map.set(key, std::move(list));
   }
   void set(std::string_view key, const std::vector<std::uint32_t>& values) const { map.set(key, numbers(values)); }
+  void set(std::string_view key, const LayerRange& part) const {
+    if (part.whole()) return;
+    Tree range = Tree::map();
+    if (part.from > 0) range.set("from", number(part.from));
+    if (part.to > 0) range.set("to", number(part.to));
+    map.set(key, std::move(range));
+  }
   void set(std::string_view key, const Arguments& arguments) const { map.set(key, arguments_tree(arguments)); }
   void set(std::string_view key, const std::vector<ScriptedFault>& faults) const {
     Tree list = Tree::list();

@@ -21,6 +21,7 @@
 #include "config/read_keys.hpp"
 #include "config/reader.hpp"
 #include "config/saved.hpp"
+#include "config/shards.hpp"
 #include "config/shorthand.hpp"
 #include "config/stages.hpp"
 #include "config/tasks.hpp"
@@ -223,6 +224,7 @@ EnsembleSpec read_spec(const Tree& root, const Overrides& overrides, Violations&
   if (const Tree* views = top.find("views"); views != nullptr) defaults.views = read_views(*views, violations);
   if (list != nullptr) members = read_members(*list, defaults, violations);
   if (members_prepare(top, spec)) take_inputs_of_folders(members, violations);
+  cut_into_shards(members, spec.input, violations);
   const Assignment assignment = find_assignment(top, violations);
   std::vector<ReadUnit> workers;
   if (const Tree* units = top.find("workers"); units != nullptr) workers = read_workers(*units, members, violations);

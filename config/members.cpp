@@ -10,6 +10,7 @@
 #include "config/model.hpp"
 #include "config/processor.hpp"
 #include "config/reader.hpp"
+#include "config/shards.hpp"
 #include "config/stages.hpp"
 #include "config/steps.hpp"
 #include "config/takes.hpp"
@@ -95,7 +96,9 @@ ReadMember read_member(const Tree& tree, std::size_t rank, const MemberDefaults&
   Fields fields(tree, what, violations);
   read_name(fields, rank, member, violations);
   const std::size_t before_model = violations.count();
-  if (const Tree* stages = fields.find("stages"); stages != nullptr)
+  const Tree* const shards = fields.find("shards");
+  if (shards != nullptr) read_shards(*shards, fields, read, violations);
+  if (const Tree* stages = shards == nullptr ? fields.find("stages") : nullptr; stages != nullptr)
     read_stages(*stages, fields, read, violations);
   else if (const Tree* model = fields.require("model", "such as {kind: small-cnn}"); model != nullptr)
     member.model = read_model(*model, violations);

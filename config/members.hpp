@@ -14,6 +14,20 @@
 
 namespace tutti::config {
 
+/// A layer that a shard begins with, and where it is written.
+struct ReadCut {
+  std::uint32_t layer = 0;
+  SourcePosition position;
+};
+
+/// `shards` of a member as read (config/shards.hpp).
+struct ReadShards {
+  SourcePosition position{};
+  std::uint32_t count = 0;                       ///< of shards
+  std::vector<ReadCut> cut{};                    ///< empty: by their bytes
+  std::vector<std::optional<Device>> devices{};  ///< of each shard; empty: that of the member
+};
+
 /// A member as read, with what later messages need.
 struct ReadMember {
   MemberSpec spec;                      ///< its device is not set yet
@@ -24,6 +38,7 @@ struct ReadMember {
   SourcePosition entries{};             ///< of the `output` in its `model`, the last one, if it has one
   /// By stage, what it says itself; none without stages.
   std::vector<std::optional<Device>> stage_devices{};
+  std::optional<ReadShards> shards{};  ///< into which its model is still to be cut, or was
 };
 
 /// The longest name of a member: names become file names.

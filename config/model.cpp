@@ -241,6 +241,24 @@ struct FieldReader {
         values.push_back(static_cast<std::uint32_t>(*width));
   }
 
+  void operator()(std::string_view key, LayerRange& part, const form::Layers&) const {
+    const Tree* tree = fields.find(key);
+    if (tree == nullptr) return;
+    const std::size_t before = violations.count();
+    Fields range(*tree, "'part'", violations);
+    range.whole("from", part.from, 1, kMaxModelWidth);
+    range.whole("to", part.to, 1, kMaxModelWidth);
+    range.finish();
+    if (violations.count() > before) return;
+    if (part.whole())
+      violations.add(tree->position,
+                     "'part' needs 'from', its first layer, 'to', the layer behind its last one, or both");
+    else if (part.to > 0 && part.to <= part.from)
+      violations.add(
+          tree->position,
+          fmt::format("'part' ends at layer {}, and must end behind layer {}, where it begins", part.to, part.from));
+  }
+
   void operator()(std::string_view key, std::vector<ScriptedFault>& values, const form::Faults& faults) const {
     const Tree* tree = fields.find(key);
     if (tree == nullptr) return;

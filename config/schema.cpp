@@ -48,6 +48,8 @@ std::vector<std::string> samples() {
   all.emplace_back("members: [{name: a, model: {kind: auto, files: [a.pt]}}]\n");
   all.emplace_back(
       "members: [{name: a, stages: [{model: {kind: fake}}, {model: {kind: fake}, replicas: {cpu: 1}}]}]\n");
+  all.emplace_back("members: [{name: a, model: {kind: mlp, layers: [2, 2], part: {from: 1}}, shards: {cut: [1]}}]\n");
+  all.emplace_back("members: [{name: a, model: {kind: mlp, layers: [2, 2]}, shards: {count: 2}}]\n");
   for (const Step& step : every_step())
     all.push_back(
         fmt::format("members: [{{name: a, stages: [{{model: {{kind: fake}}}}, {{step: {}, resize: 8, crop: 8}}]}}]\n",
@@ -87,6 +89,8 @@ constexpr std::array kDefinitions{Definition{"the configuration", "description"}
                                   Definition{"task ", "task"},
                                   Definition{"'merge'", "merge", "method"},
                                   Definition{"'model'", "model", "kind"},
+                                  Definition{"'part'", "part"},
+                                  Definition{"'shards'", "shards"},
                                   Definition{"a stage", "stage"},
                                   Definition{"a step", "step", "step"},
                                   Definition{"a fault", "fault"},

@@ -151,6 +151,8 @@ constexpr std::array kKeys{
               R"({"type": "array", "minItems": 2, "maxItems": 16, "items":
                   {"anyOf": [{"$ref": "#/definitions/stage"}, {"$ref": "#/definitions/step"},
                              {"$ref": "#/definitions/step_word"}]}})"},
+    SchemaKey{"member", "shards", "cuts the model by its layers: how many parts, each in a worker of its own, or where",
+              R"({"anyOf": [{"type": "integer", "minimum": 2, "maximum": 16}, {"$ref": "#/definitions/shards"}]})"},
     SchemaKey{"member", "weight", "weight of the member in the rules weighted and vote"},
     SchemaKey{"member", "output", "what the numbers of the model mean"},
     SchemaKey{"member", "takes", "which tensors of a sample the model takes",
@@ -170,6 +172,15 @@ constexpr std::array kKeys{
     SchemaKey{"stage", "replicas", "how many workers host this stage; or a map of devices and numbers", kReplicas},
     SchemaKey{"stage", "same_bits", "off allows replicas on different kinds of devices"},
 
+    SchemaKey{"shards", "count", "how many parts, of about the same size"},
+    SchemaKey{"shards", "cut", "the layers, counted from 0, with which the parts behind the first begin",
+              R"({"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 15})"},
+    SchemaKey{"shards", "devices", "where each part runs; by default where 'assignment' puts the member",
+              R"({"type": "array", "items": {"$ref": "#/definitions/device"}, "minItems": 2, "maxItems": 16})"},
+
+    SchemaKey{"part", "from", "the first layer of the part, counted from 0; without it, the first of the network"},
+    SchemaKey{"part", "to", "the layer behind the last one of the part; without it, the part ends with the network"},
+
     SchemaKey{"step", "step", "what is made of the outputs of the stage before it, in its workers"},
     SchemaKey{"step", "axis", "along which axis: 1 is the first after the sample, -1 the last", kAxisNumber},
     SchemaKey{"step", "mean", "subtracted from each value, per channel", kChannels},
@@ -182,6 +193,7 @@ constexpr std::array kKeys{
     SchemaKey{"model", "classes", "width of the last layer"},
     SchemaKey{"model", "weights", "a safetensors file"},
     SchemaKey{"model", "layers", "widths of the layers; the last is the number of classes", kWholes},
+    SchemaKey{"model", "part", "the layers that are computed; all without it", R"({"$ref": "#/definitions/part"})"},
     SchemaKey{"model", "path", "the file or the folder of the model",
               R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]})"},
     SchemaKey{"model", "files", "the files of one model, of which the fastest is chosen at the start",

@@ -11,6 +11,7 @@
 #include "config/assignment.hpp"
 #include "config/model.hpp"
 #include "config/reader.hpp"
+#include "config/shards.hpp"
 #include "config/steps.hpp"
 #include "config/workers.hpp"
 
@@ -28,6 +29,7 @@ StageSpec read_stage(const Tree& tree, std::optional<Device>& device, Violations
     device = stage.workers.devices.front();
   else if (const Tree* named = fields.find("device"); named != nullptr)
     device = read_device(*named, violations);
+  fields.refuse("shards", "'shards' cuts the model of a member; of a stage, write each part as a stage, with 'part'");
   fields.finish();
   return stage;
 }
@@ -161,7 +163,8 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
   const auto first = std::ranges::find_if(members, is_chain);
   if (first == members.end()) return;
   const auto refuse = [&](const ReadMember& member, std::string_view what) {
-    violations.add(member.position, fmt::format("member '{}' has 'stages', {}", member.spec.name, what));
+    violations.add(member.position,
+                   fmt::format("member '{}' has '{}', {}", member.spec.name, chain_key(member.spec), what));
   };
   if (spec.measure_batch_images) refuse(*first, "and 'batch_images: auto' cannot be used with them: give a number");
   const auto chosen =

@@ -14,6 +14,7 @@
 #include "common/resample.hpp"
 #include "config/candidates.hpp"
 #include "config/effective.hpp"
+#include "config/shards.hpp"
 #include "coordinator/decide/batch_search.hpp"
 #include "coordinator/decide/candidates.hpp"
 
@@ -275,6 +276,9 @@ std::string plan_text(const Plan& plan, const Machine& machine, const std::strin
     if (!member.request.views.empty())
       text += fmt::format("views of {}: {}, {}\n", member.request.name, to_text(member.request.views),
                           counted(passes_of(member.request.views), "prediction") + " of each image");
+  for (const Rank rank : plan.in_order())
+    if (const std::string part = config::part_text(plan.request_of(rank).model); !part.empty())
+      text += fmt::format("shard {}: {}\n", plan.request_of(rank).name, part);
   for (const Rank rank : plan.in_order())
     if (const MemberRequest& request = plan.request_of(rank); !request.steps.empty()) {
       std::vector<std::string> steps;

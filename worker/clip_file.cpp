@@ -9,6 +9,8 @@
 #include <tutti/error.hpp>
 
 #include "common/counted.hpp"
+#include "common/tensor_text.hpp"
+#include "merge/clip_layers.hpp"
 #include "worker/tensor_differences.hpp"
 
 namespace tutti::worker {
@@ -27,8 +29,35 @@ std::uint64_t product(const std::vector<std::int64_t>& shape) {
 
 const ClipVitModel& tower_model_of(const MemberRequest& request) { return std::get<ClipVitModel>(request.model); }
 
+/// Of a part of a tower behind its first layers: it takes the tokens that these output.
+void check_tokens(const MemberRequest& request, const ClipConfig& config) {
+  const TensorLayout& seen = request.seen();
+  const auto values = static_cast<std::uint64_t>(config.tokens() * config.hidden);
+  if (seen.dtype == Dtype::float32 && seen.elements() == values) return;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("the part of the tower in '{}' from layer {} on takes {} values of float32 for each image, not "
+                  "{}",
+                  tower_model_of(request).path, tower_model_of(request).part.from, values, layout_text(seen)),
+      fmt::format("{} tokens of {}", config.tokens(), config.hidden),
+      "put the part of the tower that ends there in front of it");
+}
+
+void check_part(const ClipVitModel& model, const ClipConfig& config) {
+  const std::int64_t cut = std::max(model.part.from, model.part.to);
+  if (cut == 0 || cut < config.layers) return;
+  throw Error(ErrorKind::usage, fmt::format("'part' is cut at layer {}, outside the tower in '{}'", cut, model.path),
+              fmt::format("it has {}", counted(static_cast<std::uint64_t>(config.layers), "layer")),
+              "leave 'to' out for all layers up to the last");
+}
+
 ClipConfig config_for(const MemberRequest& request) {
   const ClipConfig config = merge::read_clip_config(tower_model_of(request).path);
+  check_part(tower_model_of(request), config);
+  if (tower_model_of(request).part.from > 0) {
+    check_tokens(request, config);
+    return config;
+  }
   const ImageShape shape = images_of(request);
   if (shape.channels == config.channels && shape.height == config.image && shape.width == config.image) return config;
   throw Error(ErrorKind::usage,
@@ -39,8 +68,9 @@ ClipConfig config_for(const MemberRequest& request) {
 
 }  // namespace
 
-ClipFile::ClipFile(const ClipConfig& config, const std::filesystem::path& weights, bool projected)
-    : config_(config), checkpoint_(merge::Checkpoint::open(weights)), projected_(projected) {
+ClipFile::ClipFile(const ClipConfig& config, const std::filesystem::path& weights, bool projected,
+                   const LayerRange& part)
+    : config_(config), checkpoint_(merge::Checkpoint::open(weights)), projected_(projected), part_(part) {
   // transformers 5 writes a CLIPVisionModel without the prefix that all others have.
   const auto& names = checkpoint_.names();
   if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.starts_with(kPrefix); }))
@@ -76,13 +106,22 @@ void ClipFile::expect_layer(std::int64_t number) {
 }
 
 void ClipFile::expect_tower() {
-  expected_[prefix_ + "embeddings.class_embedding"] = {config_.hidden};
-  expected_[prefix_ + "embeddings.patch_embedding.weight"] = {config_.hidden, config_.channels, config_.patch,
-                                                              config_.patch};
-  expected_[prefix_ + "embeddings.position_embedding.weight"] = {config_.tokens(), config_.hidden};
-  expect_norm("pre_layrnorm");  // every checkpoint spells it like this
-  expect_norm("post_layernorm");
-  for (std::int64_t number = 0; number < config_.layers; ++number) expect_layer(number);
+  if (has_embeddings()) {
+    expected_[prefix_ + "embeddings.class_embedding"] = {config_.hidden};
+    expected_[prefix_ + "embeddings.patch_embedding.weight"] = {config_.hidden, config_.channels, config_.patch,
+                                                                config_.patch};
+    expected_[prefix_ + "embeddings.position_embedding.weight"] = {config_.tokens(), config_.hidden};
+    expect_norm("pre_layrnorm");  // every checkpoint spells it like this
+  }
+  if (has_output()) expect_norm("post_layernorm");
+  for (std::int64_t number = first_layer(); number < end_layer(); ++number) expect_layer(number);
+}
+
+/// Whether a tensor of the tower is of layers that another part of it has.
+bool ClipFile::is_of_other_part(const std::string& name) const {
+  const auto layer = merge::tower_layer(name, static_cast<std::size_t>(config_.layers));
+  return layer &&
+         (static_cast<std::int64_t>(*layer) < first_layer() || static_cast<std::int64_t>(*layer) >= end_layer());
 }
 
 /// Tensors that may be there besides the tower: the rest of a CLIPModel, and constants that are not weights.
@@ -97,7 +136,8 @@ bool ClipFile::belongs_to_tower(const std::string& name) const {
 std::vector<std::string> ClipFile::differences() const {
   TensorForms found;
   for (const std::string& name : checkpoint_.names())
-    if (belongs_to_tower(name) || expected_.contains(name)) found[name] = checkpoint_.form(name);
+    if ((belongs_to_tower(name) && !is_of_other_part(name)) || expected_.contains(name))
+      found[name] = checkpoint_.form(name);
   std::vector<WantedTensor> wanted;
   for (const auto& [name, shape] : expected_) wanted.push_back({name, shape, kComputable});
   return tensor_differences(found, wanted);
@@ -131,7 +171,8 @@ void ClipFile::check() const {
 ClipFile clip_file_of(const MemberRequest& request) {
   const ClipVitModel& model = tower_model_of(request);
   ClipFile file(config_for(request), request.weights.empty() ? model.path : request.weights,
-                model.output == ClipOutput::projected);
+                model.output == ClipOutput::projected && model.part.to == 0, model.part);
+  if (model.part.to > 0) return file;  // its outputs are tokens
   if (request.output != kind_of(model.output))
     throw Error(ErrorKind::usage,
                 fmt::format("a clip-vit with 'output: {}' outputs {}, not {}", to_name(model.output),
@@ -142,7 +183,7 @@ ClipFile clip_file_of(const MemberRequest& request) {
 
 std::optional<merge::Head> clip_head_of(const MemberRequest& request, const ClipConfig& config) {
   const ClipVitModel& model = tower_model_of(request);
-  if (model.output != ClipOutput::logits) return std::nullopt;
+  if (model.output != ClipOutput::logits || model.part.to > 0) return std::nullopt;
   merge::Head head = merge::Head::read(model.head);
   if (head.features() != static_cast<std::uint64_t>(config.hidden))
     throw Error(ErrorKind::usage,

@@ -13,6 +13,7 @@
 #include "common/process_memory.hpp"
 #include "common/usable_cores.hpp"
 #include "common/wire/spawn_contract.hpp"
+#include "config/shards.hpp"
 #include "config/stages.hpp"
 #include "config/workers.hpp"
 #include "coordinator/plan/find_worker.hpp"
@@ -197,9 +198,10 @@ Field make_field(const config::EnsembleSpec& spec, const std::filesystem::path& 
           "leave the member out to compare");
   for (const config::MemberSpec& member : spec.members)
     if (config::has_stages(member))
-      throw Error(ErrorKind::usage,
-                  fmt::format("'{}' has 'stages', which the other strategies do not have", member.name), {},
-                  "leave the member out to compare; 'tutti run' and its report say how fast it is");
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("'{}' has '{}', which the other strategies do not have", member.name, config::chain_key(member)),
+          {}, "leave the member out to compare; 'tutti run' and its report say how fast it is");
   for (const config::MemberSpec& member : spec.members)
     if (!member.views.empty())
       throw Error(ErrorKind::usage,

@@ -71,6 +71,8 @@ json::object to_json(const TakenTensor& taken) {
 
 json::value to_json(const Arguments& arguments) { return json::value(arguments.json); }
 
+json::array to_json(const LayerRange& part) { return {part.from, part.to, part.inputs}; }
+
 template <class Value>
 json::value to_json(const Value& value) {
   if constexpr (std::is_enum_v<Value>)

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <type_traits>
 
@@ -141,6 +142,13 @@ void read(const Fields& fields, std::string_view key, std::vector<Item>& items) 
 void read(const Fields& fields, std::string_view key, Arguments& arguments) {
   arguments.json = fields.get<std::string>(key);
   if (!parse_json(arguments.json, "the arguments of a factory").is_object()) refuse("arguments are an object");
+}
+void read(const Fields& fields, std::string_view key, LayerRange& part) {
+  const auto numbers = fields.list<std::uint64_t>(key);
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  if (numbers.size() != 3 || numbers[0] > kMost || numbers[1] > kMost || (numbers[1] > 0 && numbers[1] <= numbers[0]))
+    refuse("a part of a network has no such layers");
+  part = {static_cast<std::uint32_t>(numbers[0]), static_cast<std::uint32_t>(numbers[1]), numbers[2]};
 }
 void read(const Fields& fields, std::string_view key, std::vector<ScriptedFault>& faults) {
   for (const json::value& value : fields.array(key)) faults.push_back(read_fault(Fields(value)));

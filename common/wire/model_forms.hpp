@@ -65,6 +65,8 @@ struct Widths {
   std::string_view needed;
   std::size_t most_layers;
 };
+/// Consecutive layers of a network, or all.
+struct Layers {};
 /// A list of sizes, which may be left out.
 struct Sizes {
   std::size_t most;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/counted.hpp"
 #include "common/json.hpp"
 #include "common/onnx_files.hpp"
 
@@ -70,7 +71,32 @@ Text* folder_in(Kind& kind) {
   return folder;
 }
 
+template <class Range, class Kind>
+Range* part_in(Kind& kind) {
+  Range* part = nullptr;
+  for_each_field(kind, [&](std::string_view, auto& value, const auto& its_form) {
+    if constexpr (std::is_same_v<decltype(its_form), const form::Layers&>) part = &value;
+  });
+  return part;
+}
+
+/// What is wrong with a part of a network, whichever it is.
+std::optional<Clash> clash_of(const LayerRange& part, ComputedBy backend) {
+  if (part.whole() || backend == ComputedBy::torch) return std::nullopt;
+  return Clash{"backend", fmt::format("a part of a network is computed by torch, not by {}; leave 'backend' out",
+                                      to_name(backend))};
+}
+
 }  // namespace
+
+std::optional<Clash> Description<MlpModel>::clash(const MlpModel& model) {
+  const std::size_t last = std::max(model.part.from, model.part.to);
+  const std::size_t layers = model.layers.size();
+  if (layers > 0 && last > 0 && last >= layers)
+    return Clash{"part", fmt::format("'part' is cut at layer {}, outside the network, which has {}", last,
+                                     counted(layers, "layer"))};
+  return clash_of(model.part, model.backend);
+}
 
 std::optional<Clash> Description<ClipVitModel>::clash(const ClipVitModel& model) {
   if (model.output == ClipOutput::logits && model.head.empty())
@@ -78,7 +104,7 @@ std::optional<Clash> Description<ClipVitModel>::clash(const ClipVitModel& model)
   if (model.output != ClipOutput::logits && !model.head.empty())
     return Clash{"head",
                  fmt::format("'head' has no meaning with 'output: {}'; set 'output: logits'", to_name(model.output))};
-  return std::nullopt;
+  return clash_of(model.part, model.backend);
 }
 
 std::uint64_t Description<SmallCnnModel>::parameters(const SmallCnnModel& model, std::uint64_t /*seen*/) {
@@ -88,7 +114,8 @@ std::uint64_t Description<SmallCnnModel>::parameters(const SmallCnnModel& model,
 
 std::uint64_t Description<MlpModel>::parameters(const MlpModel& model, std::uint64_t seen) {
   std::uint64_t count = 0;
-  for (const std::uint64_t layer : model.layers) count += layer * (std::exchange(seen, layer) + 1);
+  for (std::size_t i = model.part.from; i < end_of(model.part, model.layers.size()); ++i)
+    count += model.layers[i] * (std::exchange(seen, model.layers[i]) + 1);
   return count;
 }
 
@@ -217,6 +244,9 @@ const ComputedBy* backend_of(const ModelKind& kind) {
   });
   return backend;
 }
+
+LayerRange* part_of(ModelKind& kind) { return part_in<LayerRange>(kind); }
+const LayerRange* part_of(const ModelKind& kind) { return part_in<const LayerRange>(kind); }
 
 std::string* folder_of(ModelKind& kind) { return folder_in<std::string>(kind); }
 const std::string* folder_of(const ModelKind& kind) { return folder_in<const std::string>(kind); }

@@ -92,6 +92,11 @@ struct Clash {
 
 // ---- the descriptions ----------------------------------------------------------------------------------------------
 
+/// The layer behind the last one of a part of a network with so many layers.
+constexpr std::size_t end_of(const LayerRange& part, std::size_t layers) {
+  return part.to == 0 ? layers : std::min<std::size_t>(part.to, layers);
+}
+
 /// What is known about a kind: see the top of this file.
 template <class Model>
 struct Description;
@@ -124,19 +129,22 @@ struct Description<MlpModel> {
     return {.name = "mlp",
             .takes = Takes::numbers,
             .library = library_of(model.backend),
-            .trainable = true,
-            .fusable = model.backend == ComputedBy::torch,
-            .output = FixedOutput{OutputKind::logits},
-            .width = model.layers.empty() ? 0 : model.layers.back(),
+            .trainable = model.part.whole(),
+            .fusable = model.backend == ComputedBy::torch && model.part.whole(),
+            .output = FixedOutput{model.part.to == 0 ? OutputKind::logits : OutputKind::values},
+            .width = model.layers.empty() ? 0 : model.layers[end_of(model.part, model.layers.size()) - 1],
             .one_size = "its first layer has a weight for each of their values"};
   }
   static void fields(auto& model, auto&& field) {
     field("layers", model.layers, form::Widths{"the hidden widths and then the number of classes: [64, 10]", 64});
     field("backend", model.backend, form::Choice{});
+    field("part", model.part, form::Layers{});
   }
+  static std::optional<Clash> clash(const MlpModel& model);
   static std::uint64_t values_per_image(const MlpModel& model, std::uint64_t seen) {
     std::uint64_t widest = seen;
-    for (const std::uint32_t layer : model.layers) widest = std::max<std::uint64_t>(widest, layer);
+    for (std::size_t i = model.part.from; i < end_of(model.part, model.layers.size()); ++i)
+      widest = std::max<std::uint64_t>(widest, model.layers[i]);
     return 2 * widest;
   }
   static std::uint64_t parameters(const MlpModel& model, std::uint64_t seen);
@@ -224,9 +232,11 @@ struct Description<ClipVitModel> {
   static KindFacts facts(const ClipVitModel& model) {
     return {.name = "clip-vit",
             .weights = WeightsFrom::tower,
-            .takes = Takes::image,
+            .takes = model.part.from == 0 ? Takes::image : Takes::numbers,
             .library = library_of(model.backend),
-            .output = FixedOutput{kind_of(model.output), to_name(model.output), "'output: logits' and 'head'"},
+            .output = model.part.to == 0
+                          ? FixedOutput{kind_of(model.output), to_name(model.output), "'output: logits' and 'head'"}
+                          : FixedOutput{OutputKind::values},
             .one_size = "its tower has an embedding for each patch of them"};
   }
   static void fields(auto& model, auto&& field) {
@@ -234,6 +244,7 @@ struct Description<ClipVitModel> {
     field("output", model.output, form::Choice{});
     field("head", model.head, form::Path{});
     field("backend", model.backend, form::Choice{});
+    field("part", model.part, form::Layers{});
   }
   static std::optional<Clash> clash(const ClipVitModel& model);
 };
@@ -294,6 +305,10 @@ void for_each_field(Kind& kind, Field&& field) {
 /// The library that computes a network of Tutti; null for kinds of which no other could.
 ComputedBy* backend_of(ModelKind& kind);
 const ComputedBy* backend_of(const ModelKind& kind);
+
+/// The layers of it that are computed; null for kinds that are not cut.
+LayerRange* part_of(ModelKind& kind);
+const LayerRange* part_of(const ModelKind& kind);
 
 /// All keys that the kind has in YAML besides `kind`. They live as long as the program.
 std::vector<std::string_view> keys_of(const ModelKind& kind);

@@ -12,6 +12,7 @@
 #include <tutti/error.hpp>
 
 #include "config/candidates.hpp"
+#include "config/shards.hpp"
 #include "config/stages.hpp"
 #include "config/value.hpp"
 #include "coordinator/plan/input.hpp"
@@ -53,7 +54,8 @@ config::EnsembleSpec with_member(const config::EnsembleSpec& now, const config::
     reject(fmt::format("{} cannot be added: the batches of this ensemble were measured at its start", member.name), {},
            "give 'batch_images' a number instead of 'auto', or make a new Ensemble");
   if (config::has_stages(member))
-    reject(fmt::format("{} has 'stages', and cannot be added", member.name), {}, "make a new Ensemble");
+    reject(fmt::format("{} has '{}', and cannot be added", member.name, config::chain_key(member)), {},
+           "make a new Ensemble");
   if (has_saved(member))
     reject(fmt::format("{} has saved predictions, and cannot be added", member.name), {}, "make a new Ensemble");
   if (now.input.tiles && now.combine.rule == CombineRule::none)

@@ -8,6 +8,7 @@
 #include <tutti/error.hpp>
 
 #include "config/device.hpp"
+#include "config/shards.hpp"
 #include "config/stages.hpp"
 #include "coordinator/plan/input.hpp"
 
@@ -63,7 +64,8 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
 
 void check_new_version(const Plan& running, const config::MemberSpec& old, const Plan& next, Rank rank) {
   if (config::has_stages(old))
-    refuse(fmt::format("{} has 'stages', and cannot be replaced", old.name), {}, "make a new Ensemble");
+    refuse(fmt::format("{} has '{}', and cannot be replaced", old.name, config::chain_key(old)), {},
+           "make a new Ensemble");
   if (running.training)
     refuse("a member cannot be replaced in an ensemble that was made to train", {},
            "make the ensemble without Options::training");

@@ -171,7 +171,7 @@ class Sum {
   static std::uint64_t told_width(const MemberRequest& member) {
     if (member.saved) return member.saved->width();
     const auto prediction = dims_behind(member.steps, facts_of(member.model).prediction());
-    return prediction ? elements_of(*prediction) : 0;
+    return prediction ? elements_of(*prediction) : handed_on(member.model);
   }
 
   /// Of a prediction, as far as the description tells.

@@ -15,7 +15,10 @@
 #include "common/resample.hpp"
 #include "common/tensor_text.hpp"
 #include "common/wire/rows.hpp"
+#include "config/shards.hpp"
 #include "merge/checkpoint.hpp"
+#include "merge/clip_config.hpp"
+#include "merge/clip_layers.hpp"
 
 namespace tutti {
 namespace {
@@ -57,6 +60,28 @@ std::uint64_t weights_bytes(const std::filesystem::path& path) {
 std::uint64_t tower_bytes(const MemberRequest& request) {
   return weights_bytes(request.weights.empty() ? *folder_of(request.model) : request.weights);
 }
+
+/// Of the layers that a part of a network has, as float32; 0 if the files that tell it cannot be read.
+struct PartBytes {
+  const MemberRequest& request;
+
+  std::uint64_t operator()(const ClipVitModel& model) const {
+    try {
+      const auto layers = static_cast<std::size_t>(merge::read_clip_config(model.path).layers);
+      const auto weights = merge::Checkpoint::open(request.weights.empty() ? model.path : request.weights);
+      const std::vector<std::uint64_t> bytes =
+          merge::tower_layer_bytes(weights, layers, model.output == ClipOutput::projected);
+      std::uint64_t sum = 0;
+      for (std::size_t layer = model.part.from; layer < end_of(model.part, layers); ++layer) sum += bytes[layer];
+      return sum;
+    } catch (const Error&) {
+      return 0;
+    }
+  }
+  std::uint64_t operator()(const auto&) const {
+    return parameters_of(request.model, request.seen().elements()).value_or(0) * sizeof(float);
+  }
+};
 
 /// The most values that a view shows of an image.
 std::uint64_t largest_view(const MemberRequest& request) {
@@ -146,6 +171,10 @@ class ModelTerms {
     const ComputedBy* const by = backend_of(request.model);
     if (by != nullptr && *by != ComputedBy::torch) {
       add_weights_in(*by);
+    } else if (const LayerRange* const part = part_of(request.model); part != nullptr && !part->whole()) {
+      bounds_.push_back(
+          {fmt::format("{}model of {}: the weights of {}", whose_, request.name, config::part_text(request.model)),
+           std::visit(PartBytes{request}, request.model)});
     } else if (facts.weights == WeightsFrom::tower) {
       bounds_.push_back({fmt::format("{}model of {}: the weights of its tower as float32", whose_, request.name),
                          tower_bytes(request)});
@@ -261,6 +290,17 @@ class ModelTerms {
 };
 
 }  // namespace
+
+std::uint64_t handed_on(const ModelKind& kind) {
+  const auto* const tower = std::get_if<ClipVitModel>(&kind);
+  if (tower == nullptr || tower->part.to == 0) return 0;
+  try {
+    const merge::ClipConfig config = merge::read_clip_config(tower->path);
+    return static_cast<std::uint64_t>(config.tokens() * config.hidden);
+  } catch (const Error&) {
+    return 0;
+  }
+}
 
 std::vector<Bound> model_bounds(const Plan& plan, const MemberPlan& member, std::string_view whose) {
   return ModelTerms(plan, member, whose).make();

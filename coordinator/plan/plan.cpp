@@ -301,6 +301,7 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
     plan.members.back().fed_by = part.fed_by;
     plan.members.back().feeds = part.feeds;
   }
+  tell_first_widths(plan);
   for (const config::UnitSpec& unit : units_of(spec, options.training)) {
     const std::size_t first = unit.members.front();
     place_unit(plan, unit, parts[first].spec, placements[first].second, machine, problems);

@@ -7,6 +7,7 @@
 #include "common/check.hpp"
 #include "common/counted.hpp"
 #include "common/wire/rows.hpp"
+#include "config/shards.hpp"
 #include "config/stages.hpp"
 #include "config/steps.hpp"
 #include "config/workers.hpp"
@@ -80,7 +81,8 @@ std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
 void refuse_training_stages(const config::EnsembleSpec& spec) {
   for (const config::MemberSpec& member : spec.members)
     if (config::has_stages(member))
-      throw Error(ErrorKind::usage, fmt::format("{} has 'stages', and is not trained", member.name), {},
+      throw Error(ErrorKind::usage,
+                  fmt::format("{} has '{}', and is not trained", member.name, config::chain_key(member)), {},
                   "train the models of its stages by themselves, or leave it out");
 }
 
@@ -141,6 +143,19 @@ void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSp
 }
 
 std::uint32_t MemberPlan::rows() const { return rows_behind(request.steps, request.fed_rows); }
+
+void tell_first_widths(Plan& plan) {
+  const Chains chains = plan.chains();
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
+    MemberRequest& request = plan.members[rank.value()].request;
+    auto* const shard = std::get_if<MlpModel>(&request.model);
+    if (shard == nullptr || shard->part.from == 0 || !request.weights.empty()) continue;
+    const MemberRequest& front = plan.request_of(chains.chain_of(rank).front());
+    const auto* const first = std::get_if<MlpModel>(&front.model);
+    if (first != nullptr && first->layers == shard->layers && first->part.from == 0)
+      shard->part.inputs = front.seen().elements();
+  }
+}
 
 bool Plan::forks(const WorkerPlan& added) const {
   const WorkerPlan* const first = first_forked();

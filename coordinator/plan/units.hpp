@@ -35,4 +35,8 @@ std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool tr
 void place_unit(Plan& plan, const config::UnitSpec& unit, const config::MemberSpec& first, const Placement& placed,
                 const Machine& machine, std::vector<std::string>& problems);
 
+/// A shard of an mlp that starts from its seed passes over the numbers of the layers before it: it is told how many
+/// values the first of them takes, if the member begins with them.
+void tell_first_widths(Plan& plan);
+
 }  // namespace tutti

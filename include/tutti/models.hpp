@@ -26,10 +26,25 @@ struct SmallCnnModel {
   friend bool operator==(const SmallCnnModel&, const SmallCnnModel&) = default;
 };
 
+/// Consecutive layers of a network: a shard of it. The others are not loaded.
+struct LayerRange {
+  std::uint32_t from = 0;  ///< the first layer, which takes what the one before it outputs; 0: it takes the samples
+  std::uint32_t to = 0;    ///< the layer behind the last one, whose input is output; 0: up to the network's output
+
+  /// For Tutti itself: of an `mlp` that starts from its seed, the values that the first layer of the whole takes; 0:
+  /// not known.
+  std::uint64_t inputs = 0;
+
+  /// Whether it is all layers.
+  bool whole() const { return from == 0 && to == 0; }
+  friend bool operator==(const LayerRange&, const LayerRange&) = default;
+};
+
 /// Dense layers.
 struct MlpModel {
   std::vector<std::uint32_t> layers{};     ///< hidden widths, then the number of classes
   ComputedBy backend = ComputedBy::torch;  ///< what computes it
+  LayerRange part{};                       ///< the layers that are computed; all by default
   friend bool operator==(const MlpModel&, const MlpModel&) = default;
 };
 
@@ -90,6 +105,7 @@ struct ClipVitModel {
   ClipOutput output = ClipOutput::pooled;  ///< what it outputs
   std::string head{};                      ///< the file that turns features into logits; with ClipOutput::logits
   ComputedBy backend = ComputedBy::torch;  ///< what computes it
+  LayerRange part{};                       ///< the layers of its encoder that are computed; all by default
   friend bool operator==(const ClipVitModel&, const ClipVitModel&) = default;
 };
 

@@ -67,7 +67,7 @@ const std::vector<Place>& places() {
       {"include/", {}},
       {"common/wire/", {"common/"}},
       {"common/", {}},
-      {"config/", {"common/wire/", "common/"}},
+      {"config/", {"merge/", "common/wire/", "common/"}},
       {"images/", {"common/"}},
       {"results/", {"images/", "common/"}},
       {"merge/", {"common/"}},

@@ -63,13 +63,16 @@ ClipTower::Layer ClipLoader::layer(std::int64_t number) const {
 }
 
 void ClipLoader::fill(ClipTower& tower) const {
-  tower.before_ = norm("pre_layrnorm");
-  tower.after_ = norm("post_layernorm");
-  const at::Tensor positions = tower_tensor("embeddings.position_embedding.weight");
-  tower.class_token_ = tower_tensor("embeddings.class_embedding").add_(positions[0]).to(device_);
-  tower.positions_ = positions.narrow(0, 1, config_.patches()).to(device_);
-  tower.patches_ = place(tower_tensor("embeddings.patch_embedding.weight").flatten(1), {}, 1);
-  for (std::int64_t number = 0; number < config_.layers; ++number) tower.layers_.push_back(layer(number));
+  if (file_.has_embeddings()) {
+    tower.before_ = norm("pre_layrnorm");
+    const at::Tensor positions = tower_tensor("embeddings.position_embedding.weight");
+    tower.class_token_ = tower_tensor("embeddings.class_embedding").add_(positions[0]).to(device_);
+    tower.positions_ = positions.narrow(0, 1, config_.patches()).to(device_);
+    tower.patches_ = place(tower_tensor("embeddings.patch_embedding.weight").flatten(1), {}, 1);
+  }
+  if (file_.has_output()) tower.after_ = norm("post_layernorm");
+  for (std::int64_t number = file_.first_layer(); number < file_.end_layer(); ++number)
+    tower.layers_.push_back(layer(number));
   tower.parameters_ = file_.parameters();
   if (file_.projected()) tower.projection_ = place(read(ClipFile::kProjection), {}, 1);
 }

@@ -11,7 +11,9 @@ namespace tutti::worker {
 
 ClipTower::ClipTower(const ClipFile& file, at::Device device)
     : config_(file.config()),
-      activation_(config_.activation == ClipActivation::gelu ? Activation::gelu : Activation::silu) {
+      activation_(config_.activation == ClipActivation::gelu ? Activation::gelu : Activation::silu),
+      embeds_(file.has_embeddings()),
+      pools_(file.has_output()) {
   ClipLoader(file, device).fill(*this);
 }
 
@@ -64,10 +66,11 @@ at::Tensor ClipTower::encode_class_token(const Layer& layer, const at::Tensor& x
   return feed_forward(layer, layer.out.plus(attend(asked, parts[0], parts[1]), x.narrow(1, 0, 1).contiguous()));
 }
 
-at::Tensor ClipTower::pooled(const at::Tensor& images) const {
-  at::Tensor x = embed(images);
-  for (std::size_t i = 0; i + 1 < layers_.size(); ++i) x = encode(layers_[i], x);
-  return norm(encode_class_token(layers_.back(), x).select(1, 0), after_);
+at::Tensor ClipTower::compute(const at::Tensor& batch) const {
+  at::Tensor x = embeds_ ? embed(batch) : batch.reshape({batch.size(0), config_.tokens(), config_.hidden});
+  const std::size_t whole = layers_.size() - (pools_ ? 1 : 0);
+  for (std::size_t i = 0; i < whole; ++i) x = encode(layers_[i], x);
+  return pools_ ? norm(encode_class_token(layers_.back(), x).select(1, 0), after_) : x;
 }
 
 }  // namespace tutti::worker

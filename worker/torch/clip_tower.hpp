@@ -19,9 +19,11 @@ class ClipTower {
   /// infinity.
   ClipTower(const ClipFile& file, at::Device device);
 
-  /// [images, hidden] of [images, channels, image, image]: the class token after the last norm (`pooler_output`).
-  at::Tensor pooled(const at::Tensor& images) const;
-  /// [images, projection] of pooled() (`image_embeds`); of a tower that was loaded with its projection.
+  /// What the tower, or the part of it that its file has, takes: [images, channels, image, image], or behind the first
+  /// layers tokens, [images, tokens * hidden] in any form. What it outputs: [images, hidden], the class token after the
+  /// last norm (`pooler_output`), or before the last layers [images, tokens, hidden].
+  at::Tensor compute(const at::Tensor& batch) const;
+  /// [images, projection] of compute() (`image_embeds`); of a tower that was loaded with its projection.
   at::Tensor projected(const at::Tensor& pooled) const { return projection_(pooled); }
 
   std::uint64_t parameters() const { return parameters_; }
@@ -54,6 +56,8 @@ class ClipTower {
   Norm before_, after_;
   std::vector<Layer> layers_;
   PackedLinear projection_;
+  bool embeds_;
+  bool pools_;
   std::uint64_t parameters_ = 0;
 };
 

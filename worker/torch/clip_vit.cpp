@@ -25,9 +25,9 @@ class ClipVit final : public TorchModel {
         head_(clip_head_of(request, file.config())) {}
 
   at::Tensor answer(std::span<const at::Tensor> batch) override {
-    const at::Tensor pooled = tower_.pooled(batch.front());
-    if (projected_) return tower_.projected(pooled);
-    return head_ ? logits(pooled.to(at::kCPU).contiguous()) : pooled;
+    const at::Tensor computed = tower_.compute(batch.front());
+    if (projected_) return tower_.projected(computed);
+    return head_ ? logits(computed.to(at::kCPU).contiguous()) : computed;
   }
 
   at::Tensor logits(const at::Tensor& features) const {

@@ -10,7 +10,10 @@
 #include <ATen/ops/mkldnn_reorder_conv2d_weight.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include <tutti/error.hpp>
 
@@ -33,6 +36,12 @@ class Initialiser {
   Dense dense(std::int64_t in, std::int64_t out) {
     at::Tensor weight = draw({out, in}, weight_bound(in));
     return {weight, draw({out}, bias_bound(in))};
+  }
+  /// Passes over the numbers of a dense layer, without memory for all of them.
+  void skip_dense(std::uint64_t in, std::uint64_t out) {
+    constexpr std::uint64_t kAtOnce = 1U << 16;
+    for (std::uint64_t left = out * (in + 1); left > 0; left -= std::min(left, kAtOnce))
+      draw({static_cast<std::int64_t>(std::min(left, kAtOnce))}, 1.0);
   }
 
  private:
@@ -86,9 +95,15 @@ Network make_mlp(const MlpModel& model, const TensorLayout& seen, std::uint64_t 
     throw Error(ErrorKind::usage, "an mlp needs float32", fmt::format("it would get {}", to_name(seen.dtype)),
                 "save the array as float32");
   Initialiser init(seed);
+  std::uint64_t before = model.part.inputs;
+  for (std::size_t i = 0; i < model.part.from && model.part.inputs > 0; ++i)
+    init.skip_dense(std::exchange(before, model.layers[i]), model.layers[i]);
   Network network;
+  network.first_dense = model.part.from;
+  network.more_dense = model.part.to > 0;
   auto in = static_cast<std::int64_t>(seen.elements());
-  for (const std::uint32_t out : model.layers) {
+  for (std::size_t i = model.part.from; i < end_of(model.part, model.layers.size()); ++i) {
+    const std::uint32_t out = model.layers[i];
     if (out == 0) throw Error(ErrorKind::usage, "a layer of an mlp cannot have width 0");
     network.dense.push_back(init.dense(in, out));
     in = out;
@@ -96,11 +111,35 @@ Network make_mlp(const MlpModel& model, const TensorLayout& seen, std::uint64_t 
   return network;
 }
 
+/// Without them, the part would have other numbers than in the whole network.
+void check_part(const MemberRequest& request) {
+  const auto* const mlp = std::get_if<MlpModel>(&request.model);
+  if (mlp == nullptr || mlp->part.from == 0 || mlp->part.inputs > 0 || !request.weights.empty()) return;
+  throw Error(ErrorKind::usage, "a part of an mlp that begins behind its first layer needs 'weights'",
+              "the numbers that it would start from depend on how many values the first layer takes",
+              "name the file of the whole network's weights, or begin the 'stages' with its first layers");
+}
+
+/// The tensors of the whole network that are not of this part of it.
+std::set<std::string> other_tensors(const Network& network, const ModelKind& model) {
+  std::set<std::string> names;
+  const auto* const mlp = std::get_if<MlpModel>(&model);
+  if (mlp == nullptr || mlp->part.whole()) return names;
+  for (std::size_t i = 0; i < mlp->layers.size(); ++i)
+    for (const char* kind : {"weight", "bias"})
+      if (i < network.first_dense || i >= network.first_dense + network.dense.size())
+        names.insert(fmt::format("fc{}.{}", i + 1, kind));
+  return names;
+}
+
 Network make_network(const MemberRequest& request) {
+  check_part(request);
   const auto* const cnn = std::get_if<SmallCnnModel>(&request.model);
   Network network = cnn != nullptr ? make_small_cnn(*cnn, request.seen(), request.seed)
                                    : make_mlp(std::get<MlpModel>(request.model), request.seen(), request.seed);
-  if (!request.weights.empty()) read_weights(request.weights, kind_name(request.model), named_tensors(network));
+  if (!request.weights.empty())
+    read_weights(request.weights, kind_name(request.model), named_tensors(network),
+                 other_tensors(network, request.model));
   return network;
 }
 
@@ -111,7 +150,7 @@ NamedTensors named_tensors(const Network& network) {
     named.emplace_back(fmt::format("{}{}.bias", kind, number), layer.bias);
   };
   for (std::size_t i = 0; i < network.convolutions.size(); ++i) add("conv", i + 1, network.convolutions[i]);
-  for (std::size_t i = 0; i < network.dense.size(); ++i) add("fc", i + 1, network.dense[i]);
+  for (std::size_t i = 0; i < network.dense.size(); ++i) add("fc", network.first_dense + i + 1, network.dense[i]);
   return named;
 }
 
@@ -154,7 +193,7 @@ at::Tensor forward(const Network& network, const at::Tensor& samples) {
   x = x.dim() > 1 ? x.flatten(1) : x.unsqueeze(1);
   for (std::size_t i = 0; i < network.dense.size(); ++i) {
     x = at::linear(x, network.dense[i].weight, network.dense[i].bias);
-    if (i + 1 < network.dense.size()) x.relu_();
+    if (i + 1 < network.dense.size() || network.more_dense) x.relu_();
   }
   return x;
 }

@@ -27,20 +27,23 @@ struct Dense {
 struct Network {
   std::vector<Convolution> convolutions;
   std::vector<Dense> dense;
+  std::size_t first_dense = 0;  ///< how many dense layers are before these, which are a part of a network
+  bool more_dense = false;      ///< others follow: the last of these is not the output, and has a ReLU behind it
 };
 
 /// The CNN of TensorFlow's CIFAR-10 tutorial (https://www.tensorflow.org/tutorials/images/cnn): 3x3x32, pool, 3x3x64,
 /// pool, 3x3x64, dense 64, dense `classes`. Throws Error(usage) for images of another shape than 3x32x32.
 Network make_small_cnn(const SmallCnnModel& model, const TensorLayout& seen, std::uint64_t seed);
 
-/// Dense layers of the given widths over the sample as one vector. Throws Error(usage) if there is no layer or one of
-/// width 0, or if the sample is not of float32.
+/// Dense layers of the given widths over the sample as one vector, or the part of them that the model names. Throws
+/// Error(usage) if there is no layer or one of width 0, or if the sample is not of float32.
 Network make_mlp(const MlpModel& model, const TensorLayout& seen, std::uint64_t seed);
 // Both start from the numbers that PyTorch's own Conv2d and Linear have when they are made in this order after
 // torch.manual_seed(seed): uniform in +-1/sqrt(fan-in).
 
 /// The network of a request for a small-cnn or an mlp, on the CPU: with the weights of the request's file or, if it
-/// names none, from its seed. Throws Error(usage) like the two above, and if the weights do not fit.
+/// names none, from its seed: a part of a network has the same numbers as in the whole. Of the file, a part reads only
+/// its own tensors. Throws Error(usage) like the two above, and if the weights do not fit.
 Network make_network(const MemberRequest& request);
 
 /// conv1.weight, conv1.bias, ..., fc1.weight, fc1.bias, ...: they share the network's memory.

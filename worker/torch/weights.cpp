@@ -41,6 +41,18 @@ at::ScalarType scalar_type_of(merge::Dtype dtype) {
   return found->tensor;
 }
 
+/// Throws Error(usage) if the tensors of a file are not the targets; `what` names them.
+void check_forms(const TensorForms& forms, std::string_view what, std::string_view network, std::string_view hint,
+                 const NamedTensors& targets) {
+  std::vector<WantedTensor> all;
+  for (const auto& [name, target] : targets)
+    all.push_back({name, target.sizes().vec(), {dtype_of(target.scalar_type()).value()}});
+  std::vector<std::string> found = tensor_differences(forms, all);
+  if (!found.empty())
+    throw Error(ErrorKind::usage, fmt::format("{} do not fit {}", what, network), listed(std::move(found)),
+                std::string(hint));
+}
+
 }  // namespace
 
 std::optional<merge::Dtype> dtype_of(at::ScalarType type) {
@@ -55,13 +67,7 @@ void copy_tensors(const merge::Safetensors& source, std::string_view what, std::
     const merge::TensorView tensor = source.tensor(name);
     forms[name] = {tensor.dtype, tensor.shape, tensor.bytes.size()};
   }
-  std::vector<WantedTensor> all;
-  for (const auto& [name, target] : targets)
-    all.push_back({name, target.sizes().vec(), {dtype_of(target.scalar_type()).value()}});
-  std::vector<std::string> found = tensor_differences(forms, all);
-  if (!found.empty())
-    throw Error(ErrorKind::usage, fmt::format("{} do not fit {}", what, network), listed(std::move(found)),
-                std::string(hint));
+  check_forms(forms, what, network, hint, targets);
   const at::NoGradGuard without_gradients;
   for (const auto& [name, target] : targets) {
     const at::Tensor loaded = at::empty(target.sizes(), target.scalar_type());
@@ -71,10 +77,18 @@ void copy_tensors(const merge::Safetensors& source, std::string_view what, std::
   }
 }
 
-void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets) {
-  copy_tensors(merge::Safetensors::read(file), fmt::format("the weights in '{}'", file.string()), network,
-               "name the file of a model with the same kind, layers and classes", targets);
-  for (const auto& [name, tensor] : targets) check_finite(file, name, tensor);
+void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets,
+                  const std::set<std::string>& others) {
+  const auto source = merge::Checkpoint::open(file);
+  TensorForms forms;
+  for (const std::string& name : source.names())
+    if (!others.contains(name)) forms[name] = source.form(name);
+  check_forms(forms, fmt::format("the weights in '{}'", file.string()), network,
+              "name the file of a model with the same kind, layers and classes", targets);
+  for (const auto& [name, target] : targets) {
+    read_tensor(source, name, target);
+    check_finite(file, name, target);
+  }
 }
 
 // A sum needs one pass and no memory; it is infinite for some tensors that are not.

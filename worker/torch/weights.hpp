@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,8 +24,9 @@ std::optional<merge::Dtype> dtype_of(at::ScalarType type);
 
 /// Copies the file's tensors into `targets`. Throws Error(usage) naming the file and every tensor that is missing,
 /// unknown, of another shape or not float32, or the first that holds NaN or infinity; `network` is what the file should
-/// fit ("small-cnn").
-void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets);
+/// fit ("small-cnn"). The file may also have the tensors `others`, which are not read.
+void read_weights(const std::filesystem::path& file, std::string_view network, const NamedTensors& targets,
+                  const std::set<std::string>& others = {});
 
 /// The same from a file that was read: `what` names its tensors in the error ("the weights in 'a.safetensors'"), and
 /// `hint` is the error's hint. Targets may have any type that a file can have, and the file's must be the same.

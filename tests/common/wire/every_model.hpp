@@ -52,9 +52,11 @@ class Change {
     values.push_back(made(/*folder=*/false));
   }
   void operator()(std::string_view, std::vector<std::uint32_t>& values, const form::Widths&) {
-    values.push_back(static_cast<std::uint32_t>(7 + values.size()));
+    for (int layer = 0; layer < 2; ++layer) values.push_back(static_cast<std::uint32_t>(7 + values.size()));
   }
   void operator()(std::string_view, Dims& sizes, const form::Sizes&) { sizes.push_back(3); }
+  /// Of two layers or more, which Widths has made.
+  void operator()(std::string_view, LayerRange& part, const form::Layers&) { part = {part.from + 1}; }
   void operator()(std::string_view, std::vector<ScriptedFault>& values, const form::Faults&) {
     values.push_back({FaultKind::nan, FaultPhase::predict, values.size()});
     values.push_back({FaultKind::nan, FaultPhase::train, 0, 0.1F});
@@ -82,6 +84,9 @@ inline std::vector<ModelKind> every_model(Change& change) {
   std::vector<ModelKind> models = every_kind();
   for (ModelKind& model : models) {
     for_each_field(model, change);
+    // Only LibTorch computes a part of a network.
+    if (const LayerRange* const part = part_of(model); part != nullptr && !part->whole())
+      *backend_of(model) = ComputedBy::torch;
     REQUIRE_FALSE(clash_in(model));
   }
   return models;
