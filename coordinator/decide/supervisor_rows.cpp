@@ -69,7 +69,7 @@ bool Supervisor::computed_only(WorkerId worker, const std::vector<Given>& guilty
   const Ledger::Row& row = ledger_.at(task.segment).rows[task.rank];
   if (!row.is_open()) return false;
   // It was nonsense before, and it is known which segment it was about.
-  if (accused_.contains(worker)) return row.doubted;
+  if (accused_.contains(worker)) return row.doubted && setting_.policy.poison_limit;
   // Of replicas, only a fresh one proves something: one that had computed others may have died of all of them together.
   const bool proves = !hosting_.replicated(worker) || lives_[worker].fresh();
   return proves && work_[task.rank].tasks.retries_suspect(worker);

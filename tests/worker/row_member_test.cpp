@@ -18,11 +18,11 @@ namespace {
 
 constexpr std::uint32_t kBoxes = 16;
 constexpr std::uint32_t kMost = 2;
-constexpr std::uint32_t kSamples = 7;
+constexpr std::uint32_t kPictureCount = 7;
 const ImageShape kPictures{1, 20, 20};
 
 ArenaLayout arena_of_pictures() {
-  ArenaLayout layout{2, kSamples, kPictures};
+  ArenaLayout layout{2, kPictureCount, kPictures};
   layout.later_rounds = 1;
   return layout;
 }
@@ -55,16 +55,16 @@ class Stage {
   void read_from(const Stage& other) {
     feeds_.add({1, other.start_.widths, Seat(0), other.start_.rows}, other.file_.for_reader());
   }
-  CompletionRecord perform(std::uint32_t images = kSamples, std::uint64_t segment = 5, Round round = {}) {
+  CompletionRecord perform(std::uint32_t images = kPictureCount, std::uint64_t segment = 5, Round round = {}) {
     TaskRecord task{Sequence(0), SegmentId(segment), 0, SlotId(1), images, TaskKind::predict, round, 0, 3};
     task.feed = request_.fed_by.empty() ? 0 : 1;
     return member_->perform(task);
   }
   std::vector<float> output(std::uint32_t rows) const {
-    const auto all = channel_->output(SlotId(1), kSamples);
+    const auto all = channel_->output(SlotId(1), kPictureCount);
     return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(rows * start_.widths[0])};
   }
-  RowIndex index(std::uint32_t samples = kSamples) const {
+  RowIndex index(std::uint32_t samples = kPictureCount) const {
     return ChannelOutputs(MemoryFile(file_.for_reader()), channel_->layout(), Seat(0)).index(SlotId(1), samples);
   }
   void write_index(const RowIndex& index) { channel_->write_index(SlotId(1), index); }
@@ -77,7 +77,7 @@ class Stage {
   control::Start start_;
   MemoryFile file_ = MemoryFile::create("test");
   std::optional<Channel> channel_;
-  worker::Feeds feeds_{2, kSamples};
+  worker::Feeds feeds_{2, kPictureCount};
   std::optional<worker::HostedMember> member_;
 };
 
@@ -110,12 +110,12 @@ MemberRequest classifier_request(std::vector<Step> steps = {ReduceStep{.empty = 
 class Pictures {
  public:
   Pictures() : arena_(arena_of_pictures().bytes() / sizeof(Line) + 1) {
-    const auto view = slot_view(bytes(), layout_, SlotId(1), kSamples);
+    const auto view = slot_view(bytes(), layout_, SlotId(1), kPictureCount);
     for (std::size_t i = 0; i < view.floats().size(); ++i) {
       const float bright = i / kPictures.elements() % 3 == 1 ? 0.8F : 1.0F;
       view.floats()[i] = unit_float(random_at(11, i)) * bright;
     }
-    for (std::uint32_t i = 0; i < kSamples; ++i) view.numbers[i] = 40 + i;
+    for (std::uint32_t i = 0; i < kPictureCount; ++i) view.numbers[i] = 40 + i;
   }
   void choose(const std::vector<std::uint32_t>& samples) {
     const auto count = static_cast<std::uint32_t>(samples.size());
@@ -123,7 +123,7 @@ class Pictures {
   }
   std::byte* bytes() { return arena_.front().bytes; }
   std::vector<float> picture(std::uint32_t sample) {
-    const auto all = slot_view(bytes(), layout_, SlotId(1), kSamples).floats();
+    const auto all = slot_view(bytes(), layout_, SlotId(1), kPictureCount).floats();
     const auto begin = all.begin() + static_cast<std::ptrdiff_t>(sample * kPictures.elements());
     return {begin, begin + static_cast<std::ptrdiff_t>(kPictures.elements())};
   }
@@ -176,7 +176,7 @@ TEST_CASE("rows that one member writes are classified by another and come back a
   std::vector<float> expected;
   std::vector<std::uint32_t> counts;
   std::vector<float> crops;
-  for (std::uint32_t sample = 0; sample < kSamples; ++sample) {
+  for (std::uint32_t sample = 0; sample < kPictureCount; ++sample) {
     const auto prediction = naive_prediction(pictures.picture(sample));
     expected.insert(expected.end(), prediction.begin(), prediction.end());
     const auto rows = naive_crops(pictures.picture(sample));
@@ -187,7 +187,7 @@ TEST_CASE("rows that one member writes are classified by another and come back a
   CHECK(*std::ranges::max_element(counts) == kMost);
   CHECK(detector.index().counts == counts);
   CHECK(detector.output(static_cast<std::uint32_t>(crops.size() / 16)) == crops);
-  CHECK(classifier.output(kSamples) == expected);
+  CHECK(classifier.output(kPictureCount) == expected);
 }
 
 TEST_CASE("samples that a later round chooses have rows of their own") {
@@ -219,7 +219,7 @@ TEST_CASE("a later stage cuts the picture that the first one got") {
   first.perform();
   CHECK(detector.perform().status == CompletionStatus::done);
   std::vector<float> expected;
-  for (std::uint32_t sample = 0; sample < kSamples; ++sample) {
+  for (std::uint32_t sample = 0; sample < kPictureCount; ++sample) {
     const std::vector<float> picture = pictures.picture(sample);
     const auto features = of_row(stage_request({.classes = 80, .faults = {}}, kPictures.layout(), {}), picture);
     std::vector<float> boxes = of_row(request, features);
@@ -261,7 +261,7 @@ TEST_CASE("an index that is nonsense ends the task before anything is computed a
     detector.write_index(index);
     const CompletionRecord record = classifier.perform();
     CHECK(record.status == CompletionStatus::bad_feed);
-    CHECK(record.images == kSamples);
+    CHECK(record.images == kPictureCount);
     return static_cast<IndexFault>(record.detail);
   };
   CHECK(refused([](RowIndex& index) { index.counts[0] += kMost + 1; }) == IndexFault::too_many);
@@ -272,7 +272,7 @@ TEST_CASE("an index that is nonsense ends the task before anything is computed a
   detector.write_index(good);
   CHECK(classifier.perform().status == CompletionStatus::done);
   CHECK(classifier.output(1) == naive_prediction(pictures.picture(0)));
-  CHECK(classifier.perform(kSamples, 6).status == CompletionStatus::bad_feed);  // it is about another segment
+  CHECK(classifier.perform(kPictureCount, 6).status == CompletionStatus::bad_feed);  // it is about another segment
 }
 
 TEST_CASE("a scripted fault spoils the index that is written next") {

@@ -166,7 +166,7 @@ class World {
   void report_all(Process& process);
   void judge(Process& process, const CompletionRecord& record, Acceptance acceptance);
   CompletionRecord draw_completion(Rank rank, const TaskRecord& task);
-  void note_author(Rank rank, TaskRecord& task) const;
+  void note_author(Process& process, Rank rank) const;
   void refused(Rank rank, const CompletionRecord& record);
   void end(Process& process);
   void lie(Process& process);

@@ -11,12 +11,13 @@ constexpr std::uint32_t code_of(WorkerId worker, Generation generation) {
 
 }  // namespace
 
-/// Whose rows the task reads.
-void World::note_author(Rank rank, TaskRecord& task) const {
-  const auto feeder = supervisor_.chains().feeder_of(rank);
-  if (!feeder) return;
-  const auto& author = segments_.at(task.segment).accepted[*feeder];
-  task.reserved = code_of(author->first, author->second);
+/// Whose rows the last task of the process reads.
+void World::note_author(Process& process, Rank rank) const {
+  TaskRecord& task = process.ring.back();
+  const auto* const out = supervisor_.segment(task.segment).rows[rank].out_of(process.worker);
+  must(out != nullptr, "a task that is handed out is not in the ledger");
+  must(!supervisor_.chains().reads_rows(rank) || out->fed.has_value(), "nobody knows whose rows a task reads");
+  if (out->fed) task.reserved = code_of(out->fed->worker, out->fed->generation);
 }
 
 /// How a process ends a task.
