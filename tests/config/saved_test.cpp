@@ -10,15 +10,15 @@
 namespace tutti::test {
 namespace {
 
-constexpr const char* kRandom = "input: {dataset: random, count: 4}\n";
+constexpr const char* kRandomInput = "input: {dataset: random, count: 4}\n";
 
-std::string saved_yaml(const std::string& keys = "", const std::string& rest = kRandom) {
+std::string saved_yaml(const std::string& keys = "", const std::string& rest = kRandomInput) {
   return "members: [{name: m, model: {kind: saved, predictions: x.npy}" + keys + "}]\n" + rest;
 }
 
 TEST_CASE("saved predictions are what the members are combined over unless they say something else") {
   const auto output = [](const std::string& keys, const std::string& rest) {
-    return config::load_text(saved_yaml(keys, kRandom + rest), "e.yaml").members.front().output;
+    return config::load_text(saved_yaml(keys, kRandomInput + rest), "e.yaml").members.front().output;
   };
   CHECK(output("", "") == OutputKind::probabilities);
   CHECK(output("", "combine: {over: values}") == OutputKind::values);
@@ -39,18 +39,18 @@ TEST_CASE("a saved member stays the same through the effective configuration") {
 }
 
 TEST_CASE("saved predictions need a file and nothing else") {
-  CHECK(problem("members: [{name: m, model: {kind: saved}}]\n" + std::string(kRandom)) ==
+  CHECK(problem("members: [{name: m, model: {kind: saved}}]\n" + std::string(kRandomInput)) ==
         "e.yaml:1:28: 'model' needs 'predictions', the .npy file with a row for each sample of the input");
   CHECK(
-      problem("members: [{name: m, model: {kind: saved, predictions: x.npy, weights: w}}]\n" + std::string(kRandom)) ==
+      problem("members: [{name: m, model: {kind: saved, predictions: x.npy, weights: w}}]\n" + std::string(kRandomInput)) ==
       "e.yaml:1:62: 'weights' belongs to small-cnn, mlp, torchscript, clip-vit or fake, not to saved");
 }
 
 TEST_CASE("saved predictions have no views and no images") {
   const std::string no_views = "member 'm' has saved predictions, which have no views; set 'views: []' at this member";
   CHECK(problem(saved_yaml(", views: [hflip]")) == "e.yaml:1:71: " + no_views);
-  CHECK(problem(saved_yaml("", std::string(kRandom) + "views: [identity, hflip]\n")) == "e.yaml:3:9: " + no_views);
-  CHECK(problem(saved_yaml(", views: []", std::string(kRandom) + "views: [identity, hflip]\n")).empty());
+  CHECK(problem(saved_yaml("", std::string(kRandomInput) + "views: [identity, hflip]\n")) == "e.yaml:3:9: " + no_views);
+  CHECK(problem(saved_yaml(", views: []", std::string(kRandomInput) + "views: [identity, hflip]\n")).empty());
   CHECK(problem(saved_yaml(", takes: image")) ==
         "e.yaml:1:70: member 'm' has saved predictions, and takes nothing of a sample; leave 'takes' out");
   CHECK(problem(saved_yaml(", input: {std: 2}")) ==
@@ -72,7 +72,7 @@ TEST_CASE("saved predictions need not say which of several tensors they take") {
 }
 
 TEST_CASE("saved predictions are not merged") {
-  CHECK(problem(saved_yaml("", std::string(kRandom) + "merge: {}\n")) ==
+  CHECK(problem(saved_yaml("", std::string(kRandomInput) + "merge: {}\n")) ==
         "e.yaml:1:11: member 'm' has saved predictions, and no weights to merge");
 }
 

@@ -18,9 +18,9 @@
 namespace tutti::merge {
 namespace {
 
-using test::contains;
-using test::error_of;
-using test::TemporaryFolder;
+using tutti::test::contains;
+using tutti::test::error_of;
+using tutti::test::TemporaryFolder;
 
 const std::filesystem::path kPythonFile = tutti::test::in_sources("tests/merge/data/python.safetensors");
 

@@ -37,7 +37,7 @@ TEST_CASE("a stage knows how many rows it is fed with and the picture that it cu
   REQUIRE(plan.request_of(3).picture);
   CHECK(*plan.request_of(3).picture == plan.request_of(2).takes.front());
   CHECK(plan.request_of(3).picture->input.has_value());
-  for (const Rank rank : {0, 1, 2, 4}) CHECK_FALSE(plan.request_of(rank).picture);
+  for (const Rank rank : {Rank(0), Rank(1), Rank(2), Rank(4)}) CHECK_FALSE(plan.request_of(rank).picture);
   CHECK(plan.request_of(4).seen() == TensorLayout{Dtype::float32, {3, 6, 6}});
   CHECK(plan.members[3].rows() == 4);
   CHECK(plan.members[4].rows() == 4);
