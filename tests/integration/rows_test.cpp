@@ -15,7 +15,7 @@ const ImageShape kCropped{2, 2, 2};
 
 CropBoxesStep crops() {
   return {.max = kMostCrops,
-          .above = 1,
+          .above = 0.25F,
           .channels = kShape.channels,
           .resize = {.rule = ResizeRule::exact, .height = kCropped.height, .width = kCropped.width}};
 }
@@ -94,7 +94,7 @@ TEST_CASE("a detector with crops and a classifier are a member with a row for ea
   const MemberStatus member = ensemble.status().members[0];
   REQUIRE(member.stages.size() == 2);
   CHECK(member.stages[0].output == Dims{2, 2, 2});
-  CHECK(member.stages[0].steps == std::vector<std::string>{"crop_boxes (max 2, above 1, channels 2, 2x2, bicubic)"});
+  CHECK(member.stages[0].steps == std::vector<std::string>{"crop_boxes (max 2, above 0.25, channels 2, 2x2, bicubic)"});
   CHECK(member.output == Dims{4});
   CHECK(member.steps == std::vector<std::string>{"reduce (by mean, empty 0.5)"});
 }
