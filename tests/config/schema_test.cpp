@@ -118,6 +118,8 @@ std::string with_key(const std::string& name, const std::string& key) {
       {"task", "tasks: [{{{}}}]\n"},
       {"merge", "merge: {{{}}}\n"},
       {"model", "base: {{kind: fake, {}}}\n"},
+      {"part", "base: {{kind: mlp, layers: [2, 2], part: {{{}}}}}\n"},
+      {"shards", "members: [{{name: a, model: {{kind: mlp, layers: [2, 2]}}, shards: {{{}}}}}]\n"},
       {"stage", "members: [{{name: a, stages: [{{model: {{kind: fake}}}}, {{{}}}]}}]\n"},
       {"step", "members: [{{name: a, stages: [{{model: {{kind: fake}}}}, {{step: resize, {}}}]}}]\n"},
       {"fault", "members: [{{name: a, model: {{kind: fake, faults: [{{{}}}]}}}}]\n"},

@@ -18,6 +18,9 @@
 namespace tutti::test {
 namespace {
 
+/// The messages about a description.
+std::string refusals(const std::string& yaml) { return problem(std::string_view(yaml)); }
+
 using Ranges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 /// A member that is an mlp over 10 values with these keys besides, and one without shards; then these lines.
@@ -86,10 +89,10 @@ TEST_CASE("what the first layer takes may be told by its weights") {
   };
   CHECK(ranges_of(config::load_text(yaml(fmt::format(", weights: '{}'", (folder / "w.safetensors").string())),
                                     "e.yaml")) == Ranges{{0, 1}, {1, 0}});
-  CHECK(problem(yaml("")) ==
+  CHECK(refusals(yaml("")) ==
         "e.yaml:1:66: member 'm' cannot be cut into shards: how many values its first layer takes is known only at the "
         "start; say where to cut: shards: {cut: [2]}");
-  CHECK(contains(problem(yaml(", weights: none.safetensors")), "none.safetensors"));
+  CHECK(contains(refusals(yaml(", weights: none.safetensors")), "none.safetensors"));
 }
 
 TEST_CASE("shards run where the description says or where the member is assigned") {
@@ -105,7 +108,7 @@ TEST_CASE("shards run where the description says or where the member is assigned
   const auto assigned = config::load_text(mlp_with("shards: 2", "assignment: cpu:1\n"), "e");
   CHECK(device_of(assigned, 0) == "cpu:1");
   CHECK(device_of(assigned, 1) == "cpu:1");
-  CHECK(contains(problem(mlp_with("shards: {count: 2, devices: [cpu, cpu:0]}", "assignment: {m: cpu, n: cpu}\n")),
+  CHECK(contains(refusals(mlp_with("shards: {count: 2, devices: [cpu, cpu:0]}", "assignment: {m: cpu, n: cpu}\n")),
                  "member 'm' is assigned cpu, but each of its 'shards' names a device of its own"));
 }
 
@@ -122,7 +125,7 @@ TEST_CASE("the description in effect has the shards as stages and is read back a
 
 /// The message about the first member with these keys.
 std::string refused_keys(const std::string& keys, const std::string& lines = {}) {
-  return problem(mlp_with(keys, lines));
+  return refusals(mlp_with(keys, lines));
 }
 
 TEST_CASE("cuts that make no sense are refused with their position") {
@@ -166,12 +169,12 @@ TEST_CASE("what does not go with shards is refused") {
                  "member 'm' has 'shards', which have workers of their own"));
   CHECK(contains(refused_keys("shards: 2", "merge: {method: average}\n"),
                  "member 'm' has 'shards', which are not merged"));
-  CHECK(contains(problem("members: [{name: a, stages: [{model: {kind: fake}, shards: 2}, {model: {kind: fake}}]}]\n"),
+  CHECK(contains(refusals("members: [{name: a, stages: [{model: {kind: fake}, shards: 2}, {model: {kind: fake}}]}]\n"),
                  "'shards' cuts the model of a member; of a stage, write each part as a stage, with 'part'"));
 }
 
 std::string refused_model(const std::string& model) {
-  return problem(
+  return refusals(
       fmt::format("members: [{{name: a, model: {{{}}}, shards: 2}}]\n"
                   "input: {{dataset: random, count: 3, shape: [3, 32, 32]}}\n",
                   model));
@@ -196,7 +199,7 @@ TEST_CASE("models without layers that Tutti knows are not cut") {
 
 TEST_CASE("a part of a model says which layers it has") {
   const auto part = [](const std::string& text) {
-    return problem("members: [{name: a, model: {kind: mlp, layers: [8, 8, 4], part: " + text + "}}]\n");
+    return refusals("members: [{name: a, model: {kind: mlp, layers: [8, 8, 4], part: " + text + "}}]\n");
   };
   CHECK(part("{from: 1}").empty());
   CHECK(part("{from: 1, to: 2}").empty() == false);  // its outputs are no logits
@@ -208,9 +211,9 @@ TEST_CASE("a part of a model says which layers it has") {
   CHECK(contains(part("{from: 0}"), "'from' must be a whole number of at least 1, not '0'"));
   CHECK(contains(part("2"), "'part' must be a map of keys and values, not '2'"));
   CHECK(
-      contains(problem("members: [{name: a, model: {kind: mlp, layers: [8, 4], backend: openvino, part: {from: 1}}}]"),
+      contains(refusals("members: [{name: a, model: {kind: mlp, layers: [8, 4], backend: openvino, part: {from: 1}}}]"),
                "a part of a network is computed by torch, not by openvino; leave 'backend' out"));
-  CHECK(contains(problem("members: [{name: a, model: {kind: fake, part: {from: 1}}}]"),
+  CHECK(contains(refusals("members: [{name: a, model: {kind: fake, part: {from: 1}}}]"),
                  "'part' belongs to mlp or clip-vit, not to fake"));
 }
 
@@ -241,8 +244,8 @@ TEST_CASE("a tower is cut by the layers and the bytes of its files") {
   CHECK(of("", "{cut: [1, 2]}") == Ranges{{0, 1}, {1, 2}, {2, 0}});
   CHECK(of("", "2") == Ranges{{0, 1}, {1, 0}});
   CHECK(of(", output: projected", "2") == Ranges{{0, 3}, {3, 0}});
-  CHECK(contains(problem(tower("", "{cut: [4]}")), "layer 4 is outside: its network has 4 layers"));
-  CHECK(contains(problem(tower("", "5")), "its network has 4 layers, and there would be 5 shards"));
+  CHECK(contains(refusals(tower("", "{cut: [4]}")), "layer 4 is outside: its network has 4 layers"));
+  CHECK(contains(refusals(tower("", "5")), "its network has 4 layers, and there would be 5 shards"));
   const auto spec = config::load_text(tower("", "2"), "e.yaml");
   CHECK(spec.members[0].output == OutputKind::features);
   CHECK(facts_of(spec.members[0].before[0].model.kind).takes == Takes::image);

@@ -27,10 +27,12 @@ class NativeModel final : public TorchModel, public Trainable {
       : TorchModel(request, Dims{facts_of(request.model).width}),
         network_(make_network(request)),
         batch_images_(request.batch_images) {
-    if (request.output != OutputKind::logits)
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} outputs logits, not {}", kind_name(request.model), to_name(request.output)), {},
-                  "remove 'output' from this member");
+    const KindFacts facts = facts_of(request.model);
+    if (request.output != facts.output->kind)
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("{} outputs {}, not {}", facts.name, to_name(facts.output->kind), to_name(request.output)), {},
+          "remove 'output' from this member");
     network_ = moved(network_, device());
   }
 
