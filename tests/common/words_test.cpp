@@ -20,7 +20,7 @@ void check_names() {
     CHECK(from_name<Enum>(entry.name) == entry.value);
   }
   CHECK_FALSE(from_name<Enum>("").has_value());
-  CHECK_FALSE(from_name<Enum>("nonsense").has_value());
+  CHECK_FALSE(from_name<Enum>("no such name").has_value());
   CHECK(to_name(static_cast<Enum>(200)) == "?");
 }
 

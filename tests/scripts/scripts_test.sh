@@ -481,7 +481,7 @@ copy_scripts() {
 
 test_fuzzing_rejects_harnesses_and_times_that_do_not_exist() {
   outcome "$source_root/scripts/fuzz" rings
-  expect_code 2 && expect_text "There is no harness 'rings'; there are: archive cifar10 control images index journal ledger npy onnx ring safetensors table yaml"
+  expect_code 2 && expect_text "There is no harness 'rings'; there are: archive cifar10 control images index journal ledger npy onnx ring rows safetensors table yaml"
   outcome "$source_root/scripts/fuzz" --seconds 0
   expect_code 2 && expect_text "--seconds takes a whole number above 0, not '0'"
   outcome "$source_root/scripts/fuzz" --seed x

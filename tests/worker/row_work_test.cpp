@@ -45,7 +45,8 @@ bool equal_bits(std::span<const float> one, std::span<const float> other) {
 std::vector<PixelBox> chosen(std::uint32_t max, const std::vector<float>& boxes) {
   BoxCrops crops(crops_of(max), {static_cast<std::uint32_t>(boxes.size() / 5), 5}, kPicture);
   std::vector<PixelBox> result;
-  CHECK(crops.choose(boxes, result) == result.size());
+  const std::size_t count = crops.choose(boxes, result);
+  CHECK(count == result.size());
   return result;
 }
 
