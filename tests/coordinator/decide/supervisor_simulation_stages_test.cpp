@@ -180,7 +180,7 @@ TEST_CASE("stages whose readers find nonsense answer every segment once whicheve
     if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
     setting.may_fail_with = {"no slot is left for a segment"};
   });
-  CHECK(sum.refused > kSeeds);
+  CHECK(sum.refused > kSeeds / 10);
   CHECK(sum.counts.violations > kSeeds / 2);
   CHECK(sum.repeated > 0);
   CHECK(sum.finished > kSeeds);
