@@ -90,7 +90,7 @@ TEST_CASE("what the first layer takes may be told by its weights") {
   CHECK(ranges_of(config::load_text(yaml(fmt::format(", weights: '{}'", (folder / "w.safetensors").string())),
                                     "e.yaml")) == Ranges{{0, 1}, {1, 0}});
   CHECK(refusals(yaml("")) ==
-        "e.yaml:1:66: member 'm' cannot be cut into shards: how many values its first layer takes is known only at the "
+        "e.yaml:1:71: member 'm' cannot be cut into shards: how many values its first layer takes is known only at the "
         "start; say where to cut: shards: {cut: [2]}");
   CHECK(contains(refusals(yaml(", weights: none.safetensors")), "none.safetensors"));
 }
@@ -130,27 +130,27 @@ std::string refused_keys(const std::string& keys, const std::string& lines = {})
 
 TEST_CASE("cuts that make no sense are refused with their position") {
   CHECK(refused_keys("shards: {cut: [2, 4]}") ==
-        "e.yaml:2:77: member 'm' cannot be cut into shards: layer 4 is outside: its network has 4 layers");
+        "e.yaml:2:75: member 'm' cannot be cut into shards: layer 4 is outside: its network has 4 layers");
   CHECK(refused_keys("shards: 5") ==
-        "e.yaml:2:67: member 'm' cannot be cut into shards: its network has 4 layers, and there would be 5 shards");
-  CHECK(refused_keys("shards: {cut: [3, 2]}") == "e.yaml:2:77: 'cut' must ascend, and 2 follows 3");
-  CHECK(refused_keys("shards: {cut: [3, 3]}") == "e.yaml:2:77: 'cut' must ascend, and 3 follows 3");
+        "e.yaml:2:65: member 'm' cannot be cut into shards: its network has 4 layers, and there would be 5 shards");
+  CHECK(refused_keys("shards: {cut: [3, 2]}") == "e.yaml:2:75: 'cut' must ascend, and 2 follows 3");
+  CHECK(refused_keys("shards: {cut: [3, 3]}") == "e.yaml:2:75: 'cut' must ascend, and 3 follows 3");
   CHECK(refused_keys("shards: {cut: [0, 3]}") ==
-        "e.yaml:2:74: each item of 'cut' must be a whole number of at least 1, not '0'");
+        "e.yaml:2:72: each item of 'cut' must be a whole number of at least 1, not '0'");
   CHECK(
       refused_keys("shards: {cut: []}") ==
-      "e.yaml:2:73: 'cut' must be a list of 1 to 15 layers, each the first one of a shard, such as [4, 8], not one of "
+      "e.yaml:2:71: 'cut' must be a list of 1 to 15 layers, each the first one of a shard, such as [4, 8], not one of "
       "0");
   CHECK(contains(refused_keys("shards: {cut: 3}"), "such as [4, 8], not '3'"));
-  CHECK(refused_keys("shards: 1") == "e.yaml:2:67: 'shards' must be a whole number of at least 2, not '1'");
-  CHECK(refused_keys("shards: 17") == "e.yaml:2:67: 'shards' must be a whole number of at most 16, not '17'");
+  CHECK(refused_keys("shards: 1") == "e.yaml:2:65: 'shards' must be a whole number of at least 2, not '1'");
+  CHECK(refused_keys("shards: 17") == "e.yaml:2:65: 'shards' must be a whole number of at most 16, not '17'");
   CHECK(contains(refused_keys("shards: many"), "'shards' must be a whole number of at least 2, not 'many'"));
   CHECK(refused_keys("shards: {}") ==
-        "e.yaml:2:67: 'shards' needs 'count', the number of shards, or 'cut', the layers where they begin: [4, 8]");
+        "e.yaml:2:65: 'shards' needs 'count', the number of shards, or 'cut', the layers where they begin: [4, 8]");
   CHECK(refused_keys("shards: {cut: [2], count: 2}") ==
-        "e.yaml:2:78: 'cut' says how many shards there are; leave 'count' out");
+        "e.yaml:2:76: 'cut' says how many shards there are; leave 'count' out");
   CHECK(refused_keys("shards: {count: 2, devices: [cpu]}") ==
-        "e.yaml:2:87: 'devices' must be a list with one for each of the 2 shards, not one of 1");
+        "e.yaml:2:85: 'devices' must be a list with one for each of the 2 shards, not one of 1");
   CHECK(contains(refused_keys("shards: {count: 2, devices: cpu}"), "for each of the 2 shards, not 'cpu'"));
   CHECK(contains(refused_keys("shards: {cuts: [2]}"), "did you mean 'cut'?"));
 }
@@ -182,7 +182,7 @@ std::string refused_model(const std::string& model) {
 
 TEST_CASE("models without layers that Tutti knows are not cut") {
   CHECK(refused_model("kind: small-cnn") ==
-        "e.yaml:1:51: member 'a' cannot be cut into shards: Tutti knows no layers of a small-cnn, only of mlp and "
+        "e.yaml:1:55: member 'a' cannot be cut into shards: Tutti knows no layers of a small-cnn, only of mlp and "
         "clip-vit");
   CHECK(
       contains(refused_model("kind: torchscript, path: a.pt"),
