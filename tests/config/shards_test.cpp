@@ -19,7 +19,7 @@ namespace tutti::test {
 namespace {
 
 /// The messages about a description.
-std::string refusals(const std::string& yaml) { return problem(std::string_view(yaml)); }
+std::string refusals(const std::string& yaml) { return test::problem(yaml); }
 
 using Ranges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 

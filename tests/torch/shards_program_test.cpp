@@ -30,7 +30,7 @@ TEST_CASE("the plan says which layers each shard has and what they weigh") {
   REQUIRE(plan.code == 0);
   CHECK(contains(plan.out(), "shard cut/0: layer 0\nshard cut/1: layer 1\nshard cut/2: layer 2 to the last\n"));
   CHECK(contains(plan.out(), "a worker on cpu: cut/0 --> a worker on cpu: cut/1 --> a worker on cpu: cut/2"));
-  CHECK(contains(plan.out(), "     2.1 KiB  model of cut/0: the weights of layer 0\n"));
+  CHECK(contains(plan.out(), "2.2 kB  model of cut/0: the weights of layer 0\n"));
   CHECK_FALSE(contains(plan.out(), "shard whole"));
 }
 
