@@ -270,8 +270,8 @@ void WorkerProcess::drain_completions() {
   bool parked = false;
   // A peer that publishes without end must not block the loop. A correct one has at most as many answers as its ring
   // has places, including tasks that it gets meanwhile: every task in flight or pending has a slot, and slots are
-  // filled again only by a posted submit().
-  for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 1; left > 0; --left) {
+  // filled again only by a posted submit(). Each may be refused once before it is answered, if rows were written again.
+  for (std::uint64_t left = 2 * channel_->layout().ring_capacity() + 2; left > 0; --left) {
     CompletionRecord record;
     const RingStatus status = completions_->pop(record);
     if (status == RingStatus::ok) {

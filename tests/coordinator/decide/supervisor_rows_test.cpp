@@ -191,6 +191,52 @@ TEST_CASE("a call that nobody waits for is not computed again for its rows") {
   CHECK(rig.take() == Texts{"kill 1", "finish 0"});
 }
 
+TEST_CASE("an idle replica gets what it has refused only when it is written again") {
+  auto setting = reading_setting();
+  ByWorker<std::vector<Rank>> units;
+  for (const std::uint32_t rank : {0, 1, 0}) units.push_back({Rank(rank)});
+  set_hosting(setting, Hosting(std::move(units)));
+  Rig rig(std::move(setting));
+  rig.supervisor.start(rig.now);
+  for (const std::size_t worker : {1, 0, 2}) rig.ready(worker);
+  rig.take();
+  for (const std::size_t worker : {0, 2}) {  // so that their pace is known
+    rig.open();
+    rig.take();
+    rig.answer_as(1);
+    rig.take();
+    rig.pass(1);
+    rig.answer_as(worker);
+    rig.take();
+  }
+  rig.open();
+  rig.take();
+  rig.answer_as(1);
+  CHECK(rig.take() == Texts{"task 0 to 0 s2"});
+  rig.pass(3);
+  rig.tick();
+  CHECK(rig.take() == Texts{"hold 2", "task 0 to 2 s2 too"});
+  CHECK(rig.answer_as(2, kNonsense) == Acceptance::refused);
+  CHECK(rig.take() == Texts{"kill 1"});  // the other replica is still at it
+  rig.pass(3);
+  rig.tick();
+  CHECK(rig.take().empty());
+  rig.dies(1);
+  rig.take();
+  rig.ready(1);
+  CHECK(rig.take() == Texts{"begin 1", "task 1 s2"});
+  rig.answer_as(1);
+  rig.take();
+  rig.pass(3);
+  rig.tick();
+  CHECK(rig.take() == Texts{"task 0 to 2 s2 too"});
+  rig.answer_as(2);
+  CHECK(rig.take() == Texts{"finish 2"});
+  CHECK(rig.answer_as(0, kNonsense) == Acceptance::repeated);
+  CHECK(rig.take() == Texts{"release 2"});
+  CHECK(rig.supervisor.counts().violations == 1);
+}
+
 TEST_CASE("a task that is refused is its worker's until it is taken back and its row stays open") {
   Ledger ledger(2);
   const SegmentId number = ledger.open(SlotId(0), 10, TaskKind::predict, ByRank<bool>(2, true));

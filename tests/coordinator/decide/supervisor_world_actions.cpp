@@ -237,8 +237,7 @@ void World::perform(const action::HandOut& hand_out) {
   must(segments_.at(hand_out.task.segment).asked[hand_out.rank], "a task for a member that was not asked");
   const Segment& segment = segments_.at(hand_out.task.segment);
   const auto feeder = supervisor_.chains().feeder_of(hand_out.rank);
-  // What was handed out may have been refused by a replica since then: it is still there to be read.
-  must(!feeder || segment.accepted[*feeder].has_value() || setting_.nonsense, "a stage has nothing to compute on");
+  must(!feeder || segment.accepted[*feeder].has_value(), "a stage has nothing to compute on");
   const Round round =
       segment.kind == TaskKind::predict && !setting_.rounds.empty() ? setting_.rounds[hand_out.rank] : Round{};
   must(hand_out.task.round == round, "a task of another round");
