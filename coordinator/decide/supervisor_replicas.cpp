@@ -71,8 +71,8 @@ bool Supervisor::hand_out_to_first(WorkerId worker, Time now) {
   return std::ranges::any_of(candidates, [&](const Candidate& one) { return hand_out_next(one.worker, now); });
 }
 
-/// The members of the unit for which an idle replica may compute the segment, too. None if a worker has died of it, if two
-/// have it already, or if what it reads was refused and is being written again: the replica would refuse it, too.
+/// The members of the unit for which an idle replica may compute the segment, too. None if a worker has died of it, if
+/// two have it already, or if what it reads was refused and is being written again: the replica would refuse it, too.
 std::vector<Rank> Supervisor::rows_to_take_over(WorkerId owner, SegmentId segment) const {
   std::vector<Rank> open;
   if (ledger_.at(segment).set_aside) return open;
