@@ -293,7 +293,10 @@ ModelSpec read_model(const Tree& tree, Violations& violations) {
   fields.refuse("files", fmt::format("'files' belongs to auto, not to {}; name the file with 'path'", *kind));
   for_each_field(model.kind, FieldReader{fields, violations});
   if (backend_of(model.kind) != nullptr) read_backends(fields, model);
-  if (const auto clash = clash_in(model.kind); clash) violations.add(fields.position_of(clash->key), clash->text);
+  std::optional<Clash> clash = clash_in(model.kind);
+  for (const ModelKind& candidate : model.candidates)
+    if (!clash) clash = clash_in(candidate);
+  if (clash) violations.add(fields.position_of(clash->key), clash->text);
   if (const std::vector<NamedPath> paths = paths_of(model.kind); !paths.empty())
     model.file_place.text = fields.position_of(paths.front().key.substr(std::string_view("model.").size())).text();
   if (std::holds_alternative<PythonModel>(model.kind))

@@ -86,6 +86,10 @@ void check_models(const std::vector<StageSpec>& stages, const std::vector<Positi
                                  name, s - 1, name, s, why));
     output = check_steps(stages[s].steps, positions[s].steps, facts_of(model.kind).prediction(), stage, violations);
     rows = check_rows(stages[s], positions[s], stage, rows, violations);
+    if (output && rows * elements_of(*output) > kMostRowValues)
+      violations.add(position, fmt::format("'{}' outputs up to {} of {} for each sample, more than {} values; lower "
+                                           "'max' of the step crop_boxes before it",
+                                           stage, counted(rows, "row"), dims_text(*output), kMostRowValues));
   }
   const Positions& last = positions.back();
   if (rows > 0)
@@ -159,22 +163,16 @@ void place_stages(std::vector<ReadMember>& members) {
 }
 
 void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& members, Violations& violations) {
-  const auto is_chain = [](const ReadMember& member) { return has_stages(member.spec); };
-  const auto first = std::ranges::find_if(members, is_chain);
-  if (first == members.end()) return;
   const auto refuse = [&](const ReadMember& member, std::string_view what) {
     violations.add(member.position,
                    fmt::format("member '{}' has '{}', {}", member.spec.name, chain_key(member.spec), what));
   };
-  if (spec.measure_batch_images) refuse(*first, "and 'batch_images: auto' cannot be used with them: give a number");
-  const auto chosen =
-      std::ranges::find_if(members, [](const ReadMember& member) { return !member.spec.model.candidates.empty(); });
-  if (chosen != members.end() && !is_chain(*chosen))
-    refuse(*first,
-           fmt::format("and the form of '{}' cannot be chosen beside them ('auto'): name its kind and 'backend'",
-                       chosen->spec.name));
   for (std::size_t rank = 0; rank < members.size(); ++rank) {
-    if (!is_chain(members[rank])) continue;
+    if (!has_stages(members[rank].spec)) continue;
+    if (spec.measure_batch_images && has_rows(members[rank].spec))
+      refuse(members[rank],
+             "one of which makes several rows of a sample, and 'batch_images: auto' measures made-up samples, of which "
+             "nobody knows how many rows they give: give a number as 'batch_images'");
     if (spec.coalesce && has_rows(members[rank].spec))
       refuse(members[rank],
              "one of which makes several rows of a sample: their batches depend on what shares a segment, which "

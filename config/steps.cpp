@@ -112,7 +112,11 @@ std::optional<StepSpec> read_step(const Tree& entry, Violations& violations) {
 
 std::optional<Dims> check_steps(const std::vector<StepSpec>& steps, std::span<const SourcePosition> positions,
                                 std::optional<Dims> dims, const std::string& stage, Violations& violations) {
-  for (std::size_t s = 0; s < steps.size() && dims; ++s) {
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    if (!dims) {
+      dims = dims_behind(std::span(&steps[s].step, 1), dims);
+      continue;
+    }
     StepOutput output = output_of(steps[s].step, *dims);
     if (output.problem.empty()) {
       dims = std::move(output.dims);

@@ -22,6 +22,8 @@
 #include <tutti/error.hpp>
 
 #include "common/nearest.hpp"
+#include "config/schema_keys.hpp"
+#include "config/usual_names.hpp"
 
 namespace tutti::program {
 
@@ -32,6 +34,18 @@ inline std::vector<std::string> option_names(const CLI::App& command) {
   return names;
 }
 
+/// The key of the description, which may be changed behind its file, that an option of this name would be: `output` for
+/// --output, `batch_images` for --batch-size. Empty: none, or the command takes no changes.
+inline std::string key_meant(const CLI::App& command, const std::string& option) {
+  if (!option.starts_with("--") || command.get_option_no_throw("overrides") == nullptr) return {};
+  std::string word = option.substr(2);
+  std::ranges::replace(word, '-', '_');
+  std::vector<std::string> keys;
+  for (const config::SchemaKey& one : config::schema_keys())
+    if (one.definition == "description") keys.emplace_back(one.key);
+  return std::ranges::count(keys, word) > 0 ? word : config::usual_name(word, keys);
+}
+
 /// The error for the first word that `command`, called `title`, does not know, if that word is an option. `others` are
 /// the other commands.
 inline std::optional<Error> unknown_option(const CLI::App& command, const std::string& title,
@@ -40,11 +54,13 @@ inline std::optional<Error> unknown_option(const CLI::App& command, const std::s
   if (left.empty() || left.front().size() < 2 || left.front().front() != '-') return std::nullopt;
   const std::string option = left.front().substr(0, left.front().find('='));
   std::string hint = fmt::format("see '{} --help'", title);
-  if (const std::string near = nearest(option, option_names(command)); !near.empty())
-    hint = fmt::format("did you mean '{}'?", near);
+  const std::string near = nearest(option, option_names(command));
+  if (!near.empty()) hint = fmt::format("did you mean '{}'?", near);
   const auto has_it = [&](const CLI::App* other) { return other->get_option_no_throw(option) != nullptr; };
   if (const auto owner = std::find_if(others.begin(), others.end(), has_it); owner != others.end())
     hint = fmt::format("'tutti {}' has it", (*owner)->get_name());
+  if (const std::string key = key_meant(command, option); near.empty() && !key.empty())
+    hint = fmt::format("it is a key of the description: write '{}=...' behind the file", key);
   return Error(ErrorKind::usage, fmt::format("'{}' has no option '{}'", title, option), {}, hint);
 }
 

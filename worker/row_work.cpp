@@ -76,7 +76,7 @@ RowWork::RowWork(const MemberRequest& request, const Dims& made)
     throw Error(ErrorKind::usage,
                 fmt::format("up to {} rows of {} for each sample are more than {} values", most_, dims_text(output()),
                             kMostRowValues),
-                {}, "lower 'max' of its step crop_boxes");
+                {}, "lower 'max' of the step crop_boxes before it");
   if (at_ == request.steps.size()) return;
   if (const auto* step = std::get_if<CropBoxesStep>(&request.steps[at_]))
     crops_.emplace(*step, made, picture_of(request), place_of_step(request, at_));

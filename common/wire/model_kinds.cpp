@@ -114,6 +114,7 @@ std::uint64_t Description<SmallCnnModel>::parameters(const SmallCnnModel& model,
 
 std::uint64_t Description<MlpModel>::parameters(const MlpModel& model, std::uint64_t seen) {
   std::uint64_t count = 0;
+  if (model.part.from > 0 && model.part.from <= model.layers.size()) seen = model.layers[model.part.from - 1];
   for (std::size_t i = model.part.from; i < end_of(model.part, model.layers.size()); ++i)
     count += model.layers[i] * (std::exchange(seen, model.layers[i]) + 1);
   return count;

@@ -28,6 +28,14 @@ StepOutput along_axis(std::int32_t axis, const Dims& dims) {
           "set its 'axis' to one that there is: 1 is the first axis after the sample, -1 the last"};
 }
 
+ImageShape crop_shape(const CropBoxesStep& step) { return {step.channels, step.resize.height, step.resize.width}; }
+
+/// The sizes of what it makes of any prediction that it can take; nothing if they depend on the prediction's.
+std::optional<Dims> fixed_output(const Step& step) {
+  const auto* const crops = std::get_if<CropBoxesStep>(&step);
+  return crops != nullptr ? std::optional(crop_shape(*crops).layout().dims) : std::nullopt;
+}
+
 /// What each field says in texts for people; nothing if it need not be said.
 struct FieldText {
   std::string operator()(std::string_view key, std::int32_t axis, const form::Axis&) const {
@@ -128,7 +136,7 @@ StepOutput StepDescription<CropBoxesStep>::output(const CropBoxesStep& step, con
     return {{},
             fmt::format("it takes boxes x {}: x1, y1, x2, y2 and a score for each box", kBoxValues),
             "let the model before it output boxes of that form"};
-  const ImageShape made{step.channels, step.resize.height, step.resize.width};
+  const ImageShape made = crop_shape(step);
   const std::uint64_t values = std::uint64_t{step.max} * made.elements();
   if (values <= kMostRowValues) return {made.layout().dims};
   return {{},
@@ -183,7 +191,10 @@ MaybeMeaning meaning_behind(std::span<const Step> steps, MaybeMeaning before) {
 
 std::optional<Dims> dims_behind(std::span<const Step> steps, std::optional<Dims> dims) {
   for (const Step& step : steps) {
-    if (!dims) return std::nullopt;
+    if (!dims) {
+      dims = fixed_output(step);
+      continue;
+    }
     StepOutput output = output_of(step, *dims);
     if (!output.problem.empty()) return std::nullopt;
     dims = std::move(output.dims);

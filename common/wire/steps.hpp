@@ -192,7 +192,7 @@ std::string to_text(const Step& step);
 /// What the numbers mean behind these steps, if they meant `before`; nothing if only the user knows.
 MaybeMeaning meaning_behind(std::span<const Step> steps, MaybeMeaning before);
 
-/// The sizes of a prediction behind these steps; nothing if `dims` is nothing, or if one of them does not fit.
+/// The sizes of a prediction behind these steps; nothing if they are not known, or if one of the steps does not fit.
 std::optional<Dims> dims_behind(std::span<const Step> steps, std::optional<Dims> dims);
 
 }  // namespace tutti

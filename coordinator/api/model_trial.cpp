@@ -44,12 +44,12 @@ bool tries_modes(const config::EnsembleSpec& spec) {
 
 /// How long a worker needs for a segment of all its members, from what each of them took. What fused members report are
 /// parts of one computation.
-BatchSearch::Seconds unit_seconds(const WorkerPlan& worker, const std::vector<BatchSearch::Seconds>& busy) {
+BatchSearch::Seconds unit_seconds(const WorkerPlan& worker, const ByRank<BatchSearch::Seconds>& busy) {
   BatchSearch::Seconds sum{};
   BatchSearch::Seconds longest{};
   for (const Rank rank : worker.members) {
-    sum += busy[rank.value()];
-    longest = std::max(longest, busy[rank.value()]);
+    sum += busy[rank];
+    longest = std::max(longest, busy[rank]);
   }
   return worker.mode == UnitMode::threads ? longest : sum;
 }
@@ -71,12 +71,6 @@ std::uint32_t round_images(const Plan& plan, const ByRank<BatchChoice>& chosen) 
   return batch * static_cast<std::uint32_t>(std::clamp<double>(batches, 1, plan.arena.images / batch));
 }
 
-Groups each_alone(const Plan& plan) {
-  Groups each;
-  for (const Rank rank : IdRange<Rank>(plan.members.size())) each.push_back({rank});
-  return each;
-}
-
 Options only_needed(const Options& options) {
   Options needed;
   needed.worker = options.worker;
@@ -94,8 +88,7 @@ class ModelTrials::Trial {
       : ranks_(std::move(ranks)),
         pool_(std::move(plan), worker, {}, nullptr, nullptr, stop),
         giving_up_(stop, [this] { pool_.fail(start_given_up()); }),
-        each_(each_alone(pool_.plan())),
-        rounds_(pool_, each_) {}
+        rounds_(pool_) {}
 
   Pool& pool() { return pool_; }
   const Plan& plan() const { return pool_.plan(); }
@@ -132,13 +125,13 @@ class ModelTrials::Trial {
   /// As for batches: the whole time of the round counts for the slowest member, since some may have started late.
   void add_round(Speeds& speeds) const {
     const auto& [wall, busy] = rounds_.times();
-    const BatchSearch::Seconds longest = std::ranges::max(busy);
+    const BatchSearch::Seconds longest = *std::max_element(busy.begin(), busy.end());
     for (const WorkerPlan& worker : plan().workers) {
+      if (worker.members.front().value() >= ranks_.size()) continue;  // a stage that is not its member's last
       const BatchSearch::Seconds together = unit_seconds(worker, busy);
       for (const Rank rank : worker.members) {
-        const BatchSearch::Seconds alone = busy[rank.value()];
-        const bool feeds_another = rank.value() >= ranks_.size();  // a stage that is not its member's last
-        if (feeds_another || alone.count() <= 0) continue;
+        const BatchSearch::Seconds alone = busy[rank];
+        if (alone.count() <= 0) continue;
         Speed& speed = speeds[ranks_[rank.value()]];
         speed.member = std::max(speed.member, images_ / (wall * (alone / longest)).count());
         speed.worker = std::max(speed.worker, images_ / together.count());
@@ -149,7 +142,6 @@ class ModelTrials::Trial {
   const std::vector<std::size_t> ranks_;
   Pool pool_;
   const std::stop_callback<std::function<void()>> giving_up_;
-  const Groups each_;
   MadeUpRounds rounds_;
   std::uint32_t images_ = 0;
 };

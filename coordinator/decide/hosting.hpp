@@ -30,6 +30,7 @@ class Hosting {
         TUTTI_CHECK(hosts.empty() || (hosts.back() < worker && units_[hosts.back()] == units_[worker]),
                     "a member is in one unit, once");
         hosts.push_back(worker);
+        any_replicated_ = any_replicated_ || hosts.size() > 1;
         seats_[rank] = Seat(seat);
       }
     }
@@ -60,6 +61,7 @@ class Hosting {
   /// The worker and its sisters: all that host its unit.
   const std::vector<WorkerId>& replicas_of(WorkerId worker) const { return workers_[units_[worker].front()]; }
   bool replicated(WorkerId worker) const { return replicas_of(worker).size() > 1; }
+  bool any_replicated() const noexcept { return any_replicated_; }
   /// The same, and a further member, the last, in a worker of its own, the last.
   Hosting with_member() const {
     ByWorker<std::vector<Rank>> units = units_;
@@ -80,6 +82,7 @@ class Hosting {
   ByWorker<std::vector<Rank>> units_;
   ByRank<std::vector<WorkerId>> workers_;
   ByRank<Seat> seats_;
+  bool any_replicated_ = false;
 };
 
 }  // namespace tutti

@@ -108,6 +108,7 @@ bool MemberTasks::any_suspect_pending() const {
 }
 
 bool MemberTasks::holds_suspect(WorkerId worker) const {
+  if (!any_suspect()) return false;
   const auto& has = in_flight(worker);
   return !has.empty() && suspects_.contains(has.back());
 }

@@ -60,6 +60,7 @@ class MemberTasks {
   /// it.
   void suspect(SegmentId segment);
   bool suspects(SegmentId segment) const { return suspects_.contains(segment); }
+  bool any_suspect() const { return !suspects_.empty(); }
   bool any_suspect_pending() const;
   /// Whether the last task that the worker was given is suspect, and so nothing is handed out behind it.
   bool holds_suspect(WorkerId worker) const;

@@ -131,6 +131,9 @@ class Supervisor {
   /// The part of next_wake() for which a quarter of a second later would be too late: an idle replica may compute what
   /// another is late with, or a segment waits no longer for those that have not answered.
   std::optional<Time> next_soon() const;
+  /// Whether all that depends on the time is when workers have to answer: what they are given from now on is due later
+  /// than what they have.
+  bool only_answers_are_due() const;
   /// Whether this worker has made no progress for so long that watch() should say whether it is slow or hangs.
   bool to_be_watched(WorkerId worker, Time now) const;
   /// Whether any task or command is unanswered, so that progress must be checked.
@@ -212,6 +215,8 @@ class Supervisor {
   bool waits_for_feeder(SegmentId segment, Rank rank) const;
   std::uint32_t present_members(const Ledger::Segment& segment) const;
   void feed(SegmentId segment, Rank rank, Time now);
+  bool is_fed_nothing(SegmentId segment, Rank rank) const;
+  void leave_out_behind(SegmentId segment, Rank rank);
   void start_fed(WorkerId ready, Time now);
   bool starts_later(WorkerId worker) const;
   bool is_useless(WorkerId worker) const;
@@ -295,6 +300,7 @@ class Supervisor {
   ByRank<std::uint64_t> deaths_;  // of workers while they did something for the member, or for nobody in particular
   std::map<WorkerId, Given> accused_;   // what a worker that is killed for its rows has written them for
   std::map<SegmentId, Time> cut_from_;  // from when on a segment is finished without those that have not answered
+  std::vector<Rank> waiting_;           // for hand_out_next(): those that wait for the same segment
   AbandonedProcesses abandoned_;
   std::deque<Action> actions_;
   FaultCounts counts_;

@@ -84,6 +84,9 @@ void Supervisor::take_back(WorkerId worker, Rank rank) {
       if (ledger_.abandon(number, rank)) finish(number);
     } else if (waits_for_feeder(number, rank)) {
       work.tasks.forget(number);
+    } else if (is_fed_nothing(number, rank)) {
+      work.tasks.forget(number);
+      leave_out_behind(number, *setting_.chains.feeder_of(rank));
     } else if (row.doubted && setting_.policy.poison_limit) {
       work.tasks.suspect(number);
     }

@@ -33,16 +33,26 @@ void Supervisor::feed(SegmentId number, Rank rank, Time now) {
   const auto next = setting_.chains.fed_from(rank);
   if (!next || !ledger_.at(number).rows[*next].is_open()) return;
   if (ledger_.at(number).rows[*next].out()) return;  // a replica is still at what was refused by another
-  if (!ledger_.at(number).rows[rank].present) {
-    bool done = false;
-    for (std::optional<Rank> left_out = next; left_out; left_out = setting_.chains.fed_from(*left_out))
-      done = ledger_.abandon(number, *left_out);
-    if (done) finish(number);
-    return;
-  }
+  if (is_fed_nothing(number, *next)) return leave_out_behind(number, rank);
   TUTTI_CHECK(!ledger_.at(number).set_aside, "nothing of a segment that was set aside waits for an answer");
   work_[*next].tasks.add(number);
   hand_out_pending(hosting_.workers_of(*next).front(), now);
+}
+
+/// Whether the stage before it has answered, and that answer is left out of the result.
+bool Supervisor::is_fed_nothing(SegmentId number, Rank rank) const {
+  const auto feeder = setting_.chains.feeder_of(rank);
+  if (!feeder) return false;
+  const Ledger::Row& row = ledger_.at(number).rows[*feeder];
+  return row.answered && !row.present;
+}
+
+/// Of all stages behind this one nothing is expected any more. The next one is nobody's task.
+void Supervisor::leave_out_behind(SegmentId number, Rank rank) {
+  bool done = false;
+  for (auto next = setting_.chains.fed_from(rank); next; next = setting_.chains.fed_from(*next))
+    done = ledger_.abandon(number, *next);
+  if (done) finish(number);
 }
 
 /// What a stage can be loaded for is known once the stage before it is ready.

@@ -69,6 +69,7 @@ void Supervisor::check_tasks(Rank rank) const {
     TUTTI_CHECK(!row(number).out());
     TUTTI_CHECK(row(number).is_open() || row(number).kept, "no answer is asked for in vain");
     TUTTI_CHECK(!ledger_.at(number).set_aside);
+    TUTTI_CHECK(!is_fed_nothing(number, rank), "what is left out is not computed on");
     ++unsettled;
   }
   for (const SegmentId number : tasks.unsafe()) TUTTI_CHECK(row(number).kept && row(number).answered);

@@ -147,7 +147,7 @@ std::optional<Supervisor::Time> Supervisor::next_take_over(WorkerId idle) const 
 }
 
 std::optional<Supervisor::Time> Supervisor::next_take_over() const {
-  if (failed_ || !may_take_over_) return std::nullopt;
+  if (failed_ || !may_take_over_ || !hosting_.any_replicated()) return std::nullopt;
   std::optional<Time> first;
   for (const WorkerId worker : lives_.ids())
     if (const auto next = next_take_over(worker)) first = std::min(first.value_or(*next), *next);

@@ -36,8 +36,8 @@ void Supervisor::refuse(WorkerId worker, Rank rank, const CompletionRecord& reco
   } else if (same) {
     ledger_.ask_again(number, feeder);
     if (!fed.out()) work_[feeder].tasks.add(number);
-  } else if (fed.answered && !row.out()) {  // another process has answered since then
-    work_[rank].tasks.add(number);
+  } else if (fed.answered) {  // by another process since then
+    feed(number, feeder, now);
   }
   release(number);
   hand_out_pending(hosting_.workers_of(feeder).front(), now);

@@ -94,6 +94,11 @@ void Supervisor::stalled(Time now) {
   for (WorkerLife& life : lives_) life.stalled(now);
 }
 
+bool Supervisor::only_answers_are_due() const {
+  return !failed_ && cut_from_.empty() && !hosting_.any_replicated() &&
+         std::all_of(lives_.begin(), lives_.end(), [](const WorkerLife& life) { return life.running(); });
+}
+
 std::optional<Supervisor::Time> Supervisor::next_wake() const {
   if (failed_) return std::nullopt;
   std::optional<Time> earliest = next_soon();

@@ -107,6 +107,7 @@ void Supervisor::hand_out_pending(WorkerId worker, Time now) {
 /// that one, so that the worker computes nothing else: what kills it is then known.
 std::span<const Rank> Supervisor::may_be_served(WorkerId worker) const {
   const std::span<const Rank> unit = hosting_.members_of(worker);
+  if (std::ranges::none_of(unit, [&](Rank rank) { return work_[rank].tasks.any_suspect(); })) return unit;
   if (std::ranges::any_of(unit, [&](Rank rank) { return work_[rank].tasks.holds_suspect(worker); })) return {};
   for (std::size_t seat = 0; seat < unit.size(); ++seat) {
     if (!work_[unit[seat]].tasks.any_suspect_pending()) continue;
@@ -120,21 +121,19 @@ std::span<const Rank> Supervisor::may_be_served(WorkerId worker) const {
 /// Hands the worker the first segment that one of its members waits for, for all of them that wait for it. False if
 /// there is none.
 bool Supervisor::hand_out_next(WorkerId worker, Time now) {
-  const std::span<const Rank> members = may_be_served(worker);
-  const auto waits_for = [&](Rank rank) -> std::optional<SegmentId> {
-    const auto number = work_[rank].next();
-    if (number && !work_[rank].tasks.may_hand_out(worker, makes_checkpoint(rank, *number))) return std::nullopt;
-    return number;
-  };
   std::optional<SegmentId> first;
-  for (const Rank rank : members)
-    if (const auto number = waits_for(rank)) first = std::min(first.value_or(*number), *number);
-  if (!first) return false;
-  auto wait =
-      static_cast<std::uint32_t>(std::ranges::count_if(members, [&](Rank rank) { return waits_for(rank) == first; }));
-  for (const Rank rank : members)
-    if (waits_for(rank) == first) hand_out(worker, rank, *first, --wait, now);
-  return true;
+  waiting_.clear();  // those that wait for the first
+  for (const Rank rank : may_be_served(worker)) {
+    const auto number = work_[rank].next();
+    if (!number || (first && *number > *first)) continue;
+    if (!work_[rank].tasks.may_hand_out(worker, makes_checkpoint(rank, *number))) continue;
+    if (number != first) waiting_.clear();
+    first = number;
+    waiting_.push_back(rank);
+  }
+  auto more = static_cast<std::uint32_t>(waiting_.size());
+  for (const Rank rank : waiting_) hand_out(worker, rank, *first, --more, now);
+  return first.has_value();
 }
 
 /// `more`: see TaskRecord.

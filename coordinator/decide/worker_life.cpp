@@ -178,7 +178,8 @@ std::optional<WorkerLife::Time> WorkerLife::due(Duty duty) const {
   Seconds deadline(policy.progress_deadline);
   if (policy.progress == Deadline::automatic) deadline = std::max(deadline, kTimesSlowest * clock.slowest());
   if (duty == Duty::command) deadline = setting_.start_deadline;
-  return later(clock.since(), clock.excused() + std::ldexp(1.0, static_cast<int>(missed_)) * deadline);
+  if (missed_ > 0) deadline *= std::ldexp(1.0, static_cast<int>(missed_));
+  return later(clock.since(), clock.excused() + deadline);
 }
 
 bool WorkerLife::to_be_watched(Duty duty, Time now) const {

@@ -137,12 +137,13 @@ std::uint64_t cropping_bytes(const CropBoxesStep& step, const MemberRequest& req
 }
 
 /// Memory of worker/steps.hpp: alternately in two places, the predictions before each step that is not in place. Behind
-/// crop_boxes there may be several rows for each sample; those before reduce are a term of their own.
-std::uint64_t steps_bytes(const MemberRequest& request, std::uint64_t samples) {
+/// crop_boxes there may be several rows for each sample; those before reduce are a term of their own, and what it makes
+/// of them is of a segment instead of a batch.
+std::uint64_t steps_bytes(const MemberRequest& request, std::uint64_t batch, std::uint64_t segment) {
   std::optional<Dims> dims = facts_of(request.model).prediction();
   std::array<std::uint64_t, 2> places{};
   std::uint64_t resizing = 0;
-  std::uint64_t rows = 1;
+  std::uint64_t rows = batch;
   std::size_t moves = 0;
   for (const Step& step : request.steps) {
     if (!is_in_place(step) && !std::holds_alternative<ReduceStep>(step)) {
@@ -150,14 +151,15 @@ std::uint64_t steps_bytes(const MemberRequest& request, std::uint64_t samples) {
       place = std::max<std::uint64_t>(place, rows * (dims ? elements_of(*dims) : kAssumedWidth));
       if (const auto* crops = std::get_if<CropBoxesStep>(&step)) {
         resizing += cropping_bytes(*crops, request);
-        rows = crops->max;
+        rows = batch * crops->max;
       }
       if (const auto* resize = std::get_if<ResizeStep>(&step); resize != nullptr && dims)
         resizing += Resampler::buffer_bytes(resize->resize, image_shape({Dtype::float32, *dims}).value());
     }
+    if (std::holds_alternative<ReduceStep>(step)) rows = segment;
     dims = dims_behind(std::span(&step, 1), dims);
   }
-  return samples * (places[0] + places[1]) * sizeof(float) + resizing;
+  return (places[0] + places[1]) * sizeof(float) + resizing;
 }
 
 class ModelTerms {
@@ -187,19 +189,22 @@ class ModelTerms {
                          member_.most_batch_images * values_alive_per_image(request) * sizeof(float)});
     add_own_images();
     add_views();
-    if (const std::uint64_t bytes = steps_bytes(request, member_.most_batch_images); bytes > 0)
-      bounds_.push_back({fmt::format("{}steps behind {}: the predictions of {} before those that change their size",
-                                     whose_, request.name, counted(member_.most_batch_images, "sample")),
+    if (const auto bytes = steps_bytes(request, member_.most_batch_images, plan_.arena.images); bytes > 0)
+      bounds_.push_back({fmt::format("{}steps behind {}: the predictions of {} before those that change their size{}",
+                                     whose_, request.name, counted(member_.most_batch_images, "sample"),
+                                     reduces_rows() ? ", behind reduce of a segment" : ""),
                          bytes});
     add_rows_to_reduce();
     return std::move(bounds_);
   }
 
  private:
+  bool reduces_rows() const { return member_.request.fed_rows > 0 && member_.rows() == 0; }
+
   /// What the model of a stage that reduces rows makes of all rows of a segment.
   void add_rows_to_reduce() {
     const MemberRequest& request = member_.request;
-    if (request.fed_rows == 0 || member_.rows() > 0) return;
+    if (!reduces_rows()) return;
     const std::size_t before = first_row_step(request.steps);
     const auto row = dims_behind(std::span(request.steps).first(before), facts_of(request.model).prediction());
     const std::uint64_t values = row ? elements_of(*row) : kAssumedWidth;
@@ -266,11 +271,15 @@ class ModelTerms {
   /// A batch, or in training a segment, as the member sees it.
   void add_own_images() {
     const std::uint64_t images = plan_.training ? plan_.arena.images : member_.most_batch_images;
-    for (const TakenTensor& taken : member_.request.takes)
-      if (taken.input)
-        bounds_.push_back({fmt::format("{}images prepared for {}: {} x {}, and what resizing takes", whose_,
-                                       member_.request.name, images, dims_text(taken.seen.dims)),
-                           images * taken.seen.bytes() + preparation_bytes(taken)});
+    for (const TakenTensor& taken : member_.request.takes) add_prepared(taken, images, "images prepared for");
+    if (const auto& picture = member_.request.picture) add_prepared(*picture, images, "pictures to crop, prepared for");
+  }
+
+  void add_prepared(const TakenTensor& taken, std::uint64_t images, std::string_view what) {
+    if (!taken.input) return;
+    bounds_.push_back({fmt::format("{}{} {}: {} x {}, and what resizing takes", whose_, what, member_.request.name,
+                                   images, dims_text(taken.seen.dims)),
+                       images * taken.seen.bytes() + preparation_bytes(taken)});
   }
 
   /// One view of a batch at a time.

@@ -60,9 +60,23 @@ Placement place_on_gpu(const std::string& name, const config::CudaDevice& device
   return placement;
 }
 
-Placement place_on_best(const std::string& name, const Machine& machine) {
+/// "members of kind 'onnx' run on the CPU only"; empty: a GPU may compute them, too.
+std::string why_only_cpu(const ModelKind& model) {
+  const KindFacts facts = facts_of(model);
+  const bool packaged = std::holds_alternative<AotiModel>(model);
+  if (facts.library != Library::onnxruntime && facts.library != Library::openvino && !packaged) return {};
+  const ComputedBy* const by = backend_of(model);
+  return fmt::format("members {} run on the CPU only", by != nullptr ? fmt::format("with 'backend: {}'", to_name(*by))
+                                                                     : fmt::format("of kind '{}'", facts.name));
+}
+
+Placement place_on_best(const std::string& name, const ModelKind& model, const Machine& machine) {
   Placement placement;
-  if (!machine.gpus.empty() && machine.why_no_cuda_members.empty()) {
+  if (const std::string only = why_only_cpu(model); !only.empty()) {
+    placement = place_on_cores(name, {}, machine);
+    placement.chosen = "the CPU";
+    placement.why = fmt::format(", and {}", only);
+  } else if (!machine.gpus.empty() && machine.why_no_cuda_members.empty()) {
     placement = place_on_gpu(name, config::CudaDevice{0, {}}, machine);
     placement.chosen = fmt::format("cuda:0 ({})", machine.gpus.front().name);
   } else {
@@ -79,9 +93,13 @@ Placement place_on_best(const std::string& name, const Machine& machine) {
 Placement place(const config::MemberSpec& member, const Machine& machine) {
   if (const auto* cpu = std::get_if<config::CpuDevice>(&member.device))
     return place_on_cores(member.name, cpu->cores, machine);
-  if (const auto* gpu = std::get_if<config::CudaDevice>(&member.device))
-    return place_on_gpu(member.name, *gpu, machine);
-  return place_on_best(member.name, machine);
+  if (const auto* gpu = std::get_if<config::CudaDevice>(&member.device)) {
+    Placement placement = place_on_gpu(member.name, *gpu, machine);
+    if (const std::string only = why_only_cpu(member.model.kind); !only.empty())
+      placement.problem = fmt::format("{}: {}, not on {}", member.name, only, config::to_text(member.device));
+    return placement;
+  }
+  return place_on_best(member.name, member.model.kind, machine);
 }
 
 std::vector<std::string> notes_of(const std::vector<std::pair<std::string, Placement>>& by_member) {

@@ -315,9 +315,11 @@ void place_members(Plan& plan, const config::EnsembleSpec& spec, const Machine& 
 }
 
 void give_batches(Plan& plan, const config::EnsembleSpec& spec, const Options& options) {
-  for (std::size_t rank = 0; rank < plan.members.size(); ++rank) {
-    MemberPlan& member = plan.members[rank];
-    const BatchRange range = batch_range(plan.batches, spec, options, rank, member.request.cuda);
+  const Chains chains = plan.chains();
+  for (const Rank rank : IdRange<Rank>(plan.members.size())) {
+    MemberPlan& member = plan.members[rank.value()];
+    const std::size_t whole = chains.chain_of(rank).back().value();  // its stages have one batch
+    const BatchRange range = batch_range(plan.batches, spec, options, whole, member.request.cuda);
     member.most_batch_images = range.most;
     set_batch(plan, member.request, range.first);
   }

@@ -5,13 +5,17 @@
 #include <vector>
 
 #include "common/ids.hpp"
+#include "coordinator/decide/batch_search.hpp"
 #include "coordinator/pool/batch_sizes.hpp"
-#include "coordinator/pool/made_up_rounds.hpp"
 #include "coordinator/pool/pool.hpp"
 
 namespace tutti {
 
-/// Members that get the same batch: of the same model, on the same device, with the same threads. Ranks, in order.
+/// Members that are measured together: ranks, in order.
+using Groups = std::vector<std::vector<Rank>>;
+
+/// Members that get the same batch: of the same model, on the same device, with the same threads; of stages, all of
+/// them. The stages of a member have one batch.
 Groups batch_groups(const Plan& plan);
 
 /// "cnn-0..cnn-3: batches of 32 images (measured: 4: 2100/s, 8: 2600/s)"; `ranks` is in order and not empty.

@@ -13,18 +13,18 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-MadeUpRounds::MadeUpRounds(Pool& pool, const Groups& groups)
+MadeUpRounds::MadeUpRounds(Pool& pool)
     : pool_(pool),
-      groups_(groups),
+      chains_(pool.plan().chains()),
       written_(pool.plan().arena.slots, std::vector<std::size_t>(pool.plan().arena.arrays.size())) {}
 
 void MadeUpRounds::run(std::uint32_t images, ByRank<std::vector<float>>* answers) {
   images_ = images;
   answers_ = answers;
   filled_ = false;
-  const std::size_t members = pool_.plan().members.size();
-  if (answers != nullptr) *answers = ByRank<std::vector<float>>(members);
-  pool_.exchange().drive(std::make_shared<Stream>(*this, TaskKind::predict, ByRank<bool>(members, true)));
+  const Plan& plan = pool_.plan();
+  if (answers != nullptr) *answers = ByRank<std::vector<float>>(plan.combined());
+  pool_.exchange().drive(std::make_shared<Stream>(*this, TaskKind::predict, ByRank<bool>(plan.members.size(), true)));
 }
 
 std::uint32_t MadeUpRounds::fill(std::byte* arena, const ArenaLayout& layout, SlotId slot) {
@@ -44,20 +44,20 @@ std::uint32_t MadeUpRounds::fill(std::byte* arena, const ArenaLayout& layout, Sl
 
 void MadeUpRounds::deliver(const FinishedSegment& finished) {
   TUTTI_CHECK(finished.segment.images == images_, "a round is one segment");
-  times_ = {Clock::now() - begin_, {}};
+  times_ = {Clock::now() - begin_, ByRank<Seconds>(pool_.plan().combined())};
   disturbed_ = finished.segment.set_aside;
-  for (const auto& ranks : groups_) {
-    BatchSearch::Seconds longest{};
-    for (const Rank rank : ranks) {
-      const Ledger::Row& row = finished.segment.rows[rank];
+  for (const Rank member : times_.busy.ids()) {
+    for (const Rank stage : chains_.chain_of(member)) {
+      const Ledger::Row& row = finished.segment.rows[stage];
       disturbed_ = disturbed_ || row.times > 1;
-      if (!row.present) continue;
-      longest = std::max<BatchSearch::Seconds>(longest, std::chrono::nanoseconds(row.completion.busy_nanoseconds));
-      if (answers_ == nullptr) continue;
-      const auto answer = finished.answer(rank);
-      (*answers_)[rank].assign(answer.begin(), answer.end());
+      times_.busy[member] += std::chrono::nanoseconds(row.completion.busy_nanoseconds);
     }
-    times_.busy.push_back(longest);
+    if (!finished.segment.rows[member].present) {
+      times_.busy[member] = {};
+    } else if (answers_ != nullptr) {
+      const auto answer = finished.answer(member);
+      (*answers_)[member].assign(answer.begin(), answer.end());
+    }
   }
 }
 

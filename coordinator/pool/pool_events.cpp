@@ -197,8 +197,9 @@ void Pool::on_gone(WorkerProcess& worker, const ExitStatus& status, const std::o
 // One timer for everything that depends on the time. It may fire a tick late, never too early, and not in an idle pool.
 void Pool::arm_tick() {
   if (over()) return;
-  auto wanted = supervisor_.next_wake();
   const Clock::time_point now = Clock::now();
+  if (tick_at_ && *tick_at_ <= now + kTick && supervisor_.only_answers_are_due()) return;
+  auto wanted = supervisor_.next_wake();
   if (supervisor_.busy()) wanted = std::min(wanted.value_or(now + kTick), now + kTick);
   if (!wanted) return;
   const auto soon = supervisor_.next_soon();

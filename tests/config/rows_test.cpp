@@ -124,9 +124,27 @@ TEST_CASE("sizes that do not fit are refused before and behind the crops") {
       "the first outputs 3x32x31"));
 }
 
+TEST_CASE("crops have their size whatever the detector outputs") {
+  const std::string detector = "{model: {kind: torchscript, path: detector.pt}}";
+  CHECK(contains(
+      row_problem({detector, "{step: crop_boxes, max: 4, resize: [64, 64]}", "{model: {kind: small-cnn}}", "reduce"}),
+      "the first outputs 3x64x64"));
+}
+
+TEST_CASE("more values in the rows of a sample than an output slot holds are refused") {
+  const std::string wide = "{model: {kind: fake, classes: 10000}}";
+  CHECK(row_problem({kDetector, "{step: crop_boxes, max: 4096, resize: [8, 8]}", wide, kClassifier, "reduce"}) ==
+        "e.yaml:6:9: 'm/1' outputs up to 4096 rows of 10000 for each sample, more than 16777216 values; lower 'max' of "
+        "the step crop_boxes before it");
+  CHECK(row_problem({kDetector, "{step: crop_boxes, max: 1024, resize: [8, 8]}", wide, kClassifier, "reduce"}) ==
+        "nothing");
+}
+
 TEST_CASE("what does not go with rows is refused") {
   CHECK(contains(row_problem({kDetector, kCropBoxes, kClassifier, "reduce"}, "batch_images: auto\n"),
-                 "'batch_images: auto' cannot be used with them"));
+                 "e.yaml:2:5: member 'm' has 'stages', one of which makes several rows of a sample, and 'batch_images: "
+                 "auto' measures made-up samples, of which nobody knows how many rows they give: give a number as "
+                 "'batch_images'"));
   CHECK(
       row_problem({kDetector, kCropBoxes, kClassifier, "reduce"}, "coalesce: {max_delay_us: 200}\n") ==
       "e.yaml:2:5: member 'm' has 'stages', one of which makes several rows of a sample: their batches depend on what "

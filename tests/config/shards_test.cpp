@@ -161,8 +161,7 @@ TEST_CASE("what does not go with shards is refused") {
   CHECK(contains(refused_keys("shards: 2, train: {epochs: 2}"),
                  "a member with 'shards' is not trained; train the whole model"));
   CHECK(contains(refused_keys("shards: 2, views: [hflip]"), "leave 'views' out of a member with 'shards'"));
-  CHECK(contains(refused_keys("shards: 2", "batch_images: auto\n"),
-                 "member 'm' has 'shards', and 'batch_images: auto' cannot be used with them"));
+  CHECK(refused_keys("shards: 2", "batch_images: auto\n").empty());
   CHECK(contains(refused_keys("shards: 2", "views: [hflip]\n"),
                  "member 'm' has 'shards', behind which the predictions of 'views' cannot be put together"));
   CHECK(contains(refused_keys("shards: 2", "workers: [{members: [m], replicas: 2}]\n"),
@@ -202,6 +201,8 @@ TEST_CASE("a part of a model says which layers it has") {
     return refusals("members: [{name: a, model: {kind: mlp, layers: [8, 8, 4], part: " + text + "}}]\n");
   };
   CHECK(part("{from: 1}").empty());
+  CHECK(refusals("members: [{name: a, model: {kind: mlp, layers: [8, 8, 4], part: {from: 1}, backend: auto}}]\n") ==
+        "e.yaml:1:85: a part of a network is computed by torch, not by openvino; leave 'backend' out");
   CHECK(part("{from: 1, to: 2}").empty() == false);  // its outputs are no logits
   CHECK(part("{}") ==
         "e.yaml:1:65: 'part' needs 'from', its first layer, 'to', the layer behind its last one, or both");

@@ -147,21 +147,19 @@ TEST_CASE("a quorum counts members and leaves slots for the stages of those that
 
 TEST_CASE("what does not go with stages is refused") {
   const auto refused = [](const std::string& lines) { return problem_of_keys(kTwo, lines); };
-  CHECK(refused("batch_images: auto\n") ==
-        "e.yaml:2:5: member 'm' has 'stages', and 'batch_images: auto' cannot be used with them: give a number");
   CHECK(refused("workers: [{members: [m, n]}]\n").find("which have workers of their own: leave it out of 'workers'") !=
         std::string::npos);
   CHECK(refused("views: [hflip]\n").find("name 'views' at the other members instead of for all") != std::string::npos);
   CHECK(refused("merge: {method: average}\n").find("which are not merged: name other members in 'over'") !=
         std::string::npos);
-  const auto error = error_of([&] {
-    config::load_text(
-        "members: [{name: m, stages: [{model: {kind: fake}}, {model: {kind: fake}}]}, {name: n, model: {kind: mlp, "
-        "layers: [10], backend: auto}}]\n",
-        "e.yaml", {{}, {}}, {});
-  });
-  REQUIRE(error);
-  CHECK(contains(error->what(), "the form of 'n' cannot be chosen beside them ('auto')"));
+}
+
+TEST_CASE("what is measured at the start goes with stages") {
+  CHECK(load_member(kTwo, "batch_images: auto\n").measure_batch_images);
+  CHECK(load_member("stages: [{model: {kind: fake}}, softmax]", "batch_images: auto\n").measure_batch_images);
+  CHECK(load_member(kTwo, "  - {name: o, model: {kind: mlp, layers: [10], backend: auto}}\n")
+            .members.back()
+            .model.candidates.size() > 1);
   CHECK(problem_of_keys(kTwo,
                         "  - {name: o, model: {kind: fake}}\n"
                         "workers: [{members: [n, o], mode: auto}]\n") == "nothing");

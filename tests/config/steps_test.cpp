@@ -167,7 +167,6 @@ TEST_CASE("the classes that members have are those behind their steps") {
 
 TEST_CASE("what does not go with stages does not go with steps behind one model") {
   const std::vector<std::string> entries{kFake, "softmax"};
-  CHECK(contains(problem_with(entries, "batch_images: auto\n"), "has 'stages', and 'batch_images: auto' cannot be"));
   CHECK(contains(problem_with(entries, "workers: [{members: [m]}]\n"), "leave it out of 'workers'"));
   CHECK(contains(problem_with(entries, "views: [hflip]\n"), "'views' cannot be put together"));
 }

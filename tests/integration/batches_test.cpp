@@ -46,6 +46,54 @@ TEST_CASE("auto measures the batches and computes with the fastest") {
   check_answers(ensemble, spec);
 }
 
+/// Two equal members of two stages, and one without.
+config::EnsembleSpec staged_spec() {
+  auto spec = measured_spec(3);
+  const FakeModel first{.classes = 6, .delay_us = 2000, .faults = {}};
+  for (const std::size_t rank : {0, 1})
+    spec.members[rank].before = {{.model = {first, {}}, .device = config::CpuDevice{}}};
+  return spec;
+}
+
+TEST_CASE("the stages of a member have one batch which is measured for all of them together") {
+  const NothingLeft check;
+  const Lines lines;
+  auto spec = staged_spec();
+  log::set_level(log::Level::info);
+  Ensemble ensemble(published(spec), with_worker());
+  log::set_level(log::Level::warning);
+  CHECK(lines.with("m0, m1: batches of 16 images (measured: 4: ").size() == 1);
+  CHECK(lines.with("m2: batches of 16 images (measured: 4: ").size() == 1);
+  const Status status = ensemble.status();
+  REQUIRE(status.members[0].stages.size() == 2);
+  for (const MemberStatus& stage : status.members[0].stages) {
+    CHECK(stage.batch_images == 16);
+    CHECK(stage.batch_images_measured);
+  }
+  // Two batches of 2 ms, one after the other, instead of one.
+  const auto speed = [&](std::size_t rank) { return status.members[rank].batch_speeds.back().images_per_second; };
+  CHECK(speed(0) < 0.8 * speed(2));
+  const auto images = random_images(50);
+  const auto answer = ensemble.predict(view(images)).values;
+  ::kill(status.members[0].stages[0].pid, SIGKILL);
+  CHECK(happens([&] { return ensemble.status().members[0].stages[0].generation == 1; }));
+  CHECK(ensemble.predict(view(images)).values == answer);
+  CHECK(ensemble.status().members[0].stages[0].batch_images == 16);
+  spec.measure_batch_images = false;
+  Ensemble as_given(published(spec), with_worker());
+  CHECK(as_given.predict(view(images)).values == answer);
+}
+
+TEST_CASE("the batch of an earlier run is that of every stage") {
+  Options options = with_worker();
+  options.batch_images = {5, 6, 7};
+  const Ensemble ensemble(published(staged_spec()), options);
+  const Status status = ensemble.status();
+  for (const std::size_t rank : {0, 1})
+    for (const MemberStatus& stage : status.members[rank].stages) CHECK(stage.batch_images == 5 + rank);
+  CHECK(status.members[2].batch_images == 7);
+}
+
 TEST_CASE("what was tried is not counted as work") {
   const auto spec = measured_spec(2);
   Ensemble ensemble(published(spec), with_worker());

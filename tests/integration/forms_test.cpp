@@ -76,6 +76,20 @@ TEST_CASE("the fastest form is kept and the ensemble predicts with it") {
   }
 }
 
+TEST_CASE("a form is chosen beside a member with stages") {
+  const NothingLeft check;
+  auto spec = fake_spec(2);
+  spec.members[0].before = {{.model = {FakeModel{.classes = 6, .faults = {}}, {}}, .device = config::CpuDevice{}}};
+  leave_open(spec, 1, {form(spec, 8000), form(spec, 500)});
+  const auto kept = chosen(spec);
+  CHECK(delay_of(kept, 1) == 500);
+  CHECK(kept.members[0].model.tried.forms.empty());
+  Ensemble ensemble(published(spec), without_cache()), as_kept(published(kept), without_cache());
+  const auto images = random_images(20);
+  CHECK(ensemble.predict(view(images)).values == as_kept.predict(view(images)).values);
+  CHECK(ensemble.status().members[0].stages.size() == 2);
+}
+
 TEST_CASE("a form whose outputs are others is refused however fast it is") {
   auto spec = fake_spec(1);
   FakeModel other = form(spec, 0);

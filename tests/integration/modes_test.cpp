@@ -58,6 +58,19 @@ TEST_CASE("the fastest mode is kept with the figures of the others and changes n
   }
 }
 
+TEST_CASE("a mode is chosen beside a member with stages") {
+  const NothingLeft check;
+  auto spec = shared_spec();
+  spec.members.push_back(spec.members[0]);
+  config::MemberSpec& chain = spec.members.back();
+  chain.name = "chain";
+  chain.before = {{.model = {FakeModel{.classes = 6, .faults = {}}, {}}, .device = config::CpuDevice{}}};
+  const auto kept = chosen_of(spec);
+  CHECK(kept.workers[0].mode == UnitMode::threads);
+  CHECK(kept.workers[0].tried.forms.size() == 2);
+  CHECK(kept.members[2].before.size() == 1);
+}
+
 TEST_CASE("a mode is judged by its worker even if other members are slower") {
   auto spec = shared_spec();
   auto slow = fake_spec(3).members[2];

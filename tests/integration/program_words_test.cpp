@@ -24,6 +24,12 @@ TEST_CASE("an unknown option is refused with the nearest or with the command tha
         "tutti: 'tutti evaluate' has no option '--ruls'\n  hint: did you mean '--rules'?\n");
   CHECK(said({"run", "e.yaml", "--merged", "m.st"}) ==
         "tutti: 'tutti run' has no option '--merged'\n  hint: 'tutti evaluate' has it\n");
+  CHECK(
+      said({"run", "e.yaml", "--output", "there"}) ==
+      "tutti: 'tutti run' has no option '--output'\n  hint: it is a key of the description: write 'output=...' behind "
+      "the file\n");
+  CHECK(contains(said({"evaluate", "e.yaml", "--batch-size=8"}), "write 'batch_images=...' behind the file"));
+  CHECK(contains(said({"bench", "e.yaml", "--slots", "2"}), "write 'slots=...' behind the file"));
   CHECK(contains(said({"validate", "e.yaml", "--worker", "x"}), "hint: 'tutti run' has it"));
   CHECK(said({"run", "e.yaml", "--no-such-option"}) ==
         "tutti: 'tutti run' has no option '--no-such-option'\n  hint: see 'tutti run --help'\n");

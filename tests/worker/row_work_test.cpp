@@ -318,7 +318,7 @@ TEST_CASE("a step about rows that is out of place is refused by the worker too")
   const auto large = error_of([&] { RowWork(row_request({}, 4096), {4097}); });
   REQUIRE(large);
   CHECK(large->message() == "up to 4096 rows of 4097 for each sample are more than 16777216 values");
-  CHECK(large->hint() == "lower 'max' of its step crop_boxes");
+  CHECK(large->hint() == "lower 'max' of the step crop_boxes before it");
 }
 
 TEST_CASE("an index that is spoilt on purpose is nonsense once") {

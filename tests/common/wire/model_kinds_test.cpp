@@ -76,6 +76,15 @@ TEST_CASE("what a model answers and how wide is known as far as its description 
   CHECK(values_per_image(MlpModel{{64, 100}}, 64) == 200);
 }
 
+TEST_CASE("a part of an mlp takes what the layer before it outputs whatever it is fed with") {
+  MlpModel part{{8, 6, 4}};
+  CHECK(parameters_of(part, 10) == (10 + 1) * 8 + (8 + 1) * 6 + (6 + 1) * 4);
+  part.part = {.from = 1};
+  for (const std::uint64_t seen : {1, 8}) CHECK(parameters_of(part, seen) == (8 + 1) * 6 + (6 + 1) * 4);
+  part.part = {.from = 2, .to = 3};
+  CHECK(parameters_of(part, 1) == (6 + 1) * 4);
+}
+
 TEST_CASE("the files of a model are those that it names and those that count in its folder") {
   const TemporaryFolder folder;
   for (const char* name : {"config.json", "b.safetensors", "a.safetensors", "vocab.json", "head.st"})

@@ -114,6 +114,9 @@ TEST_CASE("sizes go through all steps and are unknown behind one that does not f
   const std::vector<Step> steps{TopKStep{5}, SoftmaxStep{}};
   CHECK(dims_behind(steps, Dims{10}) == Dims{5});
   CHECK_FALSE(dims_behind(steps, std::nullopt));
+  const std::vector<Step> crops{CropBoxesStep{.max = 2, .resize = {.rule = ResizeRule::exact, .height = 4, .width = 6}},
+                                TopKStep{.k = 2}};
+  CHECK(dims_behind(crops, std::nullopt) == Dims{2, 4, 6});  // whatever the detector outputs
   CHECK_FALSE(dims_behind(steps, Dims{3}));
 }
 

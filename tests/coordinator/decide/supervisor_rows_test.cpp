@@ -2,6 +2,8 @@
 // as.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
 namespace tutti::test {
@@ -191,8 +193,9 @@ TEST_CASE("a call that nobody waits for is not computed again for its rows") {
   CHECK(rig.take() == Texts{"kill 1", "finish 0"});
 }
 
-TEST_CASE("an idle replica gets what it has refused only when it is written again") {
-  auto setting = reading_setting();
+/// Segment 2 is at both replicas of the reader, the workers 0 and 2; the second one has refused it, and its writer is
+/// being killed.
+Rig refused_by_one(SupervisorSetting setting = reading_setting()) {
   ByWorker<std::vector<Rank>> units;
   for (const std::uint32_t rank : {0, 1, 0}) units.push_back({Rank(rank)});
   set_hosting(setting, Hosting(std::move(units)));
@@ -218,6 +221,34 @@ TEST_CASE("an idle replica gets what it has refused only when it is written agai
   CHECK(rig.take() == Texts{"hold 2", "task 0 to 2 s2 too"});
   CHECK(rig.answer_as(2, kNonsense) == Acceptance::refused);
   CHECK(rig.take() == Texts{"kill 1"});  // the other replica is still at it
+  return rig;
+}
+
+TEST_CASE("what is written again and left out is not computed on once the last replica gives it back") {
+  for (const bool by_death : {false, true}) {
+    CAPTURE(by_death);
+    auto setting = reading_setting();
+    setting.policy.on_nan = OnNan::degrade;
+    Rig rig = refused_by_one(std::move(setting));
+    rig.dies(1);
+    rig.take();
+    rig.ready(1);
+    rig.take();
+    rig.answer_as(1, CompletionStatus::not_finite);
+    rig.take();
+    if (by_death)
+      rig.dies(0);
+    else
+      rig.answer_as(0, kNonsense);
+    const Texts texts = rig.take();
+    CHECK(std::ranges::count(texts, "finish 2") == 1);
+    CHECK(all_of(texts).find("task") == std::string::npos);
+    rig.supervisor.check_invariants();
+  }
+}
+
+TEST_CASE("an idle replica gets what it has refused only when it is written again") {
+  Rig rig = refused_by_one();
   rig.pass(3);
   rig.tick();
   CHECK(rig.take().empty());
