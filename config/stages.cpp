@@ -1,6 +1,8 @@
 #include "config/stages.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
@@ -17,6 +19,9 @@
 
 namespace tutti::config {
 namespace {
+
+/// The index of a segment's rows counts them in 32 bits.
+constexpr std::uint64_t kMostSegmentRows = std::numeric_limits<decltype(RowIndexHeader::rows)>::max();
 
 StageSpec read_stage(const Tree& tree, std::optional<Device>& device, Violations& violations) {
   StageSpec stage;
@@ -99,6 +104,25 @@ void check_models(const std::vector<StageSpec>& stages, const std::vector<Positi
                                name, counted(rows, "row")));
 }
 
+/// The fault 'nonsense' spoils what a worker writes about rows: without any it would do nothing.
+void check_nonsense(const ReadMember& read, Violations& violations) {
+  const auto check = [&](const std::string& name, const ModelSpec& model, std::uint32_t rows) {
+    const auto* fake = std::get_if<FakeModel>(&model.kind);
+    if (fake == nullptr || rows > 0) return;
+    if (std::ranges::count(fake->faults, FaultKind::nonsense, &ScriptedFault::kind) > 0)
+      violations.add(read.position,
+                     fmt::format("'{}' has the fault 'nonsense', which spoils what is written about the rows of a "
+                                 "sample, and makes none; give it to a stage with a step crop_boxes behind it",
+                                 name));
+  };
+  std::uint32_t rows = 0;
+  for (std::size_t s = 0; s < read.spec.before.size(); ++s) {
+    rows = rows_behind(plain_steps(read.spec.before[s].steps), rows);
+    check(stage_name(read.spec, s), read.spec.before[s].model, rows);
+  }
+  check(read.spec.before.empty() ? read.spec.name : stage_name(read.spec, read.spec.before.size()), read.spec.model, 0);
+}
+
 /// The stages, each with the steps behind it.
 std::vector<StageSpec> read_entries(const Tree& tree, ReadMember& read, std::vector<Positions>& positions,
                                     Violations& violations) {
@@ -168,6 +192,7 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
                    fmt::format("member '{}' has '{}', {}", member.spec.name, chain_key(member.spec), what));
   };
   for (std::size_t rank = 0; rank < members.size(); ++rank) {
+    check_nonsense(members[rank], violations);
     if (!has_stages(members[rank].spec)) continue;
     if (spec.measure_batch_images && has_rows(members[rank].spec))
       refuse(members[rank],
@@ -177,6 +202,11 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
       refuse(members[rank],
              "one of which makes several rows of a sample: their batches depend on what shares a segment, which "
              "'coalesce' promises not to matter; leave 'coalesce' out");
+    if (const std::uint64_t rows = most_rows(members[rank].spec); rows * spec.segment_images > kMostSegmentRows)
+      refuse(members[rank],
+             fmt::format("one of which makes up to {} of each of the {} of a segment, more than {} rows: "
+                         "lower 'segment_images', or 'max' of the step crop_boxes",
+                         counted(rows, "row"), counted(spec.segment_images, "image"), kMostSegmentRows));
     if (!members[rank].spec.views.empty())
       refuse(members[rank],
              "behind which the predictions of 'views' cannot be put together: name 'views' at the other "
@@ -191,10 +221,17 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
   }
 }
 
-bool has_rows(const MemberSpec& member) {
-  const auto makes_rows = [](const std::vector<StepSpec>& steps) { return rows_behind(plain_steps(steps), 0) > 0; };
-  return std::ranges::any_of(member.before, makes_rows, &StageSpec::steps);
+std::uint32_t most_rows(const MemberSpec& member) {
+  std::uint32_t most = 0;
+  std::uint32_t rows = 0;
+  for (const StageSpec& stage : member.before) {
+    rows = rows_behind(plain_steps(stage.steps), rows);
+    most = std::max(most, rows);
+  }
+  return most;
 }
+
+bool has_rows(const MemberSpec& member) { return most_rows(member) > 0; }
 
 bool has_stages(const MemberSpec& member) { return !member.before.empty() || !member.steps.empty(); }
 

@@ -1,6 +1,7 @@
 // Reads `stages:` of a member: a chain of models, each in workers of its own, and what does not go with it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,10 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
 /// Whether it is described by `stages`: it has several models, or steps behind its model.
 bool has_stages(const MemberSpec& member);
 
-/// Whether a step makes several rows of a sample (common/wire/rows.hpp).
+/// The most rows that a step between its stages makes of a sample (common/wire/rows.hpp); 0: none makes any.
+std::uint32_t most_rows(const MemberSpec& member);
+
+/// Whether a step makes several rows of a sample.
 bool has_rows(const MemberSpec& member);
 
 /// The stage of a member that has several, as messages name it: "m/0".

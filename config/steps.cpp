@@ -113,18 +113,15 @@ std::optional<StepSpec> read_step(const Tree& entry, Violations& violations) {
 std::optional<Dims> check_steps(const std::vector<StepSpec>& steps, std::span<const SourcePosition> positions,
                                 std::optional<Dims> dims, const std::string& stage, Violations& violations) {
   for (std::size_t s = 0; s < steps.size(); ++s) {
-    if (!dims) {
-      dims = dims_behind(std::span(&steps[s].step, 1), dims);
-      continue;
+    if (dims) {
+      const StepOutput output = output_of(steps[s].step, *dims);
+      if (!output.problem.empty()) {
+        violations.add(positions[s], fmt::format("behind '{}', {}; {}", stage,
+                                                 misfit_text(steps[s].step, *dims, output), output.hint));
+        return std::nullopt;
+      }
     }
-    StepOutput output = output_of(steps[s].step, *dims);
-    if (output.problem.empty()) {
-      dims = std::move(output.dims);
-      continue;
-    }
-    violations.add(positions[s],
-                   fmt::format("behind '{}', {}; {}", stage, misfit_text(steps[s].step, *dims, output), output.hint));
-    return std::nullopt;
+    dims = dims_behind(std::span(&steps[s].step, 1), dims);
   }
   return dims;
 }

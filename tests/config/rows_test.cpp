@@ -140,6 +140,36 @@ TEST_CASE("more values in the rows of a sample than an output slot holds are ref
         "nothing");
 }
 
+TEST_CASE("more rows in a segment than its index counts are refused") {
+  const auto problem = [](const std::string& max, const std::string& images) {
+    return row_problem({kDetector, "{step: crop_boxes, max: " + max + ", resize: [8, 8]}", kClassifier, "reduce"},
+                       "segment_images: " + images + "\n");
+  };
+  CHECK(problem("4096", "1048576") ==
+        "e.yaml:2:5: member 'm' has 'stages', one of which makes up to 4096 rows of each of the 1048576 images of a "
+        "segment, more than 4294967295 rows: lower 'segment_images', or 'max' of the step crop_boxes");
+  CHECK(problem("4096", "1048575") == "nothing");
+  CHECK(problem("1", "16777216") == "nothing");
+}
+
+TEST_CASE("a fault that spoils rows is refused where none are made") {
+  const std::string spoilt = "faults: [{kind: nonsense}]";
+  const std::string detector = "{model: {kind: fake, classes: 7, per_class: [5], " + spoilt + "}}";
+  const std::string classifier = "{model: {kind: fake, " + spoilt + "}}";
+  const auto said = [](const std::string& name) {
+    return "e.yaml:2:5: '" + name +
+           "' has the fault 'nonsense', which spoils what is written about the rows of a sample, and makes none; give "
+           "it to a stage with a step crop_boxes behind it";
+  };
+  CHECK(row_problem({detector, kCropBoxes, kClassifier, "reduce"}) == "nothing");
+  CHECK(row_problem({kDetector, kCropBoxes, classifier, kClassifier, "reduce"}) == "nothing");
+  CHECK(row_problem({kDetector, kCropBoxes, classifier, "reduce"}) == said("m/1"));
+  CHECK(row_problem({classifier, kClassifier}) == said("m/0"));
+  CHECK(problems_of([&] {
+          config::load_text("members:\n  - {name: m, model: {kind: fake, " + spoilt + "}}\n", "e.yaml");
+        }) == std::vector<std::string>{said("m")});
+}
+
 TEST_CASE("what does not go with rows is refused") {
   CHECK(contains(row_problem({kDetector, kCropBoxes, kClassifier, "reduce"}, "batch_images: auto\n"),
                  "e.yaml:2:5: member 'm' has 'stages', one of which makes several rows of a sample, and 'batch_images: "
