@@ -278,7 +278,8 @@ int main(int argc, char** argv) {
                "two of the members are asked only for doubtful samples, one after the other");
   CLI::Option* const stages = app.add_flag(
       "--stages", order.stages,
-      "a graph that has all of it: members that share workers, replicas, stages with steps, and a cascade");
+      "a graph that has all of it: members that share workers, replicas, stages with steps and rows, and a "
+      "cascade");
   for (const char* other : {"--members", "--sharing", "--replicas", "--cascade"})
     stages->excludes(app.get_option(other));
   app.add_option("--worker", order.worker, "the program tutti-worker")->capture_default_str();

@@ -19,6 +19,13 @@ members:
       - {model: {kind: fake, classes: 5, delay_us: 300}}
       - {step: normalize, std: 2}
       - {model: {kind: fake, classes: 4, delay_us: 300}, replicas: 2}
+  - name: rows
+    stages:
+      - {model: {kind: fake, classes: 6, per_class: [5], delay_us: 300}, replicas: 2}
+      - {step: crop_boxes, max: 3, above: 1, channels: 1, resize: [4, 4]}
+      - {model: {kind: fake, classes: 6, delay_us: 300}}
+      - {model: {kind: fake, classes: 4, delay_us: 300}, replicas: 2}
+      - reduce
   - {name: doubtful, model: {kind: fake, classes: 4, delay_us: 300}}
   - name: doubtful-chain
     stages:
