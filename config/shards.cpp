@@ -155,11 +155,11 @@ std::string why_whole(const MemberSpec& member) {
     for (const ModelKind& kind : every_kind())
       if (part_of(kind) != nullptr) kinds.emplace_back(kind_name(kind));
     const bool program = holds_program(facts_of(model.kind));
-    return fmt::format("Tutti knows no layers of a {}, only of {}{}", kind_name(model.kind), fmt::join(kinds, " and "),
-                       program
-                           ? "; export the parts of the model, such as model[:4] and model[4:] of an nn.Sequential, "
-                             "and list them in 'stages'"
-                           : "");
+    return fmt::format(
+        "Tutti knows no layers of a {}, only of {}{}", kind_name(model.kind), fmt::join(kinds, " and "),
+        program ? "; an nn.Sequential is cut when it is exported ('python -m tutti.export model ... --shards "
+                  "3'), and other models in parts that 'stages' lists"
+                : "");
   }
   if (!part->whole()) return "its model is already a 'part'; leave one of them out";
   if (const ComputedBy by = *backend_of(model.kind); by != ComputedBy::torch)

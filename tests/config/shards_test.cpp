@@ -183,10 +183,10 @@ TEST_CASE("models without layers that Tutti knows are not cut") {
   CHECK(refused_model("kind: small-cnn") ==
         "e.yaml:1:55: member 'a' cannot be cut into shards: Tutti knows no layers of a small-cnn, only of mlp and "
         "clip-vit");
-  CHECK(
-      contains(refused_model("kind: torchscript, path: a.pt"),
-               "Tutti knows no layers of a torchscript, only of mlp and clip-vit; export the parts of the model, such "
-               "as model[:4] and model[4:] of an nn.Sequential, and list them in 'stages'"));
+  CHECK(contains(refused_model("kind: torchscript, path: a.pt"),
+                 "Tutti knows no layers of a torchscript, only of mlp and clip-vit; an nn.Sequential is cut when it is "
+                 "exported ('python -m tutti.export model ... --shards 3'), and other models in parts that 'stages' "
+                 "lists"));
   CHECK(contains(refused_model("kind: fake"), "knows no layers of a fake"));
   CHECK(contains(refused_model("kind: mlp, layers: [4, 4], backend: openvino"),
                  "only torch computes a part of a network, not openvino; leave 'backend' out"));

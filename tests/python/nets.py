@@ -123,6 +123,18 @@ class OneForAll(nn.Module):
         return images.flatten(1).mean(0)
 
 
+class WithSides(nn.Module):
+    """Several tensors."""
+
+    def forward(self, images: torch.Tensor):
+        return images, images * 2
+
+
+class First(nn.Module):
+    def forward(self, pair) -> torch.Tensor:
+        return pair[0]
+
+
 def mlp() -> nn.Module:
     torch.manual_seed(1)
     return Mlp()
@@ -213,3 +225,14 @@ def no_module() -> int:
 
 def failing() -> nn.Module:
     raise ValueError("no such weights")
+
+
+def layered() -> nn.Module:
+    """Seven layers, in an nn.Sequential with another one inside."""
+    torch.manual_seed(3)
+    body = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+    return nn.Sequential(body, nn.Conv2d(6, 4, 3, padding=1), nn.ReLU(), nn.Flatten(1), nn.Linear(64, 5))
+
+
+def layered_with_sides() -> nn.Module:
+    return nn.Sequential(nn.Flatten(1), WithSides(), First(), nn.Linear(48, 5))

@@ -238,7 +238,7 @@ class Plain(ExportTest):
 
     def test_a_file_that_does_not_exist_is_made_without_any_package(self) -> None:
         file = self.folder / "e.yaml"
-        member.add_to_file(file, member.entry("a", {"kind": "aoti", "path": "a.pt2"}, "logits", {"resize": 8}))
+        member.add_to_file(file, member.entry("a", {"model": {"kind": "aoti", "path": "a.pt2"}}, "logits", {"resize": 8}))
         self.assertEqual(file.read_text(), "members:\n  - name: a\n    model: {kind: aoti, path: a.pt2}\n"
                                            "    output: logits\n    input: {resize: 8}\n")
 

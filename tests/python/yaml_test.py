@@ -235,7 +235,7 @@ class Examples(ExportTest):
 
 
 class Members(ExportTest):
-    ENTRY = member.entry("new", {"kind": "aoti", "path": "new.pt2"}, "logits", {})
+    ENTRY = member.entry("new", {"model": {"kind": "aoti", "path": "new.pt2"}}, "logits", {})
 
     def inserted(self, text: str) -> str:
         return member.inserted(text, self.ENTRY, "e.yaml")
@@ -280,7 +280,7 @@ class Members(ExportTest):
     def test_members_are_added_to_a_file_one_after_the_other(self) -> None:
         file = self.folder / "e.yaml"
         for number in range(3):
-            member.add_to_file(file, member.entry(f"m{number}", {"kind": "aoti", "path": "a"}, "logits", {"resize": 8}))
+            member.add_to_file(file, member.entry(f"m{number}", {"model": {"kind": "aoti", "path": "a"}}, "logits", {"resize": 8}))
         self.assertEqual(self.names(file.read_text()), ["m0", "m1", "m2"])
 
 

@@ -97,7 +97,7 @@ def description(files: list[Path], answers: str, shape: tuple[int, int, int], ba
     """An ensemble of one member whose forms are `files`; `batch` None: each with the one that is fastest for it."""
     image_bytes = 4 * shape[0] * shape[1] * shape[2]
     segment = batch or max(1, min(SEGMENT, MOST_BYTES // image_bytes))
-    entry = member.entry("model", {"kind": "auto", "files": [str(file.absolute()) for file in files]}, answers, {})
+    entry = member.entry("model", {"model": {"kind": "auto", "files": [str(file.absolute()) for file in files]}}, answers, {})
     settings: dict[str, Any] = {
         "assignment": "cpu", "combine": {"rule": "none", "over": answers}, "on_nan": "allow",
         "input": {"dataset": "random", "count": 1, "shape": list(shape)}, "segment_images": segment, "slots": 1,

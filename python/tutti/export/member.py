@@ -20,9 +20,9 @@ def checked_name(name: str) -> str:
     return name
 
 
-def entry(name: str, model: dict[str, Any], answers: str, member_input: dict[str, Any]) -> dict[str, Any]:
-    """The entry in the form of docs/configuration.md."""
-    found: dict[str, Any] = {"name": checked_name(name), "model": model, "output": answers}
+def entry(name: str, computes: dict[str, Any], answers: str, member_input: dict[str, Any]) -> dict[str, Any]:
+    """The entry in the form of docs/configuration.md; `computes` is its `model`, or its `stages`."""
+    found: dict[str, Any] = {"name": checked_name(name), **computes, "output": answers}
     return found | ({"input": member_input} if member_input else {})
 
 

@@ -1,6 +1,6 @@
 """Exports a model: a torch.nn.Module, a Hugging Face image classifier or a CLIP vision tower becomes TorchScript (.pt),
 an AOTInductor package (.pt2), ONNX or safetensors, and its member entry for ensemble.yaml is printed or added to a file.
-With --best it becomes whichever of the first three is the fastest.
+With --best it becomes whichever of the first three is the fastest; with --shards several files, one for each part.
 
 The exported file is loaded again and compared with the original on made-up images; if they differ by more than the
 tolerance, the command ends with 1, keeps no file and adds no member.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import best, formats, member, preprocessing, sources
+from . import best, formats, member, preprocessing, shards, sources
 from .errors import DoesNotAgree, ExportError, counted, first_line, need
 from .files import folder_written_whole, written_whole
 
@@ -63,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=float, default=1e-4, metavar="T", help="largest difference to the original, "
                         "relative to its largest value if that is above 1 (%(default)s)")
     parser.add_argument("--allow-pickle", action="store_true", help="load a pickled module, which runs the code in it")
+    shards.add_options(parser)
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,17 @@ def compared(original: Any, runner: formats.Runner, plan: Plan, options: argpars
     return worst, largest
 
 
+def checked(original: Any, runner: formats.Runner, plan: Plan, options: argparse.Namespace, called: str) -> None:
+    """Prints how far the exported file is from the original. Raises DoesNotAgree if that is too far."""
+    difference, largest = compared(original, runner, plan, options)
+    bound = options.tolerance * largest
+    print(f"{called}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
+    if difference > bound:
+        raise DoesNotAgree("the exported file does not agree with the original",
+                           f"it differs by {difference:.2g}, more than {bound:.2g}; nothing is kept, and no member was added",
+                           "--tolerance, if that much is right for this model; --method script may keep what a trace loses")
+
+
 def native_reference(kind: dict[str, Any], file: Path) -> formats.Runner:
     """A module that computes what Tutti's small-cnn or mlp computes with the weights in `file`."""
     torch = need("torch", "exporting a model")
@@ -281,14 +293,7 @@ def export_checked(source: sources.Source, plan: Plan, options: argparse.Namespa
     is_folder = plan.format == "safetensors" and source.kind == "clip"
     with (folder_written_whole if is_folder else written_whole)(output) as partial:
         model, runner = exported(source, plan, options, partial, output)
-        difference, largest = compared(source.model, runner, plan, options)
-        bound = options.tolerance * largest
-        print(f"{called}: largest difference to the original {difference:.2g} (allowed {bound:.2g})")
-        if difference > bound:
-            raise DoesNotAgree("the exported file does not agree with the original",
-                               f"it differs by {difference:.2g}, more than {bound:.2g}; nothing is kept, and no member "
-                               "was added", "--tolerance, if that much is right for this model; --method script may "
-                               "keep what a trace loses")
+        checked(source.model, runner, plan, options, called)
         if options.weights:
             with written_whole(options.weights) as state:
                 formats.write_state(partial, state)
@@ -307,6 +312,16 @@ def export_best(source: sources.Source, plan: Plan, options: argparse.Namespace,
     return {"kind": kept.kind, "path": str(kept.file)}, kept.file
 
 
+def export_shards(source: sources.Source, plan: Plan, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Writes one file for each part of the model; returns the `stages:`."""
+    if source.kind == "clip":
+        raise ExportError("--shards and --cut are for an nn.Sequential",
+                          hint="export the tower as safetensors, and write 'shards: N' to its member")
+    models = shards.export(source.model, lambda count: images(plan.shape, count, options.device), options,
+                           lambda runner: checked(source.model, runner, plan, options, str(options.output)))
+    return [{"model": model} for model in models]
+
+
 def write_classes(names: list[str], file: Path) -> None:
     """The names of the classes, as `classes` of a description takes them."""
     with written_whole(file) as partial:
@@ -316,6 +331,7 @@ def write_classes(names: list[str], file: Path) -> None:
 
 def run(options: argparse.Namespace) -> int:
     chosen = chosen_format(options)
+    cut = shards.wanted(options, chosen)
     if not options.tolerance > 0:
         raise ExportError(f"--tolerance must be above 0, not {options.tolerance}")
     name = member.checked_name(options.name or (options.output.name if options.best else options.output.stem))
@@ -331,12 +347,16 @@ def run(options: argparse.Namespace) -> int:
     if options.yaml:
         member.check_room(options.yaml, name)
     answers = options.answers or ("logits" if options.clip_output == "logits" else source.answers)
-    if options.best:
+    output = options.output
+    if cut:
+        computes: dict[str, Any] = {"stages": export_shards(source, plan, options)}
+    elif options.best:
         model, output = export_best(source, plan, options, answers)
+        computes = {"model": model}
     else:
-        model, output = export_checked(source, plan, options, options.output, str(options.output)), options.output
-    entry = member.entry(name, model, answers, plan.member_input)
-    if model["kind"] in ("small-cnn", "mlp"):
+        computes = {"model": export_checked(source, plan, options, options.output, str(options.output))}
+    entry = member.entry(name, computes, answers, plan.member_input)
+    if entry.get("model", {}).get("kind") in ("small-cnn", "mlp"):
         del entry["output"]  # they output logits
     if source.classes and entry.get("output") == "logits":
         write_classes(source.classes, output.with_suffix(".classes.json"))
