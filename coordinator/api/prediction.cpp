@@ -84,6 +84,7 @@ void Prediction::deliver(const FinishedSegment& finished) {
   const std::uint32_t images = finished.segment.images;
   if (!cascade_.empty()) answers_.look_at(finished, arena_, layout_);
   std::vector<MemberSegmentResult> results;
+  results.reserve(members());
   bool any = false;
   for (std::size_t m = 0; m < members(); ++m) {
     results.push_back(of_member(finished, m));
@@ -146,6 +147,8 @@ MemberSegmentResult Prediction::of_member(const FinishedSegment& finished, std::
 void Prediction::combine_all(const FinishedSegment& finished) {
   std::vector<bool> present;
   std::vector<std::span<const float>> answers;
+  present.reserve(members());
+  answers.reserve(members());
   for (const LineupMember& member : lineup_->members) {
     present.push_back(finished.segment.rows[member.rank].present);
     answers.push_back(present.back() ? finished.answer(member.rank) : std::span<const float>{});

@@ -27,6 +27,7 @@ class AbandonedProcesses {
     processes_.erase(found);
     return slots;
   }
+  bool empty() const noexcept { return processes_.empty(); }
   /// The slots that no segment may be written into.
   std::set<SlotId> slots() const {
     std::set<SlotId> all;

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
 #include <boost/container/static_vector.hpp>
 
 #include "common/ids.hpp"
@@ -101,7 +102,7 @@ class Ledger {
     bool held = false;         ///< its slot is held: see hold()
     bool closed = false;       ///< its results were taken
     /// Samples that each round so far asked for, by number of the round; the first asks for all.
-    std::vector<std::uint32_t> asked_in;
+    boost::container::small_vector<std::uint32_t, 1> asked_in;
     bool judged = false;  ///< somebody is finding out which round is next
 
     Round round() const { return Round(asked_in.size() - 1); }

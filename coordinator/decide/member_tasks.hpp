@@ -20,6 +20,8 @@
 #include <set>
 #include <vector>
 
+#include <boost/container/flat_set.hpp>
+
 #include "common/ids.hpp"
 
 namespace tutti {
@@ -34,7 +36,7 @@ class MemberTasks {
   void forget_pending(SegmentId segment);
   void forget_all();
 
-  const std::set<SegmentId>& pending() const noexcept { return pending_; }
+  const boost::container::flat_set<SegmentId>& pending() const noexcept { return pending_; }
   /// What the worker has, oldest first.
   const std::deque<SegmentId>& in_flight(WorkerId worker) const noexcept;
   bool any_in_flight() const noexcept {
@@ -90,9 +92,9 @@ class MemberTasks {
   Lane& lane(WorkerId worker);
   bool is_in_flight(SegmentId segment) const;
 
-  std::set<SegmentId> pending_;
-  std::vector<Lane> lanes_;        // of the workers that have had a task since they were lost
-  std::vector<SegmentId> unsafe_;  // oldest first
+  boost::container::flat_set<SegmentId> pending_;  // new ones come last, and the first goes first: no node for each
+  std::vector<Lane> lanes_;                        // of the workers that have had a task since they were lost
+  std::vector<SegmentId> unsafe_;                  // oldest first
   std::set<SegmentId> suspects_;
   std::optional<std::uint32_t> safe_file_;
   bool begins_ = false;

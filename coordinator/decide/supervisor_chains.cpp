@@ -14,9 +14,10 @@ namespace tutti {
 
 /// Whether the row is open, and nobody's task before its feeder has answered: for the first time, or again.
 bool Supervisor::waits_for_feeder(SegmentId number, Rank rank) const {
-  const auto& rows = ledger_.at(number).rows;
   const auto feeder = setting_.chains.feeder_of(rank);
-  return feeder && rows[rank].is_open() && !rows[rank].out() && !rows[*feeder].answered;
+  if (!feeder) return false;
+  const auto& rows = ledger_.at(number).rows;
+  return rows[rank].is_open() && !rows[rank].out() && !rows[*feeder].answered;
 }
 
 /// How many members have an answer in the result. What a stage before the last has answered is none.

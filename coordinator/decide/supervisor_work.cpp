@@ -18,7 +18,8 @@ std::optional<SegmentId> Supervisor::open(SlotId slot, std::uint32_t images, Tas
   if (failed_) return std::nullopt;
   for (const auto& entry : ledger_.segments())
     TUTTI_CHECK(entry.second.slot != slot, "a slot is filled again only when nobody needs its images");
-  TUTTI_CHECK(!abandoned_.slots().contains(slot), "an abandoned process may still read this slot");
+  TUTTI_CHECK(abandoned_.empty() || !abandoned_.slots().contains(slot),
+              "an abandoned process may still read this slot");
   // Whether a member of a later round is absent is known when the round comes.
   ByRank<bool> present = asked;
   while (present.size() < work_.size()) present.push_back(false);
@@ -272,9 +273,9 @@ void Supervisor::release(SegmentId segment) {
 // If processes do not end, a slot may never become free again. Then no segment could be filled, and nothing in flight
 // could change that.
 void Supervisor::check_slots() {
+  if (failed_ || abandoned_.empty()) return;
   std::set<SlotId> kept = abandoned_.slots();
   const std::size_t abandoned = kept.size();
-  if (failed_ || abandoned == 0) return;
   const bool open =
       std::any_of(work_.begin(), work_.end(), [](const MemberWork& work) { return work.tasks.any_open(); }) ||
       std::ranges::any_of(ledger_.segments(), [](const auto& entry) { return entry.second.judged; });

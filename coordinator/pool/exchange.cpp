@@ -211,18 +211,20 @@ void Exchange::cancel(Stream& stream) {
 }
 
 void Exchange::judge(Stream& stream, SegmentId segment, FinishedSegment answered) {
-  const MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
   Progress& progress = of(stream);
   TUTTI_CHECK(holds_[answered.segment.slot] > 0, "a slot is taken until its segment is delivered");
   if (progress.cancelled)
     go_on_(segment, std::nullopt);
   else
     TUTTI_CHECK(progress.to_judge.emplace(segment, std::move(answered)).second, "a segment is judged once at a time");
-  wake(progress.driver);
+  const auto changed = note_change(progress.driver);
+  lock.unlock();
+  if (changed) changed->notify_one();
 }
 
 void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finished) {
-  const MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
   Progress& progress = of(stream);
   TUTTI_CHECK(index < progress.filled, "only what was filled is finished");
   TUTTI_CHECK(index >= progress.delivered, "what was delivered is not finished again");
@@ -231,7 +233,9 @@ void Exchange::finish(Stream& stream, std::uint64_t index, FinishedSegment finis
     let_go(finished.segment.slot);
   else
     TUTTI_CHECK(progress.finished.emplace(index, std::move(finished)).second);
-  wake(progress.driver);
+  const auto changed = note_change(progress.driver);
+  lock.unlock();
+  if (changed) changed->notify_one();
 }
 
 void Exchange::fail_call(Stream& stream, const Error& error, std::uint64_t segment,

@@ -73,7 +73,8 @@ class Driver {
     bool leases = false;       ///< it wants one to lease
   };
   Exchange& exchange_;
-  Condition changed_;
+  /// Shared, because it is notified when the lock is gone: this driver may have ended by then.
+  const std::shared_ptr<Condition> changed_ = std::make_shared<Condition>();
   State state_;  ///< guarded by the exchange's mutex: Exchange::of() is the only way to it
 };
 
@@ -219,6 +220,7 @@ class Exchange {
   void leave(Driver& driver);
   void let_go(SlotId slot) TUTTI_REQUIRES(mutex_);
   void check_slots() const TUTTI_REQUIRES(mutex_);
+  std::shared_ptr<Condition> note_change(Driver* driver) TUTTI_REQUIRES(mutex_);
   void wake(Driver* driver) TUTTI_REQUIRES(mutex_);
   void wake_all() TUTTI_REQUIRES(mutex_);
   void offer_slots() TUTTI_REQUIRES(mutex_);

@@ -76,9 +76,9 @@ void Exchange::wait_change(Driver& driver, std::uint64_t seen,
   bool in_time = true;
   while (state.changes == seen && in_time) {
     if (!until)
-      driver.changed_.wait(lock);
+      driver.changed_->wait(lock);
     else
-      in_time = driver.changed_.wait_until(lock, *until);
+      in_time = driver.changed_->wait_until(lock, *until);
     ++wake_ups_;
   }
   wanting_.erase(state.ticket);
@@ -105,11 +105,16 @@ std::size_t Exchange::wanting() const {
   return wanting_.size();
 }
 
-/// Null: nobody waits for it.
-void Exchange::wake(Driver* driver) {
-  if (driver == nullptr) return;
+/// What to notify of it, best without the lock: a thread that wakes up while this one holds it sleeps again at once,
+/// and both pay for a second waking. Null: nobody waits for it.
+std::shared_ptr<Condition> Exchange::note_change(Driver* driver) {
+  if (driver == nullptr) return nullptr;
   ++of(*driver).changes;
-  driver->changed_.notify_one();
+  return driver->changed_;
+}
+
+void Exchange::wake(Driver* driver) {
+  if (const auto changed = note_change(driver)) changed->notify_one();
 }
 
 void Exchange::wake_all() {

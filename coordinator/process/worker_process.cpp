@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
 #include <tutti/error.hpp>
@@ -194,15 +195,22 @@ void WorkerProcess::start(const control::Start& start) {
   kill_point("coordinator.channel_made");
   tasks_.emplace(channel_->tasks());
   completions_.emplace(channel_->completions());
-  watch(completion_bell_, [this]() TUTTI_REQUIRES(on_loop) {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t taken = ::read(completion_bell_.native_handle(), &count, sizeof count);
-    drain_completions();
-    return Read::some;
-  });
+  listen_to_bell();
   drain_completions();  // parks this end, so that the first completion rings the bell
   send(start);
   kill_point("coordinator.start_sent");
+}
+
+// By a read, not by watch(): a wait tells the kernel each time what it waits for, which costs more than a read in vain.
+void WorkerProcess::listen_to_bell() {
+  if (!completion_bell_.is_open()) return;
+  completion_bell_.async_read_some(boost::asio::buffer(&rung_, sizeof rung_),
+                                   [self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+                                     assert_on_loop(self->loop_);
+                                     if (error || !self->completion_bell_.is_open()) return;
+                                     self->drain_completions();
+                                     self->listen_to_bell();
+                                   });
 }
 
 std::uint64_t WorkerProcess::progress() const noexcept {

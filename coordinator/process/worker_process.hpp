@@ -147,6 +147,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable) TUTTI_REQUIRES(on_loop);
   void listen() TUTTI_REQUIRES(on_loop);
+  void listen_to_bell() TUTTI_REQUIRES(on_loop);
   Read read_control() TUTTI_REQUIRES(on_loop);
   void obey(const control::Message& message) TUTTI_REQUIRES(on_loop);
   void greet_back() TUTTI_REQUIRES(on_loop);
@@ -191,6 +192,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Descriptor pidfd_ TUTTI_GUARDED_BY(on_loop);
   Descriptor control_ TUTTI_GUARDED_BY(on_loop);
   Descriptor completion_bell_ TUTTI_GUARDED_BY(on_loop);
+  std::uint64_t rung_ TUTTI_GUARDED_BY(on_loop) = 0;  ///< what was read from the bell: how often it was rung
   Descriptor stdout_ TUTTI_GUARDED_BY(on_loop);
   Descriptor stderr_ TUTTI_GUARDED_BY(on_loop);
   // Runs only between the end of the control socket and the end of the process.
