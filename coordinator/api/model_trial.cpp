@@ -11,6 +11,7 @@
 
 #include <tutti/error.hpp>
 
+#include "coordinator/decide/candidates.hpp"
 #include "coordinator/plan/memory_bounds.hpp"
 #include "coordinator/pool/batch_trial.hpp"
 #include "coordinator/pool/made_up_rounds.hpp"
@@ -40,18 +41,6 @@ config::EnsembleSpec for_trials(config::EnsembleSpec spec, ModelTrials::Deaths d
 
 bool tries_modes(const config::EnsembleSpec& spec) {
   return std::ranges::any_of(spec.workers, [](const config::UnitSpec& unit) { return !unit.modes.empty(); });
-}
-
-/// How long a worker needs for a segment of all its members, from what each of them took. What fused members report are
-/// parts of one computation.
-BatchSearch::Seconds unit_seconds(const WorkerPlan& worker, const ByRank<BatchSearch::Seconds>& busy) {
-  BatchSearch::Seconds sum{};
-  BatchSearch::Seconds longest{};
-  for (const Rank rank : worker.members) {
-    sum += busy[rank];
-    longest = std::max(longest, busy[rank]);
-  }
-  return worker.mode == UnitMode::threads ? longest : sum;
 }
 
 /// Rounds of this length: of the slowest member, and of all of them together a few times as long.
@@ -84,8 +73,11 @@ Options only_needed(const Options& options) {
 /// A pool in which all members predict made-up samples.
 class ModelTrials::Trial {
  public:
-  Trial(Plan plan, std::vector<std::size_t> ranks, const std::filesystem::path& worker, const std::stop_token& stop)
+  /// `cores`: of the machine.
+  Trial(Plan plan, std::vector<std::size_t> ranks, std::size_t cores, const std::filesystem::path& worker,
+        const std::stop_token& stop)
       : ranks_(std::move(ranks)),
+        cores_(cores),
         pool_(std::move(plan), worker, {}, nullptr, nullptr, stop),
         giving_up_(stop, [this] { pool_.fail(start_given_up()); }),
         rounds_(pool_) {}
@@ -128,7 +120,11 @@ class ModelTrials::Trial {
     const BatchSearch::Seconds longest = *std::max_element(busy.begin(), busy.end());
     for (const WorkerPlan& worker : plan().workers) {
       if (worker.members.front().value() >= ranks_.size()) continue;  // a stage that is not its member's last
-      const BatchSearch::Seconds together = unit_seconds(worker, busy);
+      std::vector<MemberTime> members;
+      for (const Rank rank : worker.members)
+        members.push_back({busy[rank], std::max<std::uint32_t>(1, plan().request_of(rank).threads)});
+      const BatchSearch::Seconds together =
+          unit_seconds(worker.mode, members, wall, worker.cores.empty() ? cores_ : worker.cores.size());
       for (const Rank rank : worker.members) {
         const BatchSearch::Seconds alone = busy[rank];
         if (alone.count() <= 0) continue;
@@ -140,6 +136,7 @@ class ModelTrials::Trial {
   }
 
   const std::vector<std::size_t> ranks_;
+  const std::size_t cores_;
   Pool pool_;
   const std::stop_callback<std::function<void()>> giving_up_;
   MadeUpRounds rounds_;
@@ -194,7 +191,8 @@ ModelTrials::Results ModelTrials::run(const Setup& setup, Deaths deaths) {
   std::vector<std::size_t> ranks;
   for (std::size_t rank = 0; rank < setup.kinds.size(); ++rank)
     if (setup.kinds[rank]) ranks.push_back(rank);
-  last_ = std::make_unique<Trial>(plan_of(setup, deaths), std::move(ranks), worker_, options_.stop);
+  last_ =
+      std::make_unique<Trial>(plan_of(setup, deaths), std::move(ranks), machine_.cores.size(), worker_, options_.stop);
   started_ = true;
   Trial& trial = *last_;
   const ByRank<std::vector<float>> answers = trial.answers();

@@ -53,6 +53,22 @@ std::optional<std::size_t> choose(std::vector<ModelForm>& candidates) {
   return static_cast<std::size_t>(chosen - candidates.begin());
 }
 
+std::chrono::duration<double> unit_seconds(UnitMode mode, const std::vector<MemberTime>& members,
+                                           std::chrono::duration<double> wall, std::size_t cores) {
+  using Seconds = std::chrono::duration<double>;
+  TUTTI_CHECK(cores > 0);
+  Seconds sum{};
+  Seconds longest{};
+  Seconds of_cores{};
+  for (const MemberTime& member : members) {
+    sum += member.busy;
+    longest = std::max(longest, member.busy);
+    of_cores += member.busy * member.threads;
+  }
+  if (mode != UnitMode::threads) return sum;
+  return std::max(longest, std::min(wall, of_cores / static_cast<double>(cores)));
+}
+
 std::string choice_text(const std::vector<ModelForm>& candidates) {
   std::string speeds;
   std::string problems;

@@ -2,11 +2,14 @@
 // elsewhere (coordinator/api/model_choice.hpp).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <tutti/choices.hpp>
 #include <tutti/status.hpp>
 
 namespace tutti {
@@ -22,6 +25,18 @@ constexpr double kEquallyFast = 0.02;
 /// candidate with a reason could not be started. Writes the reasons why the others were not chosen, and returns which
 /// one was; nothing if none could be started.
 std::optional<std::size_t> choose(std::vector<ModelForm>& candidates);
+
+/// What a member of a shared worker took of a round.
+struct MemberTime {
+  std::chrono::duration<double> busy{};
+  std::uint32_t threads = 1;  ///< that computed
+};
+
+/// How long a worker in this mode needs for a segment of all its members, in a round that took `wall` with all workers.
+/// What fused members report are parts of one computation. Members in threads that have to share `cores` take turns,
+/// and the time in which one waits for its turn is not always in its `busy`.
+std::chrono::duration<double> unit_seconds(UnitMode mode, const std::vector<MemberTime>& members,
+                                           std::chrono::duration<double> wall, std::size_t cores);
 
 /// For people, on one line: "onnx m.onnx (measured: torchscript m.pt: 812/s, onnx m.onnx: 1203/s; aoti m.pt2: cannot
 /// open it)".

@@ -78,5 +78,25 @@ TEST_CASE("the choice in one line has the speeds and what went wrong") {
   CHECK(choice_text(unmeasured) == "a (nothing was measured)");
 }
 
+TEST_CASE(
+    "what members of one worker take together depends on its mode, its cores, and on whether they wait for these") {
+  using Seconds = std::chrono::duration<double>;
+  const auto four = [](double seconds, std::uint32_t threads = 1) {
+    return std::vector<MemberTime>(4, {Seconds(seconds), threads});
+  };
+  CHECK(unit_seconds(UnitMode::loop, four(1), Seconds(9), 2).count() == 4);
+  CHECK(unit_seconds(UnitMode::fused, four(1), Seconds(9), 2).count() == 4);
+  // As many cores as threads: at the same time. Fewer: in turns, which a member does not notice that is not
+  // interrupted.
+  CHECK(unit_seconds(UnitMode::threads, four(1), Seconds(9), 4).count() == 1);
+  CHECK(unit_seconds(UnitMode::threads, four(1), Seconds(9), 8).count() == 1);
+  CHECK(unit_seconds(UnitMode::threads, four(1), Seconds(9), 2).count() == 2);
+  CHECK(unit_seconds(UnitMode::threads, four(1), Seconds(9), 1).count() == 4);
+  CHECK(unit_seconds(UnitMode::threads, four(1, 2), Seconds(9), 4).count() == 2);
+  // One that was interrupted has waited: nobody takes longer than the round.
+  CHECK(unit_seconds(UnitMode::threads, four(4), Seconds(4.1), 1).count() == 4.1);
+  CHECK(unit_seconds(UnitMode::threads, four(4), Seconds(3.9), 1).count() == 4);
+}
+
 }  // namespace
 }  // namespace tutti::test
