@@ -86,7 +86,7 @@ TEST_CASE(
   };
   CHECK(unit_seconds(UnitMode::loop, four(1), Seconds(9), 2).count() == 4);
   CHECK(unit_seconds(UnitMode::fused, four(1), Seconds(9), 2).count() == 4);
-  // As many cores as threads: at the same time. Fewer: in turns, which a member does not notice that is not
+  // As many cores as threads: at the same time. Fewer: one after the other, which a member does not notice that is not
   // interrupted.
   CHECK(unit_seconds(UnitMode::threads, four(1), Seconds(9), 4).count() == 1);
   CHECK(unit_seconds(UnitMode::threads, four(1), Seconds(9), 8).count() == 1);
