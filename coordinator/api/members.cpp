@@ -10,6 +10,7 @@
 #include "coordinator/plan/input.hpp"
 #include "coordinator/plan/machine.hpp"
 #include "coordinator/plan/memory_bounds.hpp"
+#include "coordinator/pool/stages_status.hpp"
 
 namespace tutti {
 
@@ -40,6 +41,11 @@ Lineup first_lineup(const Pool& pool, const config::EnsembleSpec& spec) {
   const ByRank<Dims> outputs = pool.outputs();
   Lineup lineup = whole_lineup(Accumulator(spec.combine, pool.plan().weights, spec.failure.on_nan), outputs,
                                combined_axis(spec.combine, outputs[0]), pool.plan().members.size());
+  const Chains chains = pool.plan().chains();
+  for (LineupMember& member : lineup.members) {
+    member.before = chains.chain_of(member.rank);
+    member.before.pop_back();
+  }
   lineup.description = std::make_shared<const config::EnsembleSpec>(spec);
   return lineup;
 }
@@ -63,7 +69,8 @@ Health Members::health() const {
 Status Members::status_of(const Lineup& lineup, StatusDetail detail) const {
   Status status = pool_.status(detail);
   std::vector<MemberStatus> members;
-  for (const LineupMember& member : lineup.members) members.push_back(std::move(status.members[member.rank.value()]));
+  for (const LineupMember& member : lineup.members)
+    members.push_back(std::move(status.members.at(place_in_status(pool_.plan(), member.rank))));
   status.members = std::move(members);
   return status;
 }
@@ -76,9 +83,15 @@ void Members::replace(std::string_view name, const config::EnsembleSpec& given, 
   const auto next = std::make_shared<const config::EnsembleSpec>(chosen_like(given, *now->description));
   const Rank place = changed_member(*now->description, *next, name);
   const Plan plan = plan_beside(pool_.plan(), *next, setting_);
-  check_new_version(pool_.plan(), now->description->members[place.value()], plan, place);
+  check_new_version(pool_.plan(), now->members[place.value()].rank, now->description->members[place.value()], plan,
+                    place);
   check_memory(plan, place);
-  pool_.replace(now->members[place.value()].rank, plan.request_of(place), plan.host_of(place).python, stop);
+  std::vector<Rank> there = now->members[place.value()].before;
+  there.push_back(now->members[place.value()].rank);
+  std::vector<Pool::NewVersion> stages;
+  for (const Rank rank : plan.chains().chain_of(place))
+    stages.push_back({there.at(stages.size()), plan.request_of(rank), plan.host_of(rank).python});
+  pool_.replace(std::string(name), std::move(stages), stop);
   lineups_.describe(next);
 }
 
@@ -89,8 +102,8 @@ void Members::add(const MemberSpec& member, const std::stop_token& stop) {
   check_may_change(*now->description);
   const auto next = std::make_shared<const config::EnsembleSpec>(with_member(*now->description, member));
   const Plan plan = plan_beside(pool_.plan(), *next, setting_);
-  check_newcomer(pool_.plan(), plan);
-  const Rank last(plan.members.size() - 1);
+  const Rank last(plan.combined() - 1);
+  check_newcomer(pool_.plan(), plan, last);
   const WorkerPlan& host = plan.host_of(last);
   check_memory(plan, host);
   const Pool::Newcomer come = pool_.add(plan.request_of(last), host, stop);

@@ -24,6 +24,25 @@ namespace {
   throw Error(ErrorKind::usage, std::move(what), std::move(detail), std::move(hint));
 }
 
+/// Takes the member at this place out of the worker that the description names for it, if it does.
+void leave_worker(config::EnsembleSpec& spec, std::size_t place, const std::string& name) {
+  for (config::UnitSpec& unit : spec.workers) {
+    const auto seat = std::ranges::find(unit.members, place);
+    if (seat != unit.members.end()) {
+      const bool shared = unit.members.size() > 1;
+      if (shared && unit.mode == UnitMode::fused)
+        reject(fmt::format("{} cannot be removed: its worker computes it fused with others", name),
+               "their last bits depend on it", "use 'mode: loop' or 'mode: threads', or make a new Ensemble");
+      if (shared && (unit.replicas > 1 || unit.devices.size() > 1))
+        reject(fmt::format("{} cannot be removed: it shares a worker that has replicas", name), {},
+               "leave the replicas out, or make a new Ensemble");
+      unit.members.erase(seat);
+    }
+    for (std::size_t& rank : unit.members) rank -= rank > place ? 1 : 0;
+  }
+  std::erase_if(spec.workers, [](const config::UnitSpec& unit) { return unit.members.empty(); });
+}
+
 bool has_saved(const config::MemberSpec& member) { return is_saved(facts_of(member.model.kind)); }
 
 }  // namespace
@@ -38,11 +57,9 @@ void check_members_may_change(const config::EnsembleSpec& spec, const Plan& plan
   const std::array obstacles{
       Obstacle{plan.training, "was made to train", "make it without Options::training"},
       Obstacle{plan.debugging, "has a worker that is debugged", "leave Options::debug_member empty"},
-      Obstacle{!spec.workers.empty(), "has 'workers', which are shared or have replicas", kLeaveOut},
       Obstacle{!spec.cascade.empty(), "has a 'cascade'", kLeaveOut},
       Obstacle{spec.quorum.has_value(), "has a 'quorum'", kLeaveOut},
       Obstacle{spec.coalesce.has_value(), "has 'coalesce'", kLeaveOut},
-      Obstacle{std::ranges::any_of(spec.members, config::has_stages), "has a member with 'stages'", kLeaveOut},
       Obstacle{std::ranges::any_of(spec.members, has_saved), "has a member with saved predictions", kLeaveOut}};
   for (const Obstacle& obstacle : obstacles)
     if (obstacle.there)
@@ -75,12 +92,11 @@ config::EnsembleSpec with_member(const config::EnsembleSpec& now, const config::
   return next;
 }
 
-void check_newcomer(const Plan& running, const Plan& next) {
+void check_newcomer(const Plan& running, const Plan& next, Rank place) {
   if (running.arena.arrays != next.arena.arrays || running.input.planes != next.input.planes)
-    reject(
-        fmt::format("{} cannot be added: it needs the input prepared in another way", next.members.back().request.name),
-        "the memory of the running ensemble holds the images in the sizes that its members had at the start",
-        "give it the 'input' of one of these, or make a new Ensemble");
+    reject(fmt::format("{} cannot be added: it needs the input prepared in another way", next.request_of(place).name),
+           "the memory of the running ensemble holds the images in the sizes that its members had at the start",
+           "give it the 'input' of one of these, or make a new Ensemble");
 }
 
 std::size_t leaving_member(const config::EnsembleSpec& now, std::string_view name) {
@@ -100,6 +116,7 @@ config::EnsembleSpec without_member(const config::EnsembleSpec& now, std::size_t
   config::EnsembleSpec next = now;
   const std::string& name = now.members[place].name;
   next.members.erase(next.members.begin() + static_cast<std::ptrdiff_t>(place));
+  leave_worker(next, place, name);
   if (next.merge) {
     if (std::ranges::find(next.merge->over, place) != next.merge->over.end())
       reject(fmt::format("{} cannot be removed: 'merge' names it", name), {},

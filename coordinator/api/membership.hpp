@@ -15,8 +15,9 @@ void check_members_may_change(const config::EnsembleSpec& spec, const Plan& plan
 /// field, `members[3].weight`; also if the member is of a sort that cannot come later.
 config::EnsembleSpec with_member(const config::EnsembleSpec& now, const config::MemberSpec& member);
 
-/// Throws Error(usage) if that member, as the plan `next` has it, does not fit into the pool of the plan `running`.
-void check_newcomer(const Plan& running, const Plan& next);
+/// Throws Error(usage) if that member, as the plan `next` has it at this place, does not fit into the pool of the plan
+/// `running`.
+void check_newcomer(const Plan& running, const Plan& next, Rank place);
 
 /// The place of the member that is called `name`. Throws Error(usage) if there is none, or no other.
 std::size_t leaving_member(const config::EnsembleSpec& now, std::string_view name);

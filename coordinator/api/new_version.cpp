@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include <tutti/error.hpp>
 
 #include "config/device.hpp"
-#include "config/shards.hpp"
-#include "config/stages.hpp"
 #include "coordinator/plan/input.hpp"
 
 namespace tutti {
@@ -62,16 +61,36 @@ Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec&
   return Rank(rank);
 }
 
-void check_new_version(const Plan& running, const config::MemberSpec& old, const Plan& next, Rank rank) {
-  if (config::has_stages(old))
-    refuse(fmt::format("{} has '{}', and cannot be replaced", old.name, config::chain_key(old)), {},
-           "make a new Ensemble");
+namespace {
+
+/// Where each stage runs, in how many workers, and how many rows of a sample there are behind it stays.
+void check_stages(const Plan& running, Rank there, const Plan& next, Rank place) {
+  const auto stays = [](const Plan& one, const Plan& other, Rank of_one, Rank of_other) {
+    const WorkerPlan& host = one.host_of(of_one);
+    const WorkerPlan& same = other.host_of(of_other);
+    return host.device == same.device && host.cores == same.cores && one.replicas_of(host) == other.replicas_of(same) &&
+           one.members[of_one.value()].rows() == other.members[of_other.value()].rows();
+  };
+  const std::vector<Rank> old_ones = running.chains().chain_of(there);
+  const std::vector<Rank> new_ones = next.chains().chain_of(place);
+  if (old_ones.size() == 1 && new_ones.size() == 1) return;
+  if (std::ranges::equal(old_ones, new_ones, [&](Rank a, Rank b) { return stays(running, next, a, b); })) return;
+  refuse(fmt::format("the new version of {} has other stages", next.members[place.value()].member()),
+         old_ones.size() == new_ones.size() ? "one of them has another device, other replicas or other rows"
+                                            : fmt::format("{} instead of {}", new_ones.size(), old_ones.size()),
+         "change only the models and the steps of its stages, or make a new Ensemble");
+}
+
+}  // namespace
+
+void check_new_version(const Plan& running, Rank there, const config::MemberSpec& old, const Plan& next, Rank place) {
+  check_stages(running, there, next, place);
   if (running.training)
     refuse("a member cannot be replaced in an ensemble that was made to train", {},
            "make the ensemble without Options::training");
   if (running.debugging)
     refuse("a member cannot be replaced while a worker is debugged", {}, "leave Options::debug_member empty");
-  if (is_saved(facts_of(old.model.kind)) || next.request_of(rank).saved)
+  if (is_saved(facts_of(old.model.kind)) || next.request_of(place).saved)
     refuse(fmt::format("{} has saved predictions, and these cannot be replaced or take the place of a model", old.name),
            {}, "make a new Ensemble");
   if (running.arena.arrays != next.arena.arrays || running.input.planes != next.input.planes)

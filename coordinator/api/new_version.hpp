@@ -13,8 +13,8 @@ namespace tutti {
 /// Error(usage) if there is none, or if they differ in more than what the member computes.
 Rank changed_member(const config::EnsembleSpec& now, const config::EnsembleSpec& next, std::string_view name);
 
-/// Throws Error(usage) if that member, which is `old` so far and as the plan `next` has it, does not fit into the pool
-/// of the plan `running`.
-void check_new_version(const Plan& running, const config::MemberSpec& old, const Plan& next, Rank rank);
+/// Throws Error(usage) if that member, which is `old` so far, has the rank `there` in the pool of the plan `running`,
+/// and is as the plan `next` has it at `place`, does not fit into the pool.
+void check_new_version(const Plan& running, Rank there, const config::MemberSpec& old, const Plan& next, Rank place);
 
 }  // namespace tutti

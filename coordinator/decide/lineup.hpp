@@ -23,6 +23,7 @@ namespace tutti {
 struct LineupMember {
   Rank rank;                           ///< in the pool, where it stays while the members before it come and go
   Dims output;                         ///< the sizes of a prediction
+  std::vector<Rank> before{};          ///< the ranks of its stages before the last, which has its own
   std::shared_ptr<const void> stay{};  ///< the pool keeps the member while this is held; null: as long as it lives
 };
 
@@ -42,7 +43,7 @@ inline std::optional<ClassAxis> combined_axis(const config::CombineSpec& combine
   return combine.decides() ? ClassAxis::of(output, combine.axis) : ClassAxis::of_row(elements_of(output));
 }
 
-/// These members, in the order of the description; none has stages.
+/// These members, in the order of the description.
 inline Lineup lineup_of(std::shared_ptr<const config::EnsembleSpec> description, std::vector<LineupMember> members) {
   TUTTI_CHECK(!members.empty() && members.size() == description->members.size());
   std::vector<float> weights;
@@ -52,6 +53,10 @@ inline Lineup lineup_of(std::shared_ptr<const config::EnsembleSpec> description,
     while (asked.size() <= members[m].rank.value()) asked.push_back(false);
     TUTTI_CHECK(!asked[members[m].rank], "a member is there once");
     asked[members[m].rank] = true;
+    for (const Rank stage : members[m].before) {
+      while (asked.size() <= stage.value()) asked.push_back(false);
+      asked[stage] = true;
+    }
   }
   const config::CombineSpec& combine = description->combine;
   const auto combined = combined_axis(combine, members.front().output);

@@ -95,9 +95,10 @@ class Supervisor {
   enum class Command { begin_training, save };
   void command(Command command, Time now);
   /// Other processes are ready to take the places of those of these workers, which are of one unit: all of them if they
-  /// host a new version of it. The workers get no further tasks, and as soon as all of them have answered what they
-  /// have, they retire: no segment is computed by both. One succession at a time, of members that are not trained.
-  /// Superseded follows.
+  /// host a new version of it; or all of those of a member with stages. The workers get no further tasks, but for those
+  /// of segments that an earlier stage has started, and as soon as all of them have answered what they have, they
+  /// retire: no segment is computed by both. One succession at a time, of members that are not trained. Superseded
+  /// follows.
   void supersede(std::vector<WorkerId> workers, Time now);
   /// Nobody waits any more to take the places of workers that have not retired yet: they go on.
   void call_off(Time now);
@@ -106,8 +107,8 @@ class Supervisor {
   Rank reserve(std::string name, std::string device);
   /// The member of a vacant place is there: it can be asked from now on. Its worker is spawned.
   void join(Rank rank, Time now);
-  /// The member, which has a worker of its own and is asked by no segment that is open, or will be, has gone: its place
-  /// is vacant. Vacate follows.
+  /// The member, which is asked by no segment that is open, or will be, has gone: its place is vacant. Vacate follows
+  /// for each of its workers, unless it shares them with others that stay.
   void vacate(Rank rank);
   /// Whether idle replicas may compute what others have; at first they may.
   void allow_take_over(bool allowed) { may_take_over_ = allowed; }
@@ -191,6 +192,10 @@ class Supervisor {
   bool is_missed_deadline(const WorkerFault& fault) const;
   void doubt(const Given& task);
   std::string move_out(const std::vector<Rank>& culprits, const std::string& why, Time now);
+  WorkerId add_worker(std::string device);
+  bool all_gone(WorkerId worker) const;
+  void leave_place(WorkerId worker);
+  void part_from_gone(WorkerId worker);
   void abandon(WorkerId worker, Time now);
   std::string budget_text(RestartBudget::Verdict verdict) const;
 
@@ -238,8 +243,12 @@ class Supervisor {
   bool waits_for_successor(WorkerId worker) const {
     return is_superseded(worker) && lives_[worker].phase() == WorkerLife::Phase::waiting;
   }
-  bool may_get_tasks(WorkerId worker) const { return lives_[worker].running() && !is_superseded(worker); }
+  bool may_get_tasks(WorkerId worker) const {
+    return lives_[worker].running() && (!is_superseded(worker) || ends_chain(worker));
+  }
+  bool ends_chain(WorkerId worker) const;
   void retire_if_idle(Time now);
+  void keep_chain(Time now);
 
   // ---- quorum (supervisor_quorum.cpp)
   bool pulls(WorkerId worker) const { return hosting_.replicated(worker) || setting_.quorum.has_value(); }

@@ -105,6 +105,7 @@ void Supervisor::leave_with(Rank rank, const std::string& reason) {
 void Supervisor::dismiss_if_useless(WorkerId worker) {
   WorkerLife& life = lives_[worker];
   if (failed_ || !life.running() || !is_useless(worker) || any_in_flight(worker)) return;
+  if (all_gone(worker)) return leave_place(worker);
   forget_actions(worker);
   life.dismiss();
   actions_.push_back(action::Vacate{worker});

@@ -46,8 +46,12 @@ void Supervisor::check_member(Rank rank) const {
     return std::ranges::any_of(hosting_.workers_of(stage),
                                [&](WorkerId worker) { return lives_[worker].phase() != WorkerLife::Phase::given_up; });
   };
-  TUTTI_CHECK(!vacant_.contains(rank) || !has_worker(rank), "a vacant place has no worker");
-  TUTTI_CHECK(work.absent() == !std::ranges::all_of(setting_.chains.chain_of(rank), has_worker),
+  for (const WorkerId worker : hosting_.workers_of(rank))
+    TUTTI_CHECK(!all_gone(worker) || lives_[worker].phase() == WorkerLife::Phase::given_up || any_in_flight(worker),
+                "a worker of a vacant place has something to end");
+  TUTTI_CHECK(vacant_.contains(rank)
+                  ? work.absent()
+                  : work.absent() == !std::ranges::all_of(setting_.chains.chain_of(rank), has_worker),
               "a member is absent without a worker for each of its stages");
 }
 

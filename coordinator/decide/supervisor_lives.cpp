@@ -182,7 +182,9 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   // refuse again. Later, the same refusal may pass: other processes have ended by then.
   const bool explained = fault.kind == WorkerFault::Kind::failed || fault.kind == WorkerFault::Kind::not_started;
   const bool needed = !is_useless(worker);
-  if (needed && (fault.usage || (explained && !all_ran_))) return fail(error_of(fault));
+  const bool of_gone = loading && vacant_.contains(*loading);  // the next process does not load it
+  if (of_gone) culprits.clear();
+  if (needed && !of_gone && (fault.usage || (explained && !all_ran_))) return fail(error_of(fault));
   if (setting_.policy.on_worker_failure == OnWorkerFailure::fail)
     return fail(error_of(fault, "'on_worker_failure: restart' replaces workers that die"));
 
@@ -194,13 +196,18 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   life.gone();
   for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
   for (const Given& task : begun) doubt(task);
+  if (is_superseded(worker) && setting_.chains.chain_of(hosting_.members_of(worker).front()).size() > 1)
+    keep_chain(now);
   if (is_superseded(worker)) {
     life.wait_for_replacement(WorkerLife::Seconds(0), now);
     actions_.push_back(action::Say{fmt::format("{}; its new version is ready", line_of(fault))});
     return;
   }
   if (!needed) {
-    lives_[worker].give_up();
+    if (all_gone(worker))
+      leave_place(worker);
+    else
+      lives_[worker].give_up();
     actions_.push_back(action::Say{fmt::format("{}; nobody needs it any more", line_of(fault))});
     return note_all_running();
   }
@@ -242,22 +249,21 @@ void Supervisor::doubt(const Given& task) {
 std::string Supervisor::move_out(const std::vector<Rank>& culprits, const std::string& why, Time now) {
   if (culprits.empty()) return {};
   const WorkerId from = hosting_.workers_of(culprits.front()).front();
+  part_from_gone(from);
   if (!hosting_.shared(from) || hosting_.replicated(from)) return {};
   if (setting_.modes[from.value()] == UnitMode::fused) return {};
   std::vector<Rank> moved;
   std::string places;
   for (const Rank rank : culprits) {
     if (!hosting_.shared(from)) break;
+    if (vacant_.contains(rank)) continue;
     moved.push_back(rank);
     places += (places.empty() ? "" : ", ") + place_of(from, rank);
     hosting_ = hosting_.with_own_worker(rank);
+    add_worker(std::string(setting_.devices[from]));
   }
-  ledger_.rehost(hosting_);
   lives_[from].pardon();
   for (const Rank rank : moved) {
-    lives_.push_back(new_life());
-    setting_.modes.push_back(UnitMode::loop);
-    setting_.devices.push_back(std::string(setting_.devices[from]));
     actions_.push_back(action::Move{from, rank, hosting_.only_worker_of(rank)});
     spawn(hosting_.only_worker_of(rank), now);
   }
@@ -289,6 +295,7 @@ void Supervisor::forget_actions(WorkerId worker) {
 void Supervisor::replace(WorkerId worker, const WorkerFault& fault, const std::string& news,
                          const std::set<SegmentId>& had, Time now) {
   using Seconds = WorkerLife::Seconds;
+  part_from_gone(worker);
   const auto at_least = fault.kind == WorkerFault::Kind::not_started ? kAfterFailedStart : Seconds(0);
   const Seconds delay = lives_[worker].wait_for_replacement(at_least, now);
   const bool at_once = delay <= Seconds(0);
@@ -320,7 +327,7 @@ void Supervisor::give_up(WorkerId worker, const WorkerFault& fault, const std::s
         action::Say{fmt::format("{}; {}, and the ensemble continues with its other replicas", line_of(fault), why)});
   } else {
     for (const Rank rank : hosting_.members_of(worker))
-      if (!failed_) leave(worker, rank, fault, why);
+      if (!failed_ && !absent(rank)) leave(worker, rank, fault, why);
   }
   note_all_running();
 }

@@ -123,8 +123,9 @@ class Sum {
 
   /// Spares, and channels for a death, are only there once the old version has left its own.
   std::vector<Bound> make_for_new_version(Rank rank) {
+    const std::vector<Rank> chain = plan_.chains().chain_of(rank);
     for (const WorkerPlan& worker : plan_.workers) {
-      if (std::ranges::count(worker.members, rank) == 0) continue;
+      if (std::ranges::find_first_of(worker.members, chain) == worker.members.end()) continue;
       add_channel(worker);
       add_process(worker, "", true);
     }
@@ -262,7 +263,7 @@ void check_memory(const Plan& plan, const WorkerPlan& added) {
 
 void check_memory(const Plan& plan, Rank replaced) {
   check_bounds(fmt::format("the new version of {} cannot take over: both do not fit into memory",
-                           plan.request_of(replaced).name),
+                           plan.members[replaced.value()].member()),
                Sum(plan, false).make_for_new_version(replaced), plan.available,
                "use a smaller model, close the ensemble and make a new one, or raise the memory limit");
 }

@@ -33,8 +33,10 @@ struct MemberPlan {
   std::vector<ModelForm> forms;         ///< the forms of which one was chosen
   std::vector<ModelForm> modes;         ///< the modes of its worker of which one was chosen
   std::string stage_of{};               ///< the member that it is a stage of; empty: it is a whole one
-  std::optional<Rank> fed_by{};         ///< the stage before it
-  bool feeds = false;                   ///< another stage, instead of being combined
+  /// The name of the member, for a stage that of its member.
+  const std::string& member() const noexcept { return stage_of.empty() ? request.name : stage_of; }
+  std::optional<Rank> fed_by{};  ///< the stage before it
+  bool feeds = false;            ///< another stage, instead of being combined
 
   /// The most rows of a sample that it outputs; 0: one (common/wire/rows.hpp).
   std::uint32_t rows() const;

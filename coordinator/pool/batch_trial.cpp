@@ -95,10 +95,7 @@ Groups batch_groups(const Plan& plan) {
 }
 
 std::string batch_text(const Plan& plan, const std::vector<Rank>& ranks, const BatchChoice& choice) {
-  const auto name = [&](Rank rank) {
-    const MemberPlan& member = plan.members[rank.value()];
-    return member.stage_of.empty() ? member.request.name : member.stage_of;
-  };
+  const auto name = [&](Rank rank) { return plan.members[rank.value()].member(); };
   std::string names = name(ranks.front());
   if (ranks.size() > 2 && ranks.back().value() - ranks.front().value() + 1 == ranks.size())
     names += fmt::format("..{}", name(ranks.back()));

@@ -70,12 +70,19 @@ class Pool final : private WorkerListener {
   /// Ends the trials: these sizes apply to all current and future workers. The trials are not counted.
   void settle_batches(ByRank<BatchChoice> choices, double seconds);
 
-  /// Loads a new version of the member in processes of its own, while the others go on predicting; when it is ready,
-  /// the old ones answer what they have, and it takes over. `next` runs where the member does, with its threads and
-  /// batches; `python` is the interpreter of a unit of Python members, else empty. Not on the loop's thread; one at a
-  /// time, in a pool that does not train. Throws Error if the new version cannot be started or has other outputs, or if
-  /// a stop is requested before it takes over; the old one then stays.
-  void replace(Rank rank, MemberRequest next, std::string python, const std::stop_token& stop);
+  /// Of a member, or of one of its stages.
+  struct NewVersion {
+    Rank rank;
+    MemberRequest request;
+    std::string python;  ///< the interpreter of a unit of Python members, else empty
+  };
+  /// Loads a new version of the member that is called `name` in processes of its own, while the others go on
+  /// predicting; when it is ready, the old ones answer what they have, and it takes over. `next` has its stages, or it
+  /// alone; they run where it does, with its threads and batches. Not on the loop's thread; one at a time, in a pool
+  /// that does not train. Throws Error if the new version cannot be started or has other outputs, if a stage of the old
+  /// one dies while it answers what it has, or if a stop is requested before the new one takes over; the old one then
+  /// stays.
+  void replace(std::string name, std::vector<NewVersion> next, const std::stop_token& stop);
 
   /// A member that has come.
   struct Newcomer {
@@ -142,8 +149,7 @@ class Pool final : private WorkerListener {
 
   // ---- new versions (pool_succession.cpp)
   struct Succession;
-  void begin_succession(Rank rank, MemberRequest next, const std::string& python, Succession begun)
-      TUTTI_REQUIRES(on_loop);
+  void begin_succession(std::vector<NewVersion> next, Succession begun) TUTTI_REQUIRES(on_loop);
   Newcomer await_succession(std::future<Newcomer> done, const std::stop_token& stop);
   void give_succession_up() TUTTI_REQUIRES(on_loop);
   void limit_succession() TUTTI_REQUIRES(on_loop);
@@ -195,12 +201,12 @@ class Pool final : private WorkerListener {
   struct Succession {
     std::promise<Newcomer> done;
     std::stop_token stop;
-    Rank rank{};
     std::string name{};
-    ModelKind model{};
-    std::optional<WorkerPlan> joins{};  ///< a further member, and where
-    bool ready = false;                 ///< the old ones answer what they have
-    bool taken_over = false;            ///< they have retired
+    Rank rank{};
+    std::vector<std::pair<Rank, ModelKind>> models{};  ///< of a new version; one for each of its stages
+    std::optional<WorkerPlan> joins{};                 ///< a further member, and where
+    bool ready = false;                                ///< the old ones answer what they have
+    bool taken_over = false;                           ///< they have retired
   };
   struct Running {
     std::shared_ptr<Stream> stream;

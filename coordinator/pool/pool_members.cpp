@@ -16,7 +16,7 @@
 namespace tutti {
 
 Pool::Newcomer Pool::add(MemberRequest member, WorkerPlan host, const std::stop_token& stop) {
-  Succession begun{{}, stop};
+  Succession begun{{}, stop, member.name};
   auto done = begun.done.get_future();
   boost::asio::post(loop_,
                     [this, member = std::move(member), host = std::move(host), begun = std::move(begun)]() mutable {
@@ -29,8 +29,6 @@ Pool::Newcomer Pool::add(MemberRequest member, WorkerPlan host, const std::stop_
 void Pool::begin_joining(const MemberRequest& member, const WorkerPlan& host, Succession begun) {
   TUTTI_CHECK(!succession_, "one at a time");
   TUTTI_CHECK(!plan_.training && batches_.settled());
-  begun.name = member.name;
-  begun.model = member.model;
   succession_.emplace(std::move(begun));
   if (const auto failure = exchange_->failure()) return end_succession(*failure);
   const Rank rank = supervisor_.reserve(member.name, host.device);
@@ -61,7 +59,7 @@ std::optional<Error> Pool::why_not_combined(Rank rank, const control::Ready& rea
     return Error(ErrorKind::failed, "its worker broke the protocol: " + why);
   if (plan_.combine.rule == CombineRule::none) return std::nullopt;
   for (const Rank other : outputs_.ids()) {
-    if (other == rank || !outputs_known_[other]) continue;
+    if (other == rank || !outputs_known_[other] || supervisor_.chains().fed_from(other)) continue;
     if (outputs_[other] != ready.output)
       return Error(ErrorKind::usage,
                    fmt::format("it outputs {} values per image, and the members of the ensemble {}",
@@ -100,8 +98,14 @@ void Pool::dismiss(Rank rank) {
     assert_on_loop(loop_);
     if (over()) return;
     supervisor_.vacate(rank);
-    outputs_known_[rank] = false;
-    board_.vacated(rank);
+    if (const WorkerId worker = hosting().workers_of(rank).front();
+        hosting().shared(worker) && supervisor_.state(worker) != WorkerState::absent)
+      log::info("{} has left the ensemble; its worker stays for those that share it",
+                supervisor_.place_of(worker, rank));
+    for (const Rank stage : supervisor_.chains().chain_of(rank)) {
+      outputs_known_[stage] = false;
+      board_.vacated(stage);
+    }
     carry_out();
   });
 }

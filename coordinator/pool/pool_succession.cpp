@@ -27,14 +27,14 @@ std::string joined_text(const std::vector<NamedLayout>& parts) {
 
 }  // namespace
 
-void Pool::replace(Rank rank, MemberRequest next, std::string python, const std::stop_token& stop) {
-  Succession begun{{}, stop};
+void Pool::replace(std::string name, std::vector<NewVersion> next, const std::stop_token& stop) {
+  TUTTI_CHECK(!next.empty());
+  Succession begun{{}, stop, std::move(name)};
   auto done = begun.done.get_future();
-  boost::asio::post(
-      loop_, [this, rank, next = std::move(next), python = std::move(python), begun = std::move(begun)]() mutable {
-        assert_on_loop(loop_);
-        begin_succession(rank, std::move(next), python, std::move(begun));
-      });
+  boost::asio::post(loop_, [this, next = std::move(next), begun = std::move(begun)]() mutable {
+    assert_on_loop(loop_);
+    begin_succession(std::move(next), std::move(begun));
+  });
   await_succession(std::move(done), stop);
 }
 
@@ -48,21 +48,26 @@ Pool::Newcomer Pool::await_succession(std::future<Newcomer> done, const std::sto
   return done.get();
 }
 
-void Pool::begin_succession(Rank rank, MemberRequest next, const std::string& python, Succession begun) {
+void Pool::begin_succession(std::vector<NewVersion> next, Succession begun) {
   TUTTI_CHECK(!succession_, "one at a time");
   TUTTI_CHECK(!plan_.training && batches_.settled());
-  begun.rank = rank;
-  begun.name = next.name;
-  begun.model = next.model;
+  begun.rank = next.back().rank;
+  for (const NewVersion& one : next) begun.models.emplace_back(one.rank, one.request.model);
   succession_.emplace(std::move(begun));
   if (const auto failure = exchange_->failure()) return end_succession(*failure);
-  if (supervisor_.absent(rank)) return end_succession(not_replaced(next.name, "it was left out before"));
-  next.threads = roster_.request_of(hosting().workers_of(rank).front(), hosting().seat_of(rank)).threads;
-  set_batch(plan_, next, batches_.of(rank));
+  if (supervisor_.absent(succession_->rank))
+    return end_succession(not_replaced(succession_->name, "it was left out before"));
   try {
-    for (const WorkerId worker : hosting().workers_of(rank))
-      if (supervisor_.state(worker) != WorkerState::absent)
-        roster_.prepare_successor(worker, hosting().seat_of(rank), next, python);
+    for (NewVersion& one : next) {
+      const std::vector<WorkerId>& workers = hosting().workers_of(one.rank);
+      one.request.threads = roster_.request_of(workers.front(), hosting().seat_of(one.rank)).threads;
+      if (const auto feeder = supervisor_.chains().feeder_of(one.rank))  // whose new version outputs the same
+        one.request.takes = {TakenTensor::unchanged({Dtype::float32, outputs_[*feeder]})};
+      set_batch(plan_, one.request, batches_.of(one.rank));
+      for (const WorkerId worker : workers)
+        if (supervisor_.state(worker) != WorkerState::absent)
+          roster_.prepare_successor(worker, hosting().seat_of(one.rank), one.request, one.python);
+    }
   } catch (const Error& error) {
     return successor_failed(error);
   }
@@ -117,7 +122,10 @@ void Pool::successor_is_ready(WorkerProcess& successor, const std::vector<contro
   if (!roster_.successors_ready()) return;
   succession_->ready = true;
   limit_succession();
-  supervisor_.supersede(hosting().replicas_of(successor.id()), Clock::now());
+  std::vector<WorkerId> workers;
+  for (const auto& [rank, model] : succession_->models)
+    for (const WorkerId worker : hosting().workers_of(rank)) workers.push_back(worker);
+  supervisor_.supersede(std::move(workers), Clock::now());
   carry_out();
 }
 
@@ -153,7 +161,7 @@ void Pool::perform(const action::Superseded& done) {
   TUTTI_CHECK(succession_);
   const std::string& name = succession_->name;
   if (!done.problem.empty()) return end_succession(not_replaced(name, done.problem));
-  board_.changed(succession_->rank, std::string(kind_name(succession_->model)));
+  for (const auto& [rank, model] : succession_->models) board_.changed(rank, std::string(kind_name(model)));
   log::info("{} is replaced by its new version", name);
   // When the actions that follow are carried out: the caller then finds the new worker in the status.
   boost::asio::post(loop_, [this] {

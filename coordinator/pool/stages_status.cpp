@@ -46,10 +46,18 @@ std::vector<MemberStatus> with_stages(const Plan& plan, std::vector<MemberStatus
     for (const Rank stage : chains.chain_of(rank)) stages.push_back(std::move(rows[stage.value()]));
     if (stages.size() == 1)
       members.push_back(std::move(stages.front()));
+    else if (stages.back().name.empty())
+      members.push_back({});
     else
       members.push_back(whole_of(plan.members[rank.value()].stage_of, std::move(stages)));
   }
+  for (std::size_t later = plan.members.size(); later < rows.size(); ++later) members.push_back(std::move(rows[later]));
   return members;
+}
+
+std::size_t place_in_status(const Plan& plan, Rank rank) {
+  const std::size_t stages = plan.members.size() - plan.combined();  // before the last of their members
+  return rank.value() < plan.combined() ? rank.value() : rank.value() - stages;
 }
 
 }  // namespace tutti

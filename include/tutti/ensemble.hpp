@@ -132,7 +132,7 @@ class TUTTI_API Ensemble {
   /// warm before it takes over, between two segments, and the old worker leaves. Segments that are filled later get its
   /// predictions; a call that runs meanwhile may have some of both. `next` is the description that the ensemble has,
   /// with another `model` of this member, or what belongs to it (`output`, `input`, `views`); new weights in the same
-  /// files count, too. Members that share its worker are loaded again with it; all replicas change at the same time.
+  /// files count, too. Members that share its worker are loaded again with it; all replicas and stages change at once.
   /// While it is loaded, both need memory. It gets the batches of the old one, also those that were measured.
   /// Returns when it has taken over; one at a time, and not once train() was called. Throws Error, and the old version
   /// stays: Error(usage) if the descriptions differ in more, or the new version outputs another shape; Error(failed) if
@@ -145,15 +145,15 @@ class TUTTI_API Ensemble {
   /// began before is answered by the members of then. One change at a time, and not once train() was called. Throws
   /// Error, and the ensemble stays as it is: Error(usage) if the description with this member has mistakes (each with
   /// the name of its field), if it outputs another shape, or if the ensemble is of a kind whose members stay: with
-  /// `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions; Error(failed) if it needs more memory
-  /// than is available (the same bounds as at the start), or cannot be started; Error(interrupted) if the ensemble ends
-  /// meanwhile, or if a stop is requested before it has joined. It computes with the threads and in the batches that a
-  /// start with all these members would give it; with `batch_images: auto` it is refused.
+  /// `cascade`, `quorum`, `coalesce` or saved predictions; or if it has `stages`; Error(failed) if it needs more memory
+  /// than there is (the same bounds as at the start), or cannot be started; Error(interrupted) if the ensemble ends
+  /// meanwhile, or if a stop is requested before it has joined. It has a worker of its own, with the threads and
+  /// batches of a start with all these members; with `batch_images: auto` it is refused.
   void add_member(const MemberSpec& member, const std::stop_token& stop = {});
   /// Removes the member that is called `name`: calls that begin later are answered without it. Waits only for another
-  /// change of members. Its worker stays, and is replaced if it dies, until the calls that began before have ended:
-  /// then its memory is free. Throws Error(usage), and nothing has changed, if there is no such member, if it is the
-  /// last that predicts, if the rule cannot combine the others (sum of weights), or if members stay (add_member()).
+  /// change of members. Its workers stay, and are replaced, until the calls that began before have ended; one that it
+  /// shares stays for the others. Throws Error(usage), and nothing has changed, if there is no such member, if it is
+  /// the last that predicts, others cannot be combined, it is fused with others or shares replicas, or members stay.
   void remove_member(std::string_view name);
 
   /// The tensors of a sample as the workers get it; images that come as Images are one, called "image". Nothing if a

@@ -195,9 +195,6 @@ TEST_CASE("an ensemble of a kind whose members stay says so") {
     CHECK(message_of([&] { ensemble.remove_member("m0"); }) == adding->message());
     return adding->message();
   };
-  auto shared = plain(2);
-  shared.workers = {{.members = {0, 1}}};
-  CHECK(refusals(shared) == "members cannot come or go: the ensemble has 'workers', which are shared or have replicas");
   auto cascade = plain(2);
   cascade.cascade = {{{0}, config::Doubt::confidence_below, 0.5, {1}}};
   CHECK(refusals(cascade) == "members cannot come or go: the ensemble has a 'cascade'");
@@ -210,6 +207,44 @@ TEST_CASE("an ensemble of a kind whose members stay says so") {
   Options training = with_worker();
   training.training = true;
   CHECK(refusals(plain(2), training) == "members cannot come or go: the ensemble was made to train");
+}
+
+TEST_CASE("a member stays if others could not go on as before without it") {
+  const NothingLeft census;
+  const auto refusal = [](const config::UnitSpec& unit) {
+    auto spec = plain(3);
+    spec.workers = {unit};
+    Ensemble ensemble(published(spec), with_worker());
+    const auto error = error_of([&] { ensemble.remove_member("m1"); });
+    REQUIRE(error.has_value());
+    CHECK(error->kind() == ErrorKind::usage);
+    CHECK(!error->hint().empty());
+    CHECK(names_of(ensemble.status()) == Names{"m0", "m1", "m2"});
+    ensemble.remove_member("m2");
+    CHECK(names_of(ensemble.status()) == Names{"m0", "m1"});
+    return error->message();
+  };
+  CHECK(refusal({.members = {0, 1}, .replicas = 2}) == "m1 cannot be removed: it shares a worker that has replicas");
+  auto spec = plain(3);
+  for (auto& member : spec.members) member.model.kind = MlpModel{.layers = {2}};
+  spec.workers = {{.members = {0, 2}, .mode = UnitMode::fused}};
+  CHECK(contains(message_of([&] { without_member(spec, 2); }),
+                 "m2 cannot be removed: its worker computes it fused with others"));
+}
+
+TEST_CASE("a description without a member that shared a worker is that of an ensemble that never had it") {
+  auto spec = plain(5);
+  spec.workers = {{.members = {0, 2}}, {.members = {1}, .replicas = 2}, {.members = {3, 4}, .mode = UnitMode::threads}};
+  const auto left = [](const config::EnsembleSpec& now) {
+    std::vector<std::vector<std::size_t>> units;
+    for (const config::UnitSpec& unit : now.workers) units.push_back(unit.members);
+    return units;
+  };
+  using Units = std::vector<std::vector<std::size_t>>;
+  CHECK(left(without_member(spec, 0)) == Units{{1}, {0}, {2, 3}});
+  CHECK(left(without_member(spec, 1)) == Units{{0, 1}, {2, 3}});
+  CHECK(left(without_member(spec, 4)) == Units{{0, 2}, {1}, {3}});
+  CHECK(left(without_member(without_member(spec, 4), 3)) == Units{{0, 2}, {1}});
 }
 
 TEST_CASE("members of some sorts cannot come") {

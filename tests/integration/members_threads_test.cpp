@@ -49,6 +49,53 @@ void change(Ensemble& ensemble, std::size_t thread, std::atomic<int>& came) {
   }
 }
 
+TEST_CASE("members that share workers or have replicas go and others come") {
+  const NothingLeft census;
+  auto spec = tough(4);
+  spec.workers = {{.members = {0, 1, 2}}, {.members = {3}, .replicas = 2}};
+  spec.slots = 8;
+  const auto images = random_images(30);
+  Ensemble ensemble(published(spec), with_worker());
+  const auto answers_like = [&](const config::EnsembleSpec& now) {
+    CHECK(ensemble.predict(view(images)).values == naive_mean(now, images));
+    CHECK(names_of(ensemble.status()) == names_of(Ensemble(ensemble.spec(), with_worker()).status()));
+    CHECK(ensemble.health().ready);
+  };
+  const auto pids = [&] {
+    std::vector<int> found;
+    for (const MemberStatus& member : ensemble.status().members) found.push_back(member.pid);
+    return found;
+  };
+  const int shared = pids()[0];
+  ensemble.remove_member("m1");
+  spec = without(spec, 1);
+  answers_like(spec);
+  CHECK(pids()[1] == shared);  // it stays for m0 and m2
+  ensemble.add_member(further("x"));
+  spec = with(spec, further("x"));
+  answers_like(spec);
+  // A process of the two that are left takes the place of the one of three.
+  ::kill(shared, SIGKILL);
+  CHECK(happens([&] { return pids()[0] != shared && pids()[0] != 0; }));
+  answers_like(spec);
+  CHECK(pids()[0] == pids()[1]);
+  const std::vector<ReplicaStatus> replicas = ensemble.status().members[2].replicas;
+  REQUIRE(replicas.size() == 2);
+  ensemble.remove_member("m3");
+  spec = without(spec, 2);
+  answers_like(spec);
+  for (const ReplicaStatus& replica : replicas) CHECK(happens([&] { return !is_there(replica.pid); }));
+  const int last = pids()[0];
+  ensemble.remove_member("m0");
+  ensemble.remove_member("m2");
+  spec = without(without(spec, 0), 0);
+  answers_like(spec);
+  CHECK(happens([&] { return !is_there(last); }));
+  ensemble.add_member(further("y", 5));
+  answers_like(with(spec, further("y", 5)));
+  CHECK(ensemble.spec().checked().workers.empty());
+}
+
 TEST_CASE("threads that change members at the same time lose no call and leave the others") {
   const NothingLeft census;
   const auto spec = tough(2);

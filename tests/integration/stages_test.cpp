@@ -3,9 +3,12 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "tests/integration/cascaded.hpp"
+#include "tests/integration/members.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -83,6 +86,43 @@ TEST_CASE("three stages are three workers of one member") {
   }
   CHECK(ensemble.predict(view(images)).values == expected);
   CHECK(ensemble.status().members[0].stages.size() == 3);
+}
+
+TEST_CASE("members come to members with stages and those with stages go with all of their workers") {
+  const NothingLeft census;
+  auto spec = spec_with_stages();
+  spec.checkpoint_segments = 1;
+  spec.members[0].last.replicas = 2;
+  Ensemble ensemble(published(spec), with_worker());
+  const auto images = random_images(61);
+  const auto answers_as_a_fresh_one = [&](const Names& names) {
+    Ensemble fresh(ensemble.spec(), with_worker());
+    CHECK(ensemble.predict(view(images)).values == fresh.predict(view(images)).values);
+    const Status status = ensemble.status();
+    CHECK(names_of(status) == names);
+    CHECK(names_of(fresh.status()) == names);
+    for (const MemberStatus& member : status.members) CHECK(member.stages.size() == (member.name == "m0" ? 2 : 0));
+    CHECK(ensemble.health().ready);
+  };
+  ensemble.add_member(further("x"));
+  answers_as_a_fresh_one({"m0", "m1", "x"});
+  const Status status = ensemble.status();
+  CHECK(status.members[2].pid != 0);
+  ::kill(status.members[2].pid, SIGKILL);
+  ::kill(status.members[0].stages[0].pid, SIGKILL);
+  answers_as_a_fresh_one({"m0", "m1", "x"});
+  ensemble.remove_member("m1");
+  answers_as_a_fresh_one({"m0", "x"});
+  const MemberStatus leaving = ensemble.status().members[0];
+  std::vector<int> pids{leaving.stages[0].pid};
+  for (const ReplicaStatus& replica : leaving.stages[1].replicas) pids.push_back(replica.pid);
+  CHECK(pids.size() == 3);
+  ensemble.remove_member("m0");
+  answers_as_a_fresh_one({"x"});
+  for (const int pid : pids) CHECK(happens([&] { return !is_there(pid); }));
+  ensemble.add_member(further("y", 5));
+  ensemble.add_member(further("z", 6));
+  answers_as_a_fresh_one({"x", "y", "z"});
 }
 
 TEST_CASE("stages that die again and again lose nothing and change no bit") {
@@ -206,22 +246,80 @@ TEST_CASE("a stage that cannot take what the one before it outputs is named with
   CHECK(contains(error->what(), "it takes what m0/0 outputs, 12 of float32"));
 }
 
-TEST_CASE("members with stages are not trained and not replaced") {
-  const auto spec = spec_with_stages();
+TEST_CASE("members with stages are not trained") {
   Options options = with_worker();
   options.training = true;
-  CHECK(message_of([&] { const Ensemble ensemble(published(spec), options); }) ==
+  CHECK(message_of([&] { const Ensemble ensemble(published(spec_with_stages()), options); }) ==
         "m0 has 'stages', and is not trained");
+}
+
+TEST_CASE("a new version of a member with stages takes over with all of them while calls go on") {
+  const NothingLeft census;
+  auto spec = spec_with_stages();
+  spec.members[0].before[0].workers.replicas = 2;
+  spec.slots = 8;
   Ensemble ensemble(published(spec), with_worker());
+  const auto images = random_images(160);
+  std::vector<std::vector<float>> versions{naive_stages(spec, images)};
+  CHECK(ensemble.predict(view(images)).values == versions.front());
+  const MemberStatus before = ensemble.status().members[0];
+  std::atomic<bool> stopped = false;
+  std::thread calling([&] {
+    const auto one_segment = random_images(5);
+    const auto old = naive_stages(spec, one_segment);
+    auto next = spec;
+    next.members[0].seed = 5;
+    const auto fresh = naive_stages(next, one_segment);
+    while (!stopped) {
+      const auto values = ensemble.predict(view(one_segment)).values;
+      CHECK((values == old || values == fresh));  // never one stage of each
+    }
+  });
   auto next = spec;
   next.members[0].seed = 5;
-  CHECK(message_of([&] { ensemble.replace_member("m0", published(next)); }) ==
-        "m0 has 'stages', and cannot be replaced");
-  next = spec;
+  ensemble.replace_member("m0", published(next));
+  stopped = true;
+  calling.join();
+  CHECK(ensemble.predict(view(images)).values == naive_stages(next, images));
+  const Status status = ensemble.status();
+  CHECK(status.members[0].stages[0].pid != before.stages[0].pid);
+  CHECK(status.members[0].stages[1].pid != before.stages[1].pid);
+  CHECK(status.members[0].stages[1].deaths == 0);
+  CHECK(happens([&] { return !is_there(before.stages[1].pid); }));
+  // What is replaced later is the new version.
+  ::kill(status.members[0].stages[1].pid, SIGKILL);
+  CHECK(ensemble.predict(view(images)).values == naive_stages(next, images));
   next.members[1].seed = 5;
   ensemble.replace_member("m1", published(next));
-  const auto images = random_images(80);
   CHECK(ensemble.predict(view(images)).values == naive_stages(next, images));
+}
+
+TEST_CASE("a new version of a member with stages that does not fit leaves the old one") {
+  const NothingLeft census;
+  const auto spec = spec_with_stages();
+  Ensemble ensemble(published(spec), with_worker());
+  const auto images = random_images(80);
+  const auto refused = [&](auto change) {
+    auto next = spec;
+    change(next);
+    const auto error = error_of([&] { ensemble.replace_member("m0", published(next)); });
+    REQUIRE(error.has_value());
+    CHECK(ensemble.predict(view(images)).values == naive_stages(spec, images));
+    return *error;
+  };
+  CHECK(refused([](auto& next) { next.members[0].before.push_back(stage_of(kBetween)); }).message() ==
+        "the new version of m0 has other stages");
+  CHECK(refused([](auto& next) { next.members[0].before[0].workers.replicas = 2; }).detail() ==
+        "one of them has another device, other replicas or other rows");
+  CHECK(contains(refused([](auto& next) {
+                   std::get<FakeModel>(next.members[0].before[0].model.kind).classes = kBetween + 1;
+                 }).message(),
+                 "the new version of m0 cannot take over: it outputs 13 values per image"));
+  CHECK(contains(refused([](auto& next) {
+                   std::get<FakeModel>(next.members[0].before[0].model.kind).faults = {
+                       {FaultKind::exception, FaultPhase::load, 0}};
+                 }).message(),
+                 "the new version of m0 cannot take over"));
 }
 
 }  // namespace

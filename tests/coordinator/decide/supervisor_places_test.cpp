@@ -185,6 +185,124 @@ TEST_CASE("a member that was left out goes and the ensemble ends when nobody pre
   CHECK(rig.take().back() == "fail: no member is left");
 }
 
+/// m0, m1 and m2 share worker 0, and m3 has worker 1.
+SupervisorSetting sharing(UnitMode mode = UnitMode::loop) {
+  auto setting = without_back_off(4);
+  set_hosting(setting, Hosting(ByWorker<std::vector<Rank>>{{0, 1, 2}, {3}}));
+  setting.modes = {mode, UnitMode::loop};
+  return setting;
+}
+
+TEST_CASE("a member leaves a worker that it shares and the next process does not load it") {
+  Rig rig = Rig::running(sharing());
+  rig.supervisor.vacate(Rank(1));
+  CHECK(rig.take() == Texts{});  // the process stays
+  CHECK(rig.supervisor.absent(Rank(1)));
+  rig.open({true, false, true, true});
+  CHECK(rig.take() == Texts{"task 0 s0", "task 2 s0", "task 3 s0"});
+  CHECK(rig.task(2).seat == Seat(2));
+  CHECK(rig.supervisor.reserve("n", "cpu:9") == Rank(4));  // its seat is nobody's place yet
+  rig.dies(0);
+  CHECK(rig.take() == Texts{"move 1 from 0 to 3",
+                            "m0 on cpu:0 died: killed by SIGKILL on segment 100; replacement started, 1 segment handed "
+                            "out again",
+                            "spawn 0 g1"});
+  CHECK(rig.supervisor.hosting().members_of(WorkerId(0)) == std::vector<Rank>{0, 2});
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s0"});
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"task 2 s0"});
+  CHECK(rig.task(2).seat == Seat(1));
+  CHECK(rig.supervisor.reserve("n", "cpu:9") == Rank(1));
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("a worker leaves with the last of its members") {
+  Rig rig = Rig::running(sharing());
+  rig.supervisor.vacate(Rank(2));
+  rig.supervisor.vacate(Rank(0));
+  CHECK(rig.take() == Texts{});
+  rig.supervisor.vacate(Rank(1));
+  CHECK(rig.take() == Texts{"vacate 0"});
+  CHECK(rig.supervisor.all_running());
+  rig.open({false, false, false, true});
+  CHECK(rig.take() == Texts{"task 3 s0"});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("a member that leaves a worker without a process is not loaded by the next one") {
+  auto setting = sharing();
+  setting.policy.back_off = 1;
+  Rig rig = Rig::running(setting);
+  rig.dies(0);
+  rig.dies(0);  // and the next one waits
+  rig.take();
+  rig.supervisor.vacate(Rank(0));
+  CHECK(rig.take() == Texts{"move 0 from 0 to 2"});
+  rig.pass(60);
+  rig.tick();
+  CHECK(rig.take() == Texts{"spawn 0 g2"});
+  CHECK(rig.supervisor.hosting().members_of(WorkerId(0)) == std::vector<Rank>{1, 2});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("a member that has gone and cannot be loaded any more costs its neighbours one process") {
+  Rig rig = Rig::running(sharing());
+  rig.dies(0);
+  CHECK(rig.take().back() == "spawn 0 g1");
+  rig.supervisor.vacate(Rank(1));  // the process that starts loads it, too
+  Death death{"exited with code 2", false, control::Failure{"m1: cannot open its file", {}, true}};
+  death.members_ready = 1;
+  rig.supervisor.gone(WorkerId(0), death, rig.now);
+  const Texts texts = rig.take();
+  CHECK(texts.front() == "move 1 from 0 to 2");
+  CHECK(texts.back() == "spawn 0 g2");
+  CHECK(rig.supervisor.hosting().members_of(WorkerId(0)) == std::vector<Rank>{0, 2});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("fused members stay together even if one has gone") {
+  Rig rig = Rig::running(sharing(UnitMode::fused));
+  rig.supervisor.vacate(Rank(1));
+  rig.dies(0);
+  CHECK(rig.take().back() == "spawn 0 g1");
+  CHECK(rig.supervisor.hosting().members_of(WorkerId(0)) == std::vector<Rank>{0, 1, 2});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("all stages of a member leave with it and others come beside them") {
+  // m0 has a stage before its last, which is row 2.
+  auto setting = without_back_off(3);
+  ByRank<std::optional<Rank>> fed_by(3);
+  fed_by[0] = Rank(2);
+  setting.chains = Chains(std::move(fed_by));
+  Rig rig(setting);
+  rig.supervisor.start(rig.now);
+  for (const std::size_t worker : {1, 2, 0}) rig.ready(worker);
+  rig.take();
+  REQUIRE(rig.supervisor.all_running());
+  CHECK(come(rig) == Rank(3));
+  rig.supervisor.vacate(Rank(0));
+  CHECK(rig.take() == Texts{"vacate 2", "vacate 0"});
+  CHECK(rig.supervisor.all_running());
+  rig.open({false, true, false, true});
+  CHECK(rig.take() == Texts{"task 1 s0", "task 3 s0"});
+  CHECK(rig.supervisor.reserve("n", "cpu:9") == Rank(4));  // those of stages are nobody's places
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("all replicas of a member leave with it") {
+  auto setting = without_back_off(2);
+  set_hosting(setting, Hosting(ByWorker<std::vector<Rank>>{{0}, {0}, {1}}));
+  Rig rig = Rig::running(setting);
+  rig.supervisor.vacate(Rank(0));
+  CHECK(rig.take() == Texts{"vacate 0", "vacate 1"});
+  CHECK(rig.supervisor.reserve("n", "cpu:9") == Rank(2));  // a further member has one worker
+  rig.open({false, true});
+  CHECK(rig.take() == Texts{"task 1 s0"});
+  rig.supervisor.check_invariants();
+}
+
 TEST_CASE("only a member that nobody asks leaves its place and only one that is there is asked") {
   Rig rig = Rig::running(without_back_off(2));
   rig.open();

@@ -51,6 +51,53 @@ TEST_CASE("stages answer every segment once whichever of them die") {
   CHECK(sum.finished > kSeeds);
 }
 
+TEST_CASE("new versions of members with stages take over between two segments") {
+  const Sum sum = live_through(
+      250'000,
+      [](WorldSetting& setting) {
+        chain_up(setting);
+        if (setting.seed % 2 == 0) replicate(setting);
+        setting.renews = true;
+        setting.stuck = setting.seed % 3 == 0;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.supervisor.policy.on_worker_failure =
+            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.retired > kReplicaSeeds);
+  CHECK(sum.called_off > 0);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
+TEST_CASE("members with stages go and others come") {
+  const Sum sum = live_through(
+      240'000,
+      [](WorldSetting& setting) {
+        chain_up(setting);
+        if (setting.seed % 3 == 0) replicate(setting);
+        setting.comes = true;
+        setting.calls = 6;
+        setting.steps *= 2;
+        setting.stuck = setting.seed % 4 == 0;
+        setting.nan = setting.seed % 5 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.supervisor.policy.on_worker_failure =
+            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.came > kReplicaSeeds);
+  CHECK(sum.went > kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.handed_out_again > kReplicaSeeds / 2);
+  CHECK(sum.finished > 2 * kReplicaSeeds);
+}
+
 TEST_CASE("replicas of stages answer every segment once whichever of them die or are late") {
   const Sum sum = live_through(
       220'000,

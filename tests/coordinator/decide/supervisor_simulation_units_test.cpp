@@ -130,6 +130,34 @@ TEST_CASE("members come and go while every call is answered by those with which 
   CHECK(sum.finished > 2 * kReplicaSeeds);
 }
 
+TEST_CASE("members that share workers or have several go and others come") {
+  const Sum sum = live_through(
+      230'000,
+      [](WorldSetting& setting) {
+        share_workers(setting);
+        if (setting.seed % 3 == 0) replicate(setting);
+        setting.trains = false;
+        setting.comes = true;
+        setting.calls = 6;
+        setting.steps *= 2;
+        setting.renews = setting.seed % 4 == 0;
+        setting.stuck = setting.seed % 5 == 0;
+        setting.nan = setting.seed % 6 == 0;
+        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        setting.supervisor.policy.on_worker_failure =
+            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+      },
+      kReplicaSeeds);
+  CHECK(sum.came > 2 * kReplicaSeeds);
+  CHECK(sum.went > kReplicaSeeds);
+  CHECK(sum.moved > 0);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.handed_out_again > kReplicaSeeds / 2);
+  CHECK(sum.finished > 2 * kReplicaSeeds);
+}
+
 TEST_CASE("segments that seem to kill replicas are set aside and the rest is answered") {
   const Sum sum = live_through(
       130'000,

@@ -1,6 +1,9 @@
 // A new version of a unit, step by step: when it takes over, and what happens if workers die meanwhile.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "tests/common/death.hpp"
 #include "tests/coordinator/decide/supervisor_rig.hpp"
 
@@ -239,9 +242,99 @@ TEST_CASE("a member in training gets no new version and workers of two units do 
   Rig rig = Rig::running(at_once(2));
   CHECK(failed_check([&] {
           rig.supervisor.supersede({WorkerId(0), WorkerId(1)}, rig.now);
-        }).ends_with("the workers are of one unit"));
+        }).ends_with("the workers are of one unit, or of one member"));
   rig.begin_training();
   CHECK(failed_check([&] { supersede(rig, 0); }).ends_with("a member that is trained has a state"));
+}
+
+/// m0 has the stages of ranks 1 and 0, in the workers 1 and 0.
+Rig two_stages() {
+  auto setting = at_once(2);
+  ByRank<std::optional<Rank>> fed_by(2);
+  fed_by[0] = Rank(1);
+  setting.chains = Chains(std::move(fed_by));
+  Rig rig(std::move(setting));
+  rig.supervisor.start(rig.now);
+  for (const std::size_t worker : {1, 0}) rig.ready(worker);
+  rig.take();
+  REQUIRE(rig.supervisor.all_running());
+  return rig;
+}
+
+TEST_CASE("the stages of a member end what the first has started and change together") {
+  Rig rig = two_stages();
+  rig.open();
+  CHECK(rig.take() == Texts{"task 1 s0"});
+  rig.supervisor.supersede({WorkerId(1), WorkerId(0)}, rig.now);
+  rig.open();
+  CHECK(rig.take() == Texts{});  // it is for the new version
+  rig.answer(1);
+  CHECK(rig.take() == Texts{"task 0 s0"});  // of the old one, as its first stage was
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"finish 0", "retire 1", "spawn 1 g1", "retire 0", "spawn 0 g1", "superseded"});
+  rig.ready(1);
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 1", "task 1 s1", "begin 0"});
+  rig.answer(1);
+  CHECK(rig.take() == Texts{"task 0 s1"});
+  rig.supervisor.check_invariants();
+}
+
+TEST_CASE("if a stage dies before its new version takes over the old one continues") {
+  for (const std::size_t dying : {0, 1}) {
+    CAPTURE(dying);
+    Rig rig = two_stages();
+    rig.open();
+    rig.take();
+    if (dying == 0) {
+      rig.answer(1);
+      rig.take();
+    }
+    rig.supervisor.supersede({WorkerId(1), WorkerId(0)}, rig.now);
+    rig.open();
+    rig.take();
+    rig.dies(dying);
+    const Texts texts = rig.take();
+    CHECK(std::ranges::count(
+              texts, "not superseded: a stage of its old version had to be replaced meanwhile; try again") == 1);
+    CHECK(texts.back() == (dying == 0 ? "spawn 0 g1" : "spawn 1 g1"));
+    rig.ready(dying);
+    rig.take();
+    for (const std::size_t rank :
+         dying == 1 ? std::vector<std::size_t>{1, 0, 1, 0} : std::vector<std::size_t>{1, 0, 0}) {
+      rig.answer(rank);
+      rig.take();
+    }
+    CHECK(rig.closed(SegmentId(0)).rows[0].present);
+    rig.supervisor.check_invariants();
+  }
+}
+
+TEST_CASE("stages do not change while one of them waits for its replacement") {
+  auto setting = at_once(2);
+  setting.policy.back_off = 1;
+  ByRank<std::optional<Rank>> fed_by(2);
+  fed_by[0] = Rank(1);
+  setting.chains = Chains(std::move(fed_by));
+  Rig rig(std::move(setting));
+  rig.supervisor.start(rig.now);
+  for (const std::size_t worker : {1, 0}) rig.ready(worker);
+  rig.take();
+  rig.dies(0);
+  rig.dies(0);
+  rig.take();
+  rig.supervisor.supersede({WorkerId(1), WorkerId(0)}, rig.now);
+  CHECK(rig.take() == Texts{"not superseded: a stage of its old version had to be replaced meanwhile; try again"});
+  rig.pass(60);
+  rig.tick();
+  CHECK(rig.take() == Texts{"spawn 0 g2"});
+}
+
+TEST_CASE("the stages of a member change together or not at all") {
+  Rig rig = two_stages();
+  CHECK(failed_check([&] {
+          rig.supervisor.supersede({WorkerId(1)}, rig.now);
+        }).ends_with("the stages of a member change together"));
 }
 
 }  // namespace

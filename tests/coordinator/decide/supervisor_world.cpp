@@ -278,6 +278,7 @@ void World::judge(Process& process, const CompletionRecord& record, Acceptance a
     must(!accepted, "an answer counts twice");
     must(!segment.finished, "an answer to a finished segment counts");
     accepted = {process.worker, process.generation};
+    segment.versions[rank] = process.version;
   }
   members_[rank].last_accepted = {process.worker, record};
 }

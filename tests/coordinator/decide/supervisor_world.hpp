@@ -42,7 +42,7 @@ struct WorldSetting {
   ByRank<Round> rounds{};    ///< when members are asked to predict, by rank; empty: at once
   bool trains = true;        ///< members are trained, too, each in one worker
   bool renews = false;       ///< units get new versions
-  bool comes = false;        ///< members come and go; each has a worker of its own, and none is trained
+  bool comes = false;        ///< members come and go; one that comes has a worker of its own, and none is trained
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
   /// Parts of the errors with which the pool may fail. Empty if every member can live and no budget limits it.
   std::vector<std::string> may_fail_with;
@@ -102,6 +102,7 @@ class World {
     WorkerId worker;
     Generation generation;
     bool ready = false, begun = false, killed = false, frozen = false, stuck = false, distrusted = false;
+    std::uint64_t version = 0;
     std::deque<Order> orders;
     std::deque<TaskRecord> ring;  ///< not answered
     bool computed = false;        ///< the first of them, but its completion is not published
@@ -118,9 +119,10 @@ class World {
     ByRank<bool> asked;
     ByRank<std::optional<std::pair<WorkerId, Generation>>> accepted;  ///< from whom
     bool finished = false;
-    Round round{};             ///< the last that asked
-    std::uint32_t images = 5;  ///< for so many
-    ByRank<bool> later{};      ///< asked in a later round, perhaps
+    Round round{};                             ///< the last that asked
+    std::uint32_t images = 5;                  ///< for so many
+    ByRank<bool> later{};                      ///< asked in a later round, perhaps
+    std::map<Rank, std::uint64_t> versions{};  ///< of those who have answered
   };
   struct Told {
     WorkerId worker;
@@ -249,7 +251,8 @@ class World {
   std::uint64_t moved_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t rounds_ = 0;         // later ones
-  std::optional<WorkerId> renewed_;  // a worker of the unit whose new version waits
+  std::optional<WorkerId> renewed_;  // a worker of the unit, or of the chain, whose new version waits
+  std::map<WorkerId, std::uint64_t> versions_;
   std::uint64_t retired_ = 0;
   std::uint64_t called_off_ = 0;
   std::set<Rank> vacant_;        // places that nobody has

@@ -86,7 +86,8 @@ bool World::open(Call* call) {
   ByRank<bool> asked = call != nullptr ? call->asked : ByRank<bool>(members_.size(), true);
   const bool last = call != nullptr && call->opened + 1 == call->segments && !call->cancelled;
   for (const Rank rank : members_.ids())
-    if (supervisor_.absent(rank) || (call == nullptr && rank == leaving_)) asked[rank] = false;
+    if (supervisor_.absent(rank) || (call == nullptr && supervisor_.chains().chain_of(rank).back() == leaving_))
+      asked[rank] = false;
   const std::uint64_t content = mix(drawn_++);
   const ByRank<Round> rounds = kind == TaskKind::predict ? setting_.rounds : ByRank<Round>{};
   const auto number = supervisor_.open(*slot, 5, kind, asked, call != nullptr ? call->opened : 7, last, now_,
@@ -153,7 +154,14 @@ void World::renew() {
     return supervisor_.call_off(now_);
   }
   renewed_ = WorkerId(draw(processes_.size()));
-  supervisor_.supersede(chance(50) ? supervisor_.hosting().replicas_of(*renewed_) : std::vector{*renewed_}, now_);
+  const Hosting& hosting = supervisor_.hosting();
+  std::vector<WorkerId> workers = chance(50) ? hosting.replicas_of(*renewed_) : std::vector{*renewed_};
+  const std::vector<Rank> chain = supervisor_.chains().chain_of(hosting.members_of(*renewed_).front());
+  if (chain.size() > 1) workers.clear();
+  for (const Rank stage : chain)
+    if (chain.size() > 1)
+      for (const WorkerId worker : hosting.workers_of(stage)) workers.push_back(worker);
+  supervisor_.supersede(std::move(workers), now_);
 }
 
 // ---- actions -------------------------------------------------------------------------------------------------------
@@ -182,8 +190,11 @@ void World::perform(const action::Move& move) {
 
 void World::perform(const action::Retire& retire) {
   must(renewed_.has_value(), "a worker retires without a new version");
-  must(supervisor_.hosting().members_of(retire.worker) == supervisor_.hosting().members_of(*renewed_),
+  const std::vector<Rank>& unit = supervisor_.hosting().members_of(retire.worker);
+  const std::vector<Rank>& wanted = supervisor_.hosting().members_of(*renewed_);
+  must(unit == wanted || std::ranges::count(supervisor_.chains().chain_of(wanted.front()), unit.front()) == 1,
        "a worker of another unit retires");
+  ++versions_[retire.worker];
   const Process* const process = processes_[retire.worker].get();
   must(process == nullptr || (process->ready && !process->killed && !process->distrusted), "an end is forgotten");
   must(process == nullptr || (process->unread == 0 && process->ring.empty()), "a worker retires with tasks");
@@ -204,6 +215,7 @@ void World::perform(const action::Spawn& spawn) {
   auto process = std::make_unique<Process>();
   process->worker = spawn.worker;
   process->generation = spawn.generation;
+  process->version = versions_[spawn.worker];
   process->frozen = all_ran_ && setting_.never_ready;
   processes_[spawn.worker] = std::move(process);
 }
@@ -238,6 +250,7 @@ void World::perform(const action::HandOut& hand_out) {
   const Segment& segment = segments_.at(hand_out.task.segment);
   const auto feeder = supervisor_.chains().feeder_of(hand_out.rank);
   must(!feeder || segment.accepted[*feeder].has_value(), "a stage has nothing to compute on");
+  must(!feeder || segment.versions.at(*feeder) == process.version, "a segment is computed by stages of two versions");
   const Round round =
       segment.kind == TaskKind::predict && !setting_.rounds.empty() ? setting_.rounds[hand_out.rank] : Round{};
   must(hand_out.task.round == round, "a task of another round");

@@ -18,7 +18,7 @@ bool World::come_or_go() {
   if (failed_ || !all_ran_ || !chance(5)) return false;
   std::vector<Rank> present;
   for (const Rank rank : members_.ids())
-    if (!vacant_.contains(rank)) present.push_back(rank);
+    if (!vacant_.contains(rank) && !supervisor_.chains().fed_from(rank)) present.push_back(rank);
   if (present.size() < kMostPresent && chance(50)) {
     come();
     return true;
@@ -27,8 +27,10 @@ bool World::come_or_go() {
   leaving_ = present[draw(present.size())];
   for (std::size_t c = 1; c < calls_.size(); ++c) {  // those that begin later
     ByRank<bool>& asked = calls_[c].asked;
-    asked[*leaving_] = false;
-    if (std::ranges::find(asked, true) == asked.end()) asked[present[present.front() == *leaving_ ? 1 : 0]] = true;
+    for (const Rank stage : supervisor_.chains().chain_of(*leaving_)) asked[stage] = false;
+    if (std::ranges::find(asked, true) != asked.end()) continue;
+    const Rank other = present[present.front() == *leaving_ ? 1 : 0];
+    for (const Rank stage : supervisor_.chains().chain_of(other)) asked[stage] = true;
   }
   return true;
 }
@@ -67,7 +69,7 @@ bool World::let_go() {
   const std::uint64_t deaths = counts().deaths;
   supervisor_.vacate(*leaving_);
   unsaid_ += counts().deaths - deaths;
-  vacant_.insert(*leaving_);
+  for (const Rank stage : supervisor_.chains().chain_of(*leaving_)) vacant_.insert(stage);
   leaving_.reset();
   ++went_;
   return true;
