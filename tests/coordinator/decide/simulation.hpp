@@ -128,6 +128,29 @@ struct Sum {
   }
 };
 
+/// Each seventh ensemble loses members that use up their restarts; the others replace them without limit.
+inline void some_leave(WorldSetting& setting) {
+  setting.supervisor.policy.on_worker_failure =
+      setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
+  if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
+  setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+}
+
+/// In each `every`-th ensemble members predict NaN, which is left out.
+inline void drop_nan(WorldSetting& setting, std::uint64_t every) {
+  setting.nan = setting.seed % every == 0;
+  if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+}
+
+/// Members come and go, for longer.
+inline void come_and_go(WorldSetting& setting) {
+  setting.trains = false;
+  setting.comes = true;
+  setting.calls = 6;
+  setting.steps *= 2;
+  some_leave(setting);
+}
+
 template <class Change>
 Sum live_through(std::uint64_t first_seed, Change change, std::uint64_t seeds = kSeeds) {
   Sum sum;

@@ -39,8 +39,7 @@ TEST_CASE("stages answer every segment once whichever of them die") {
   const Sum sum = live_through(210'000, [](WorldSetting& setting) {
     chain_up(setting);
     setting.stuck = setting.seed % 3 == 0;
-    setting.nan = setting.seed % 5 == 0;
-    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    drop_nan(setting, 5);
     setting.may_fail_with = {"no slot is left for a segment"};
   });
   CHECK(sum.counts.deaths > kSeeds);
@@ -59,12 +58,8 @@ TEST_CASE("new versions of members with stages take over between two segments") 
         if (setting.seed % 2 == 0) replicate(setting);
         setting.renews = true;
         setting.stuck = setting.seed % 3 == 0;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
-        setting.supervisor.policy.on_worker_failure =
-            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
-        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
-        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+        drop_nan(setting, 5);
+        some_leave(setting);
       },
       kReplicaSeeds);
   CHECK(sum.retired > kReplicaSeeds);
@@ -79,16 +74,9 @@ TEST_CASE("members with stages go and others come") {
       [](WorldSetting& setting) {
         chain_up(setting);
         if (setting.seed % 3 == 0) replicate(setting);
-        setting.comes = true;
-        setting.calls = 6;
-        setting.steps *= 2;
+        come_and_go(setting);
         setting.stuck = setting.seed % 4 == 0;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
-        setting.supervisor.policy.on_worker_failure =
-            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
-        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
-        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+        drop_nan(setting, 5);
       },
       kReplicaSeeds);
   CHECK(sum.came > kReplicaSeeds);
@@ -105,8 +93,7 @@ TEST_CASE("replicas of stages answer every segment once whichever of them die or
         chain_up(setting);
         replicate(setting);
         setting.stuck = setting.seed % 3 == 0;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        drop_nan(setting, 5);
         setting.may_fail_with = {"no slot is left for a segment"};
       },
       kReplicaSeeds);
@@ -144,8 +131,7 @@ TEST_CASE("segments that seem to kill are set aside for all stages and for membe
         setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
         setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
         setting.stuck = setting.seed % 4 == 1;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        drop_nan(setting, 5);
         setting.faults *= 2;
         setting.may_fail_with = {"no member is left", "no slot is left for a segment", "that computed nothing else",
                                  "it died on each of the last 3 segments that it was given"};
@@ -189,8 +175,7 @@ TEST_CASE("a segment that does not wait for members with stages is finished once
         if (setting.seed % 4 != 0)
           setting.supervisor.quorum->deadline = 0.1 * static_cast<double>(1 + setting.seed % 7);
         setting.stuck = setting.seed % 4 == 1;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        drop_nan(setting, 5);
         if (setting.seed % 3 == 1) setting.supervisor.policy.poison_limit = 1 + setting.seed % 2;
         if (setting.seed % 7 == 0) setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
         if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
@@ -223,8 +208,7 @@ TEST_CASE("stages whose readers find nonsense answer every segment once whicheve
     if (setting.seed % 2 == 0) replicate(setting);
     count_rows(setting);
     setting.stuck = setting.seed % 3 == 0;
-    setting.nan = setting.seed % 5 == 0;
-    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    drop_nan(setting, 5);
     setting.may_fail_with = {"no slot is left for a segment"};
   });
   CHECK(sum.refused > kSeeds / 10);

@@ -20,8 +20,7 @@ TEST_CASE("members that share workers are answered as those that have their own"
   const Sum sum = live_through(90'000, [](WorldSetting& setting) {
     share_workers(setting);
     setting.stuck = setting.seed % 3 == 0;
-    setting.nan = setting.seed % 5 == 0;
-    if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+    drop_nan(setting, 5);
     setting.may_fail_with = {"no slot is left for a segment"};
   });
   CHECK(sum.counts.deaths > kSeeds);
@@ -68,8 +67,7 @@ TEST_CASE("replicas answer every segment once whichever of them die or are late"
         if (setting.seed % 2 == 0) share_workers(setting);
         replicate(setting);
         setting.stuck = setting.seed % 3 == 0;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        drop_nan(setting, 5);
         setting.may_fail_with = {"no slot is left for a segment"};
       },
       kReplicaSeeds);
@@ -92,10 +90,7 @@ TEST_CASE("units that get new versions answer every segment once and each versio
         setting.trains = false;
         setting.renews = true;
         setting.stuck = setting.seed % 3 == 0;
-        setting.supervisor.policy.on_worker_failure =
-            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
-        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
-        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+        some_leave(setting);
       },
       kReplicaSeeds);
   CHECK(sum.retired > kReplicaSeeds);
@@ -108,18 +103,10 @@ TEST_CASE("members come and go while every call is answered by those with which 
   const Sum sum = live_through(
       210'000,
       [](WorldSetting& setting) {
-        setting.trains = false;
-        setting.comes = true;
-        setting.calls = 6;
-        setting.steps *= 2;
+        come_and_go(setting);
         setting.renews = setting.seed % 4 == 0;
         setting.stuck = setting.seed % 3 == 0;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
-        setting.supervisor.policy.on_worker_failure =
-            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
-        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
-        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+        drop_nan(setting, 5);
       },
       kReplicaSeeds);
   CHECK(sum.came > 2 * kReplicaSeeds);
@@ -136,18 +123,10 @@ TEST_CASE("members that share workers or have several go and others come") {
       [](WorldSetting& setting) {
         share_workers(setting);
         if (setting.seed % 3 == 0) replicate(setting);
-        setting.trains = false;
-        setting.comes = true;
-        setting.calls = 6;
-        setting.steps *= 2;
+        come_and_go(setting);
         setting.renews = setting.seed % 4 == 0;
         setting.stuck = setting.seed % 5 == 0;
-        setting.nan = setting.seed % 6 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
-        setting.supervisor.policy.on_worker_failure =
-            setting.seed % 7 == 0 ? OnWorkerFailure::degrade : OnWorkerFailure::restart;
-        if (setting.seed % 7 == 0) setting.supervisor.policy.restart_limit = 2;
-        setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
+        drop_nan(setting, 6);
       },
       kReplicaSeeds);
   CHECK(sum.came > 2 * kReplicaSeeds);
@@ -218,8 +197,7 @@ TEST_CASE("members that are asked in rounds answer what they are asked and each 
         if (setting.seed % 3 == 2) replicate(setting);
         ask_in_rounds(setting);
         setting.stuck = setting.seed % 4 == 0;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        drop_nan(setting, 5);
         setting.may_fail_with = {"no slot is left for a segment"};
       },
       kReplicaSeeds);
@@ -263,8 +241,7 @@ TEST_CASE("a segment that does not wait for all members is finished once and its
         if (setting.seed % 4 != 0)
           setting.supervisor.quorum->deadline = 0.1 * static_cast<double>(1 + setting.seed % 7);
         setting.stuck = setting.seed % 4 == 1;
-        setting.nan = setting.seed % 5 == 0;
-        if (setting.nan) setting.supervisor.policy.on_nan = OnNan::degrade;
+        drop_nan(setting, 5);
         if (setting.seed % 3 == 1) setting.supervisor.policy.poison_limit = 1 + setting.seed % 2;
         setting.may_fail_with = {"no slot is left for a segment", "that computed nothing else",
                                  "it died on each of the last 3 segments that it was given"};

@@ -248,8 +248,7 @@ TEST_CASE("a member in training gets no new version and workers of two units do 
 }
 
 /// m0 has the stages of ranks 1 and 0, in the workers 1 and 0.
-Rig two_stages() {
-  auto setting = at_once(2);
+Rig two_stages(SupervisorSetting setting = at_once(2)) {
   ByRank<std::optional<Rank>> fed_by(2);
   fed_by[0] = Rank(1);
   setting.chains = Chains(std::move(fed_by));
@@ -313,13 +312,7 @@ TEST_CASE("if a stage dies before its new version takes over the old one continu
 TEST_CASE("stages do not change while one of them waits for its replacement") {
   auto setting = at_once(2);
   setting.policy.back_off = 1;
-  ByRank<std::optional<Rank>> fed_by(2);
-  fed_by[0] = Rank(1);
-  setting.chains = Chains(std::move(fed_by));
-  Rig rig(std::move(setting));
-  rig.supervisor.start(rig.now);
-  for (const std::size_t worker : {1, 0}) rig.ready(worker);
-  rig.take();
+  Rig rig = two_stages(std::move(setting));
   rig.dies(0);
   rig.dies(0);
   rig.take();

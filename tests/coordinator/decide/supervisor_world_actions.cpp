@@ -1,5 +1,6 @@
 // The half of the world in which drivers fill slots, and the supervisor's actions are carried out and checked.
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -155,12 +156,12 @@ void World::renew() {
   }
   renewed_ = WorkerId(draw(processes_.size()));
   const Hosting& hosting = supervisor_.hosting();
-  std::vector<WorkerId> workers = chance(50) ? hosting.replicas_of(*renewed_) : std::vector{*renewed_};
   const std::vector<Rank> chain = supervisor_.chains().chain_of(hosting.members_of(*renewed_).front());
-  if (chain.size() > 1) workers.clear();
-  for (const Rank stage : chain)
-    if (chain.size() > 1)
-      for (const WorkerId worker : hosting.workers_of(stage)) workers.push_back(worker);
+  std::vector<WorkerId> workers = chance(50) ? hosting.replicas_of(*renewed_) : std::vector{*renewed_};
+  if (chain.size() > 1) {
+    workers.clear();
+    for (const Rank stage : chain) std::ranges::copy(hosting.workers_of(stage), std::back_inserter(workers));
+  }
   supervisor_.supersede(std::move(workers), now_);
 }
 
