@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include <tutti/error.hpp>
 
@@ -49,15 +50,21 @@ HostedMember::HostedMember(const MemberParts& parts)
 
 // ---- commands ------------------------------------------------------------------------------------------------------
 
+void HostedMember::keep_in(std::uint32_t file, UniqueFd descriptor) {
+  if (file >= checkpoints_.size() || !descriptor)
+    throw std::logic_error(fmt::format("there is no checkpoint file {}", file));
+  checkpoints_[file] = std::move(descriptor);
+}
+
 void HostedMember::begin_training() {
   trainable().begin_training();
   trained_up_to_.reset();
 }
 
 void HostedMember::restore(const control::Restore& restore) {
-  if (restore.file >= parts_.checkpoints.size())
+  if (restore.file >= checkpoints_.size())
     throw std::logic_error(fmt::format("there is no checkpoint file {}", restore.file));
-  trained_up_to_ = SegmentId(read_checkpoint(parts_.checkpoints[restore.file], parts_.request, trainable()));
+  trained_up_to_ = SegmentId(read_checkpoint(checkpoints_[restore.file].get(), parts_.request, trainable()));
 }
 
 void HostedMember::save(const control::Save& save) { trainable("saved").save(save.path); }
@@ -70,7 +77,7 @@ CompletionRecord HostedMember::perform(const TaskRecord& task) {
   TUTTI_CHECK(task.slot.value() < parts_.start.arena.slots);
   TUTTI_CHECK(task.images <= parts_.start.arena.images);
   TUTTI_CHECK(trains || (task.batch_images > 0 && task.batch_images <= parts_.start.arena.images));
-  TUTTI_CHECK(task.checkpoint <= parts_.checkpoints.size());
+  TUTTI_CHECK(task.checkpoint <= checkpoints_.size());
   TUTTI_CHECK(trains || task.checkpoint == 0);
   kill_point("worker.task_popped");
   CompletionRecord completion = completion_of(task);
@@ -164,7 +171,7 @@ void HostedMember::train(const TaskRecord& task, CompletionRecord& completion) {
 
 // The completion that follows makes the checkpoint valid: see checkpoint.hpp.
 void HostedMember::keep_checkpoint(const TaskRecord& task) {
-  write_checkpoint(parts_.checkpoints[task.checkpoint - 1], parts_.request, trainable(), task.segment.value());
+  write_checkpoint(checkpoints_[task.checkpoint - 1].get(), parts_.request, trainable(), task.segment.value());
   kill_point("worker.checkpoint_written");
   stamp_progress();
 }

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/unique_fd.hpp"
 #include "common/wire/channel.hpp"
 #include "common/wire/control.hpp"
-#include "common/wire/spawn_contract.hpp"
 #include "worker/feeds.hpp"
 #include "worker/model.hpp"
 #include "worker/row_work.hpp"
@@ -34,7 +34,6 @@ struct MemberParts {
   const std::byte* arena;  ///< mapped read-only
   Channel& channel;
   Seat seat{};
-  std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< inherited files, written alternately
   const Feeds* feeds = nullptr;  ///< of a stage that computes on what another has answered
   RowWork* rows = nullptr;       ///< of a stage whose samples have, or get, several rows
 };
@@ -50,6 +49,8 @@ class HostedMember {
   CompletionRecord perform(const TaskRecord& task);
 
   // ---- commands
+  /// Its checkpoints go to these two files, alternately.
+  void keep_in(std::uint32_t file, UniqueFd descriptor);
   void begin_training();
   void restore(const control::Restore& restore);
   void save(const control::Save& save);
@@ -65,6 +66,7 @@ class HostedMember {
   void stamp_progress();
 
   MemberParts parts_;
+  std::array<UniqueFd, 2> checkpoints_{};  // of one that is trained
   TaskSamples samples_;
   std::optional<MemberRequest> of_pictures_{};  // what takes only the pictures, if `samples_` are something else
   std::optional<TaskSamples> pictures_{};

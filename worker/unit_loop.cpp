@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <string>
@@ -51,7 +52,7 @@ UnitLoop::UnitLoop(LoopParts parts)
     const UnitMember& member = parts_.members[seat];
     members_.push_back(std::make_unique<HostedMember>(MemberParts{member.model, member.request, parts_.start,
                                                                   parts_.arena, parts_.channel, Seat(seat),
-                                                                  parts_.checkpoints, &feeds_, member.rows}));
+                                                                  &feeds_, member.rows}));
   }
 }
 
@@ -99,10 +100,40 @@ bool UnitLoop::sleep() {
   return message && obey(*message);
 }
 
-/// Commands are for units of one member.
-HostedMember& UnitLoop::only_member() {
-  if (members_.size() != 1) throw std::logic_error("a unit of several members got a command");
-  return *members_.front();
+/// Fused members are never trained.
+HostedMember& UnitLoop::member_at(Seat seat) {
+  if (seat.value() >= members_.size()) throw std::logic_error("a command is for a member that is not here");
+  return *members_[seat.value()];
+}
+
+/// The member carries it out, on the thread that computes for it, and the coordinator hears of it.
+template <class Deed>
+void UnitLoop::command(Seat seat, Deed deed) {
+  HostedMember& member = member_at(seat);
+  const auto carry_out = [this, seat, &member, deed = std::move(deed)] {
+    control::Done done = deed(member);
+    done.seat = seat;
+    parts_.control.send(done);
+  };
+  if (parts_.members[seat.value()].thread == nullptr) return carry_out();
+  give(seat, carry_out);
+}
+
+/// The member's own thread does it. The first failure counts: the coordinator kills this process.
+template <class Deed>
+void UnitLoop::give(Seat seat, Deed deed) {
+  const UnitMember& member = parts_.members[seat.value()];
+  member.thread->give([this, &member, deed = std::move(deed)] {
+    if (failed_) return;
+    try {
+      deed();
+    } catch (const std::exception& error) {
+      if (failed_.exchange(true)) return;
+      control::Failure failure = failure_of(error);
+      if (members_.size() > 1) failure.text = member.request.name + ": " + failure.text;
+      parts_.control.send(failure);
+    }
+  });
 }
 
 bool UnitLoop::obey(const control::Message& message) {
@@ -120,22 +151,31 @@ bool UnitLoop::obey(const control::Message& message) {
     feeds_.forget(old->number);
     return true;
   }
-  control::Done answer;
-  if (std::holds_alternative<control::BeginTraining>(message)) {
+  if (const auto* file = std::get_if<control::CheckpointFile>(&message)) {
+    member_at(file->seat).keep_in(file->file, parts_.control.take_descriptor());
+  } else if (const auto* begin = std::get_if<control::BeginTraining>(&message)) {
     kill_point("worker.begin_training_received");
-    only_member().begin_training();
+    command(begin->seat, [](HostedMember& member) {
+      member.begin_training();
+      return control::Done{};
+    });
   } else if (const auto* from = std::get_if<control::Restore>(&message)) {
     kill_point("worker.restore_received");
-    answer = done_or_why_not([&] { only_member().restore(*from); });
-    kill_point("worker.restored");
+    command(from->seat, [from = *from](HostedMember& member) {
+      control::Done done = done_or_why_not([&] { member.restore(from); });
+      kill_point("worker.restored");
+      return done;
+    });
   } else if (const auto* save = std::get_if<control::Save>(&message)) {
     kill_point("worker.save_received");
-    answer = done_or_why_not([&] { only_member().save(*save); });
-    kill_point("worker.saved");
+    command(save->seat, [save = *save](HostedMember& member) {
+      control::Done done = done_or_why_not([&] { member.save(save); });
+      kill_point("worker.saved");
+      return done;
+    });
   } else {
     throw std::logic_error("unexpected control message");
   }
-  parts_.control.send(answer);
   return true;
 }
 
@@ -159,26 +199,13 @@ bool UnitLoop::perform(const TaskRecord& task) {
   if (!await_feed(task.feed)) return false;
   TUTTI_CHECK(task.seat.value() < members_.size());
   HostedMember& member = *members_[task.seat.value()];
-  MemberThread* const thread = parts_.members[task.seat.value()].thread;
-  if (thread == nullptr) {
+  if (parts_.members[task.seat.value()].thread == nullptr) {
     answer(member.perform(task));
     return true;
   }
   // Its own thread may map and forget nothing: stages have workers of their own.
   TUTTI_CHECK(task.feed == 0, "a stage computes on the thread of the loop");
-  const std::string& name = parts_.members[task.seat.value()].request.name;
-  thread->give([this, &member, &name, task] {
-    if (failed_) return;
-    try {
-      answer(member.perform(task));
-    } catch (const std::exception& error) {
-      // The first failure counts: the coordinator kills this process.
-      if (failed_.exchange(true)) return;
-      control::Failure failure = failure_of(error);
-      if (members_.size() > 1) failure.text = name + ": " + failure.text;
-      parts_.control.send(failure);
-    }
-  });
+  give(task.seat, [this, &member, task] { answer(member.perform(task)); });
   return true;
 }
 

@@ -2,7 +2,6 @@
 // completions, and sleeps when there is nothing to do.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -37,7 +36,6 @@ struct LoopParts {
   Doorbell& task_bell;
   Doorbell& completion_bell;
   ControlClient& control;
-  std::array<int, 2> checkpoints{kCheckpointFd, kCheckpointFd + 1};  ///< of a unit of one member: see MemberParts
 };
 
 /// Used by one thread.
@@ -61,7 +59,11 @@ class UnitLoop {
   bool perform(const TaskRecord& task);  ///< false: leave
   bool await_feed(std::uint32_t number);
   void answer(const CompletionRecord& completion) TUTTI_EXCLUDES(publishing_);
-  HostedMember& only_member();
+  template <class Deed>
+  void command(Seat seat, Deed deed);
+  template <class Deed>
+  void give(Seat seat, Deed deed);
+  HostedMember& member_at(Seat seat);
 
   const LoopParts parts_;
   Feeds feeds_;

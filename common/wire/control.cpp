@@ -181,12 +181,21 @@ struct Encoder {
             {"rows", to_json(m.rows)}};
   }
   json::object operator()(const Forget& m) const { return {{"type", "forget"}, {"number", m.number}}; }
-  json::object operator()(const BeginTraining&) const { return {{"type", "begin_training"}}; }
-  json::object operator()(const Restore& m) const { return {{"type", "restore"}, {"file", m.file}}; }
-  json::object operator()(const Save& m) const { return {{"type", "save"}, {"path", m.path}}; }
+  json::object operator()(const CheckpointFile& m) const {
+    return {{"type", "checkpoint_file"}, {"seat", m.seat.value()}, {"file", m.file}};
+  }
+  json::object operator()(const BeginTraining& m) const {
+    return {{"type", "begin_training"}, {"seat", m.seat.value()}};
+  }
+  json::object operator()(const Restore& m) const {
+    return {{"type", "restore"}, {"seat", m.seat.value()}, {"file", m.file}};
+  }
+  json::object operator()(const Save& m) const {
+    return {{"type", "save"}, {"seat", m.seat.value()}, {"path", m.path}};
+  }
   json::object operator()(const Stop&) const { return {{"type", "stop"}}; }
   json::object operator()(const Done& m) const {
-    return {{"type", "done"}, {"problem", cut(m.problem)}, {"hint", cut(m.hint)}};
+    return {{"type", "done"}, {"seat", m.seat.value()}, {"problem", cut(m.problem)}, {"hint", cut(m.hint)}};
   }
   json::object operator()(const Failure& m) const {
     return {{"type", "failure"}, {"text", cut(m.text)}, {"hint", cut(m.hint)}, {"usage", m.usage}};

@@ -7,9 +7,11 @@
 //                              <-  load {member}
 //     ready {output, ...}      ->                      after loading and warm-up; one of both for each member
 //                              <-  start {channel, arena}
-//                              <-  begin_training | restore {file} | save {path} | stop
+//                              <-  checkpoint_file {seat, file}           to a member that is trained; not answered
+//                              <-  begin_training {seat} | restore {seat, file} | save {seat, path}
+//                              <-  stop
 //                              <-  feed {number, ...}, forget {number}    only to a stage; not answered
-//     done {problem}           ->                      the answer to begin_training, restore and save
+//     done {seat, problem}     ->                      the answer to begin_training, restore and save
 //     failure {text}           ->                      at any time; the worker then leaves
 #pragma once
 
@@ -72,18 +74,29 @@ struct Feed {
 struct Forget {
   std::uint32_t number = 0;
 };
-struct BeginTraining {};
+/// One of the two files in which the member keeps its checkpoints, written alternately; its descriptor comes with the
+/// message.
+struct CheckpointFile {
+  Seat seat{};
+  std::uint32_t file = 0;  ///< 0 or 1
+};
+struct BeginTraining {
+  Seat seat{};
+};
 /// Go on from a checkpoint that an earlier generation wrote.
 struct Restore {
-  std::uint32_t file = 0;  ///< 0 or 1: kCheckpointFd + file
+  std::uint32_t file = 0;  ///< see CheckpointFile
+  Seat seat{};
 };
 struct Save {
   std::string path;
+  Seat seat{};
 };
 struct Stop {};
 struct Done {
   std::string problem;  ///< empty: done as told
   std::string hint;
+  Seat seat{};  ///< of the member that was told
 };
 /// What went wrong, for the user; `hint` may be empty. `usage`: the configuration is at fault, not the machine.
 struct Failure {
@@ -96,7 +109,8 @@ struct Failure {
 Failure failure_of(const Error& error);
 
 using Message =
-    std::variant<Hello, Preload, Load, Ready, Start, Feed, Forget, BeginTraining, Restore, Save, Stop, Done, Failure>;
+    std::variant<Hello, Preload, Load, Ready, Start, Feed, Forget, CheckpointFile, BeginTraining, Restore, Save, Stop, Done,
+                 Failure>;
 
 /// One line of JSON, at most kMaxBytes: a Failure's text is cut to fit, anything else that is longer throws
 /// Error(usage) naming the message.

@@ -241,9 +241,11 @@ Start read_start(const Fields& fields) {
   return start;
 }
 
+Seat read_seat(const Fields& fields) { return Seat(fields.get<std::uint32_t>("seat")); }
+
 Feed read_feed(const Fields& fields) {
-  Feed feed{fields.get<std::uint32_t>("number"), fields.list<std::uint32_t>("widths"),
-            Seat(fields.get<std::uint32_t>("seat")), fields.list<std::uint32_t>("rows")};
+  Feed feed{fields.get<std::uint32_t>("number"), fields.list<std::uint32_t>("widths"), read_seat(fields),
+            fields.list<std::uint32_t>("rows")};
   if (feed.number == 0) refuse("0 is not the number of a feed");
   if (feed.seat.value() >= feed.widths.size()) refuse("a feed is of a seat that its channel does not have");
   return feed;
@@ -264,11 +266,13 @@ Message decode(std::string_view text) {
   if (type == "start") return read_start(fields);
   if (type == "feed") return read_feed(fields);
   if (type == "forget") return Forget{fields.get<std::uint32_t>("number")};
-  if (type == "begin_training") return BeginTraining{};
-  if (type == "restore") return Restore{fields.get<std::uint32_t>("file")};
-  if (type == "save") return Save{fields.get<std::string>("path")};
+  if (type == "checkpoint_file") return CheckpointFile{read_seat(fields), fields.get<std::uint32_t>("file")};
+  if (type == "begin_training") return BeginTraining{read_seat(fields)};
+  if (type == "restore") return Restore{fields.get<std::uint32_t>("file"), read_seat(fields)};
+  if (type == "save") return Save{fields.get<std::string>("path"), read_seat(fields)};
   if (type == "stop") return Stop{};
-  if (type == "done") return Done{fields.get<std::string>("problem"), fields.get<std::string>("hint")};
+  if (type == "done")
+    return Done{fields.get<std::string>("problem"), fields.get<std::string>("hint"), read_seat(fields)};
   if (type == "failure")
     return Failure{fields.get<std::string>("text"), fields.get<std::string>("hint"), fields.get<bool>("usage")};
   refuse(fmt::format("unknown type '{}'", type.substr(0, 80)));

@@ -16,8 +16,7 @@ enum WorkerFd : int {
   kChannelFd = 5,         ///< memfd of this generation; gets its size with the message `start`
   kTaskBellFd = 6,        ///< eventfd: the coordinator wakes the worker
   kCompletionBellFd = 7,  ///< eventfd: the worker wakes the coordinator
-  kCheckpointFd = 8,  ///< and the next: two files without a name, written alternately; training only, else /dev/null
-  kFirstForeignFd = 10,
+  kFirstForeignFd = 8,
 };
 
 /// Exit codes of a worker. It sends the reasons as text on the control socket; these are for other observers.

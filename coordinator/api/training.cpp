@@ -15,10 +15,10 @@ namespace tutti {
 
 void check_trains(const Plan& plan, Learns learns, const Source& source) {
   if (source.count() == 0) throw Error(ErrorKind::usage, "there are no images to train on", source.name());
-  if (!plan.one_worker_each())
-    throw Error(ErrorKind::usage, "members that share a worker or have several cannot be trained",
+  if (!plan.may_learn())
+    throw Error(ErrorKind::usage, "members that are fused or have several workers cannot be trained",
                 "the ensemble was made for predictions, with the 'workers' of its description",
-                "make it with Options::training: each member then has a worker of its own");
+                "make it with Options::training: each member then has one worker, and computes by itself");
   if (!plan.cascade.empty() || plan.quorum)
     throw Error(ErrorKind::usage, "an ensemble with a 'cascade' or a 'quorum' cannot be trained",
                 "it was made for predictions, in which members are not always asked or waited for",

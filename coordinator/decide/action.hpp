@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include <tutti/error.hpp>
 
@@ -69,7 +71,8 @@ struct Kill {
 struct Abandon {
   WorkerId worker;
   Generation generation;
-  std::optional<std::uint32_t> checkpoint;  ///< the valid file; the process may still be writing to the other
+  /// Of each of its members the valid file, if there is one; the process may still be writing to the others.
+  std::vector<std::pair<Rank, std::optional<std::uint32_t>>> checkpoints;
 };
 /// Adds a hold on a slot; Release removes one. A slot is free when its driver has finished with it and no hold is left.
 struct Hold {

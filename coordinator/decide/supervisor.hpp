@@ -165,7 +165,7 @@ class Supervisor {
     SegmentId segment;
   };
 
-  /// Of a member without replicas: one that is trained.
+  /// Of a member without replicas, as one that is trained.
   WorkerLife& life_of(Rank rank) { return lives_[hosting_.only_worker_of(rank)]; }
   const WorkerLife& life_of(Rank rank) const { return lives_[hosting_.only_worker_of(rank)]; }
   WorkerLife new_life(Generation first = {}) const;
@@ -291,6 +291,8 @@ class Supervisor {
   void leave(WorkerId worker, Rank rank, const WorkerFault& fault, const std::string& why);
 
   // ---- commands (supervisor_commands.cpp)
+  void prepare_from(WorkerId worker, Seat seat, Time now);
+  bool may_be_told(Rank rank) const;
   void tell_if_due(Rank rank, Time now);
   void begin_training(Rank rank);
   void answer_command(Rank rank, const control::Done& answer);
@@ -318,6 +320,7 @@ class Supervisor {
   bool may_take_over_ = true;
   std::optional<Command> command_;
   std::optional<Error> command_problem_;
+  std::map<WorkerId, Seat> preparing_;  // which member a worker in this phase is bringing to its state
   std::vector<WorkerId> superseded_;  // for whose places others wait
   std::set<Rank> vacant_;             // places without a member: absent, and nobody asks for them
   FaultCounts past_;                  // deaths and restarts of members that have gone

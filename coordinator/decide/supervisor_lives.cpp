@@ -49,15 +49,7 @@ void Supervisor::ready(WorkerId worker, WorkerLife::Seconds batch, Time now) {
   }
   actions_.push_back(action::Begin{worker});
   start_fed(worker, now);
-  if (hosting_.shared(worker) || hosting_.replicated(worker)) return run(worker, now);
-  const Rank rank = hosting_.members_of(worker).front();
-  MemberWork& work = work_[rank];
-  const bool begins = work.owes() && command_ == Command::begin_training && !work.tasks.any_open();
-  if (begins) begin_training(rank);
-  if (!work.training()) return run(worker, now);
-  if (begins) work.tell();
-  TUTTI_CHECK(work.tasks.begins() || work.tasks.checkpoint().has_value(), "a member in training has a state");
-  actions_.push_back(action::Prepare{rank, work.tasks.checkpoint(), work.tasks.begins()});
+  prepare_from(worker, Seat(0), now);
 }
 
 void Supervisor::run(WorkerId worker, Time now) {
@@ -146,7 +138,9 @@ void Supervisor::abandon(WorkerId worker, Time now) {
   else
     for (const Rank rank : unit)
       for (const SegmentId number : work_[rank].tasks.in_flight(worker)) slots.push_back(ledger_.at(number).slot);
-  actions_.push_back(action::Abandon{worker, life.generation(), work_[unit.front()].tasks.checkpoint()});
+  action::Abandon left{worker, life.generation(), {}};
+  for (const Rank rank : unit) left.checkpoints.emplace_back(rank, work_[rank].tasks.checkpoint());
+  actions_.push_back(std::move(left));
   for (const SlotId slot : slots) actions_.push_back(action::Hold{slot});
   abandoned_.add(worker, life.generation(), std::move(slots));
   for (const Rank rank : unit) ask_unread_again(worker, rank);
@@ -194,6 +188,7 @@ void Supervisor::died(WorkerId worker, WorkerFault fault, const std::vector<Give
   const bool alone = computed_only(worker, begun);
   accused_.erase(worker);
   life.gone();
+  preparing_.erase(worker);
   for (const Rank rank : hosting_.members_of(worker)) take_back(worker, rank);
   for (const Given& task : begun) doubt(task);
   if (is_superseded(worker) && setting_.chains.chain_of(hosting_.members_of(worker).front()).size() > 1)

@@ -109,7 +109,9 @@ void Supervisor::hand_out_pending(WorkerId worker, Time now) {
 std::span<const Rank> Supervisor::may_be_served(WorkerId worker) const {
   const std::span<const Rank> unit = hosting_.members_of(worker);
   if (std::ranges::none_of(unit, [&](Rank rank) { return work_[rank].tasks.any_suspect(); })) return unit;
+  const auto told = [&](Rank rank) { return work_[rank].told(); };
   if (std::ranges::any_of(unit, [&](Rank rank) { return work_[rank].tasks.holds_suspect(worker); })) return {};
+  if (std::ranges::any_of(unit, told)) return {};
   for (std::size_t seat = 0; seat < unit.size(); ++seat) {
     if (!work_[unit[seat]].tasks.any_suspect_pending()) continue;
     // In a loop it comes after what the worker has; otherwise it would be computed at the same time.

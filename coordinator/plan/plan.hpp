@@ -98,6 +98,8 @@ struct Plan {
   bool feeds_others(const WorkerPlan& worker) const;
   /// The worker that hosts the member, or the first of its replicas.
   const WorkerPlan& host_of(Rank rank) const;
+  /// Whether members can be trained: none has several workers, or is fused with others.
+  bool may_learn() const;
   /// Nobody shares a worker, and nobody has several.
   bool one_worker_each() const;
   /// How many workers host the same unit as this one.

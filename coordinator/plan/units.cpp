@@ -48,6 +48,14 @@ std::vector<Placement> place_replicas(const config::UnitSpec& unit, config::Memb
   return placements;
 }
 
+/// Members learn in one process, and each on its own: a fused network would change the bits of their weights.
+void make_learn(config::UnitSpec& unit) {
+  unit.replicas = 1;
+  if (!unit.devices.empty()) unit.devices.resize(1);
+  if (unit.mode == UnitMode::fused) unit.mode = UnitMode::loop;
+  unit.tried = {};
+}
+
 }  // namespace
 
 std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
@@ -87,10 +95,9 @@ void refuse_training_stages(const config::EnsembleSpec& spec) {
 }
 
 std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool training) {
-  std::vector<config::UnitSpec> units;
+  std::vector<config::UnitSpec> units = spec.workers;
   const std::vector<Part> parts = parts_of(spec);
   std::vector<bool> named(parts.size());
-  if (!training) units = spec.workers;
   for (const config::UnitSpec& unit : units)
     for (const std::size_t rank : unit.members) named[rank] = true;
   for (std::size_t rank = 0; rank < named.size(); ++rank)
@@ -98,6 +105,7 @@ std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool tr
       units.push_back(parts[rank].spec.last);
       units.back().members = {rank};
     }
+  if (training) std::ranges::for_each(units, make_learn);
   std::ranges::sort(units, {}, [](const config::UnitSpec& unit) { return std::ranges::min(unit.members); });
   return units;
 }
@@ -205,6 +213,12 @@ const WorkerPlan& Plan::host_of(Rank rank) const {
       workers, [rank](const WorkerPlan& worker) { return std::ranges::count(worker.members, rank) > 0; });
   TUTTI_CHECK(found != workers.end(), "every member is hosted");
   return *found;
+}
+
+bool Plan::may_learn() const {
+  return std::ranges::all_of(workers, [this](const WorkerPlan& worker) {
+    return replicas_of(worker) == 1 && (worker.mode != UnitMode::fused || worker.members.size() == 1);
+  });
 }
 
 bool Plan::one_worker_each() const {

@@ -26,8 +26,8 @@ std::vector<Part> parts_of(const config::EnsembleSpec& spec);
 /// Throws Error(usage) if a member has stages, which are not trained.
 void refuse_training_stages(const config::EnsembleSpec& spec);
 
-/// The units that the description names, and one for each other part, in the order of their first members. A member
-/// that learns has a worker of its own.
+/// The units that the description names, and one for each other part, in the order of their first members. Members that
+/// learn have one worker, without replicas, and are not fused.
 std::vector<config::UnitSpec> units_of(const config::EnsembleSpec& spec, bool training);
 
 /// Adds the workers of a unit whose first member is `first`; its members were placed so, as far as the unit itself

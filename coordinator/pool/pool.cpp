@@ -215,39 +215,6 @@ void Pool::all_running() {
   started_.reset();
 }
 
-// ---- commands, failure, end ----------------------------------------------------------------------------------------
-
-void Pool::command(ByRank<control::Message> messages) {
-  TUTTI_CHECK(messages.size() == plan_.members.size());
-  const bool save = std::holds_alternative<control::Save>(messages[0]);
-  ByRank<std::string> texts;
-  for (const control::Message& message : messages) {
-    TUTTI_CHECK(message.index() == messages[0].index(), "the messages of a command are of one kind");
-    texts.push_back(control::encode(message));
-  }
-  std::promise<void> promise;
-  std::future<void> answered = promise.get_future();
-  boost::asio::post(loop_, [this, save, texts = std::move(texts), promise = std::move(promise)]() mutable {
-    assert_on_loop(loop_);
-    TUTTI_CHECK(!command_, "only one command at a time");
-    command_ = std::move(promise);
-    command_texts_ = std::move(texts);
-    if (const auto failure = exchange_->failure()) return fail_on_loop(*failure);
-    supervisor_.command(save ? Supervisor::Command::save : Supervisor::Command::begin_training, Clock::now());
-    carry_out();
-  });
-  answered.get();
-}
-
-void Pool::perform(const action::CommandDone& done) {
-  if (!command_) return;
-  if (done.problem)
-    command_->set_exception(std::make_exception_ptr(*done.problem));
-  else
-    command_->set_value();
-  command_.reset();
-}
-
 // ---- batches -------------------------------------------------------------------------------------------------------
 
 // Posted, like every segment that follows: the loop takes both in this order.
@@ -285,6 +252,8 @@ void Pool::settle(ByRank<BatchChoice> choices, double seconds) {
   for (const WorkerId worker : hosting().worker_ids())
     if (supervisor_.state(worker) != WorkerState::absent) roster_.make_spare(worker);
 }
+
+// ---- failure, end --------------------------------------------------------------------------------------------------
 
 void Pool::fail(const Error& error) {
   announce(error);

@@ -27,6 +27,7 @@
 #include "coordinator/pool/exchange.hpp"
 #include "coordinator/pool/roster.hpp"
 #include "coordinator/pool/status_board.hpp"
+#include "coordinator/process/checkpoint_file.hpp"
 #include "coordinator/process/fork_server.hpp"
 #include "coordinator/process/loop.hpp"
 #include "coordinator/process/loop_thread.hpp"
@@ -58,9 +59,9 @@ class Pool final : private WorkerListener {
   /// Values per image of each member: by rank, without the stages that feed others. Not once add() was called.
   ByRank<Dims> outputs() const;
 
-  /// Sends messages[rank] to each worker and waits until every one that is left has answered `done`; a replacement gets
+  /// Tells each member messages[rank] and waits until every one that is left has answered `done`; a replacement gets
   /// the message again. All are of one kind, begin_training or save. Not on the loop's thread; one at a time, and only
-  /// while no task is in flight. Throws the pool's failure, or the first worker's problem; the others have then carried
+  /// while no task is in flight. Throws the pool's failure, or the first member's problem; the others have then carried
   /// out the command, and the pool lives on.
   void command(ByRank<control::Message> messages);
 
@@ -135,6 +136,7 @@ class Pool final : private WorkerListener {
   void perform(const action::Begin& begin) TUTTI_REQUIRES(on_loop);
   void perform(const action::Prepare& prepare) TUTTI_REQUIRES(on_loop);
   void perform(const action::Tell& tell) TUTTI_REQUIRES(on_loop);
+  void give_checkpoint_files(WorkerProcess& worker, Rank rank) TUTTI_REQUIRES(on_loop);
   void perform(const action::HandOut& hand_out) TUTTI_REQUIRES(on_loop);
   void perform(const action::Kill& kill) TUTTI_REQUIRES(on_loop);
   void perform(const action::Abandon& abandon) TUTTI_REQUIRES(on_loop);
@@ -254,7 +256,8 @@ class Pool final : private WorkerListener {
   ByRank<int> prepare_answers_ TUTTI_GUARDED_BY(on_loop);  // how many are still to come
   std::optional<std::promise<void>> started_ TUTTI_GUARDED_BY(on_loop);
   std::optional<std::promise<void>> command_ TUTTI_GUARDED_BY(on_loop);
-  ByRank<std::string> command_texts_ TUTTI_GUARDED_BY(on_loop);
+  ByRank<control::Message> command_messages_ TUTTI_GUARDED_BY(on_loop);
+  CheckpointFiles checkpoint_files_ TUTTI_GUARDED_BY(on_loop);
   std::optional<Succession> succession_ TUTTI_GUARDED_BY(on_loop);
 
   std::thread thread_;  // used only by the owner: constructor and stop()

@@ -144,19 +144,6 @@ void Pool::on_completion(WorkerProcess& worker, const CompletionRecord& publishe
   carry_out();
 }
 
-void Pool::on_done(WorkerProcess& worker, const control::Done& done) {
-  if (over()) return;
-  if (!roster_.is_worker(worker)) return worker.violate("it answered a command that it was not given");
-  kill_point("coordinator.command_answered");
-  if (hosting().shared(worker.id()) || hosting().replicated(worker.id()))
-    return worker.violate("it answered a command that it was not given");
-  const Rank rank = hosting().members_of(worker.id()).front();
-  int& expected = prepare_answers_[rank];
-  if (expected > 0 && --expected > 0 && done.problem.empty()) return;
-  supervisor_.done(rank, done, Clock::now());
-  carry_out();
-}
-
 void Pool::on_violation(WorkerProcess& worker, const std::string& what) {
   if (over() || !roster_.is_worker(worker)) return;
   supervisor_.violation(worker.id(), what, Clock::now());
@@ -318,20 +305,6 @@ void Pool::perform(const action::Begin& begin) {
   if (was_running_ && batches_.settled()) roster_.make_spare(begin.worker);
 }
 
-void Pool::perform(const action::Prepare& prepare) {
-  WorkerProcess& worker = process_of(hosting().only_worker_of(prepare.rank));
-  prepare_answers_[prepare.rank] = (prepare.checkpoint ? 1 : 0) + (prepare.begin ? 1 : 0);
-  TUTTI_CHECK(prepare_answers_[prepare.rank] > 0, "a preparation is answered");
-  if (prepare.checkpoint) worker.send(control::Restore{*prepare.checkpoint});
-  if (prepare.begin) worker.send(control::BeginTraining{});
-}
-
-void Pool::perform(const action::Tell& tell) {
-  TUTTI_CHECK(prepare_answers_[tell.rank] == 0, "a member is told a command after its preparation");
-  process_of(hosting().only_worker_of(tell.rank)).send_text(command_texts_[tell.rank]);
-  kill_point("coordinator.command_sent");
-}
-
 void Pool::perform(const action::HandOut& hand_out) {
   WorkerProcess& worker = process_of(hand_out.worker);
   if (trace_ != nullptr) trace_->handed_out(worker.pid(), hand_out.task, Clock::now());  // before it can be popped
@@ -351,7 +324,8 @@ void Pool::perform(const action::Abandon& abandon) {
   board_.left_behind(pid);
   log::error("worker {} of {} does not end even after SIGKILL; it is left behind", pid,
              supervisor_.place_of(abandon.worker));
-  roster_.abandon(abandon.worker, abandon.checkpoint);
+  roster_.abandon(abandon.worker);
+  for (const auto& [rank, file] : abandon.checkpoints) checkpoint_files_.leave_behind(rank, file);
 }
 
 void Pool::perform(const action::Judge& judge) {

@@ -5,7 +5,6 @@
 
 #include "common/check.hpp"
 #include "common/log.hpp"
-#include "coordinator/process/checkpoint_file.hpp"
 
 namespace tutti {
 namespace {
@@ -48,8 +47,6 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const WorkerPlan& 
   // Without LibTorch there are no libraries to preload.
   std::optional<control::Preload> preload;
   if (opens_torch(unit)) preload = {unit.front().member.cuda};
-  for (UniqueFd& file : post.checkpoints)
-    if (!file) file = make_checkpoint_file(setting_.plan.training);
   auto process = std::make_shared<WorkerProcess>(
       loop_, listener_,
       WorkerProcess::Setting{.worker = worker,
@@ -61,7 +58,6 @@ std::shared_ptr<WorkerProcess> Roster::start(WorkerId worker, const WorkerPlan& 
                              .program = setting_.program,
                              .python = plan.python,
                              .arena_fd = setting_.arena_fd,
-                             .checkpoint_fds = {post.checkpoints[0].get(), post.checkpoints[1].get()},
                              .debug = std::ranges::any_of(unit, is_debugged),
                              .core_files = setting_.plan.failure.core_files,
                              .feeds = post.feeds,
@@ -234,15 +230,11 @@ bool Roster::forget_leaving(const WorkerProcess& process) {
   return std::erase_if(leaving_, [&](const Leaving& one) { return one.process.get() == &process; }) > 0;
 }
 
-void Roster::abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) {
+void Roster::abandon(WorkerId worker) {
   Post& post = posts_[worker];
   TUTTI_CHECK(post.worker->killed(), "only a process that was killed is abandoned");
-  TUTTI_CHECK(!checkpoint || *checkpoint < post.checkpoints.size());
   post.worker->abandon();
   abandoned_.push_back(std::exchange(post.worker, nullptr));
-  for (std::uint32_t file = 0; file < post.checkpoints.size(); ++file)
-    if (checkpoint != file) post.checkpoints[file].reset();
-  dismiss_spare(worker);
   check_post(worker);
 }
 

@@ -77,9 +77,8 @@ class Roster {
   }
   /// Removes a process that had been told to leave and has ended; false if it is not one.
   bool forget_leaving(const WorkerProcess& process) TUTTI_REQUIRES(on_loop);
-  /// Abandons the worker's process. It may still write to a checkpoint file at any time, so all files but the valid one
-  /// are replaced, and a spare that has inherited them is ended.
-  void abandon(WorkerId worker, std::optional<std::uint32_t> checkpoint) TUTTI_REQUIRES(on_loop);
+  /// Abandons the worker's process.
+  void abandon(WorkerId worker) TUTTI_REQUIRES(on_loop);
   /// Removes an abandoned process that has ended from the list; false if it is not on the list.
   bool forget(const WorkerProcess& worker) TUTTI_REQUIRES(on_loop);
 
@@ -117,7 +116,6 @@ class Roster {
     std::shared_ptr<WorkerProcess> spare;
     std::vector<control::Ready> spare_ready;  ///< by seat; none if it is not ready yet
     std::optional<Successor> successor;
-    std::array<UniqueFd, 2> checkpoints;
   };
   void say_no_spare(WorkerId worker, const Error& error) const TUTTI_REQUIRES(on_loop);
   void check_post(WorkerId worker) const TUTTI_REQUIRES(on_loop);

@@ -217,39 +217,6 @@ std::uint64_t WorkerProcess::progress() const noexcept {
   return channel_ ? channel_->status().progress.load(std::memory_order_relaxed) : 0;
 }
 
-// ---- what a stage computes on -------------------------------------------------------------------------------------
-
-/// The number that the worker knows the channel by. It is told before the first task that needs it.
-std::uint32_t WorkerProcess::number_of(const std::shared_ptr<const Channel>& feed, Seat seat) {
-  for (const Feed& known : feeds_)
-    if (known.channel.lock() == feed) return known.number;
-  feeds_.push_back({++last_feed_, feed});
-  const ChannelLayout& layout = feed->layout();
-  control::Feed message{last_feed_, {}, seat};
-  for (std::uint32_t of = 0; of < layout.seats(); ++of) {
-    message.widths.push_back(layout.width(Seat(of)));
-    message.rows.push_back(layout.rows(Seat(of)));
-  }
-  send_feed(message, feed->reader_fd());
-  kill_point("coordinator.feed_sent");
-  return last_feed_;
-}
-
-void WorkerProcess::send_feed(const control::Feed& feed, int channel) {
-  if (!control_.is_open()) return;
-  if (!send_with_descriptors(control_.native_handle(), control::encode(feed), {&channel, 1})) not_sent(errno);
-}
-
-/// Tells the worker which channels it need not keep: no segment has answers in them any more, and no task that it has
-/// is about them.
-void WorkerProcess::forget_feeds() {
-  std::erase_if(feeds_, [this](const Feed& feed) TUTTI_REQUIRES(on_loop) {
-    if (!feed.channel.expired()) return false;
-    send(control::Forget{feed.number});
-    return true;
-  });
-}
-
 void WorkerProcess::hand_out(TaskRecord task, const std::shared_ptr<const Channel>& feed, Seat seat) {
   if (!alive_ || distrusted_ || !tasks_) return;
   if (feed) {
@@ -327,10 +294,9 @@ int WorkerProcess::count_missed_wake_ups() {
   return missed;
 }
 
-void WorkerProcess::send(const control::Message& message) { send_text(control::encode(message)); }
-
-void WorkerProcess::send_text(const std::string& text) {
+void WorkerProcess::send(const control::Message& message) {
   if (!control_.is_open()) return;
+  const std::string text = control::encode(message);
   const ssize_t sent = ::send(control_.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) not_sent(errno);
 }

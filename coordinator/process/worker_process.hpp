@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,7 +64,6 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::filesystem::path program;
     std::string python{};  ///< the interpreter that the program becomes; empty: none
     int arena_fd = -1;
-    std::array<int, 2> checkpoint_fds{-1, -1};
     bool debug = false;
     bool core_files = false;
     bool feeds = false;                 ///< other workers read its outputs
@@ -87,8 +87,8 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   void hand_out(TaskRecord task, const std::shared_ptr<const Channel>& feed = nullptr, Seat seat = {})
       TUTTI_REQUIRES(on_loop);
   void send(const control::Message& message) TUTTI_REQUIRES(on_loop);
-  /// A message that was encoded before.
-  void send_text(const std::string& text) TUTTI_REQUIRES(on_loop);
+  /// The member at this seat keeps its checkpoints in these files. Does nothing if the worker was told already.
+  void give_checkpoint_files(Seat seat, const std::array<int, 2>& files) TUTTI_REQUIRES(on_loop);
   /// SIGTERM; a worker has no handler for it and ends at once.
   void terminate() noexcept TUTTI_REQUIRES(on_loop);
   void kill() noexcept TUTTI_REQUIRES(on_loop);
@@ -131,10 +131,11 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::uint32_t number;
     std::weak_ptr<const Channel> channel;
   };
+
+  // ---- descriptors (worker_passing.cpp)
   std::uint32_t number_of(const std::shared_ptr<const Channel>& feed, Seat seat) TUTTI_REQUIRES(on_loop);
-  void send_feed(const control::Feed& feed, int channel) TUTTI_REQUIRES(on_loop);
+  void send_with(const control::Message& message, int descriptor) TUTTI_REQUIRES(on_loop);
   void forget_feeds() TUTTI_REQUIRES(on_loop);
-  void not_sent(int error) TUTTI_REQUIRES(on_loop);
 
   // ---- start (worker_spawn.cpp)
   struct Launch;
@@ -146,6 +147,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   // ---- messages, and its end
   template <class OnReadable>
   void watch(Descriptor& descriptor, OnReadable on_readable) TUTTI_REQUIRES(on_loop);
+  void not_sent(int error) TUTTI_REQUIRES(on_loop);
   void listen() TUTTI_REQUIRES(on_loop);
   void listen_to_bell() TUTTI_REQUIRES(on_loop);
   Read read_control() TUTTI_REQUIRES(on_loop);
@@ -184,6 +186,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   Doorbell task_bell_ TUTTI_GUARDED_BY(on_loop);
   std::vector<Feed> feeds_ TUTTI_GUARDED_BY(on_loop);
   std::uint32_t last_feed_ TUTTI_GUARDED_BY(on_loop) = 0;
+  std::set<Seat> has_checkpoint_files_ TUTTI_GUARDED_BY(on_loop);
   // By task in flight: what it computes on is there until it has answered, even if another was faster.
   std::deque<std::shared_ptr<const Channel>> fed_ TUTTI_GUARDED_BY(on_loop);
   std::vector<control::Ready> ready_ TUTTI_GUARDED_BY(on_loop);  // by seat, so far

@@ -91,9 +91,7 @@ std::shared_ptr<WorkerProcess::Launch> WorkerProcess::prepare() {
                          setting_.arena_fd,
                          channel_file_.fd(),
                          task_bell_.fd(),
-                         completion_bell.fd(),
-                         setting_.checkpoint_fds[0],
-                         setting_.checkpoint_fds[1]};
+                         completion_bell.fd()};
   take(control_, std::move(control.ours));
   take(stdout_, std::move(out.ours));
   take(stderr_, std::move(err.ours));

@@ -134,13 +134,14 @@ TEST_CASE("a stage with steps that is killed at any step of its life changes no 
   check_predictions({}, {}, 12);
 }
 
-TEST_CASE("a worker that is killed at any step of its life changes no bit of a training") {
+void check_training(const std::vector<config::UnitSpec>& workers) {
   auto spec = spec_of_two();
   std::vector<std::string> expected;
   {
     Ensemble calm(published(spec), with_worker());
     expected = train(calm);
   }
+  spec.workers = workers;
   for (const std::string_view point : kWorkerKillPoints) {
     if (only_of_spares(point) || only_of_stages(point)) continue;
     // Only a replacement reads a checkpoint, so another death makes sure that there is one.
@@ -158,6 +159,15 @@ TEST_CASE("a worker that is killed at any step of its life changes no bit of a t
       }
       if (visit == 1) CHECK(armed.has_struck());
     }
+  }
+}
+
+TEST_CASE("a worker that is killed at any step of its life changes no bit of a training") { check_training({}); }
+
+TEST_CASE("a worker that members share and that is killed at any step of its life changes no bit of a training") {
+  for (const UnitMode mode : {UnitMode::loop, UnitMode::threads}) {
+    CAPTURE(to_name(mode));
+    check_training({{{0, 1}, mode}});
   }
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "config/workers.hpp"
+#include "tests/common/temporary_folder.hpp"
 #include "tests/integration/pools.hpp"
 
 namespace tutti::test {
@@ -191,6 +192,9 @@ TEST_CASE("a worker hosts more members than its socket holds messages") {
   Ensemble ensemble(published(spec), with_worker());
   const auto images = random_images(8);
   CHECK(ensemble.predict(view(images)).values == naive_mean(spec, images));
+  const TemporaryFolder folder;
+  ListSource source(images, std::vector<std::int64_t>(8, 0));
+  CHECK(ensemble.train(source, folder.path()).weights.size() == spec.members.size());
   CHECK(ensemble.status().faults.deaths == 0);
 }
 
@@ -215,21 +219,23 @@ TEST_CASE("a spare takes over the members of a shared worker") {
   CHECK(ensemble.status().faults.deaths >= 1);
 }
 
-TEST_CASE("members that share a worker are trained only by an ensemble that is made for it") {
-  Ensemble ensemble(published(sharing(UnitMode::loop)), with_worker());
-  ListSource source(random_images(8), std::vector<std::int64_t>(8, 0));
-  CHECK(message_of([&] { ensemble.train(source, "."); }) ==
-        "members that share a worker or have several cannot be trained");
-}
-
-TEST_CASE("while members learn each has a worker of its own") {
+TEST_CASE("members with several workers are trained only by an ensemble that is made for it") {
   auto spec = sharing(UnitMode::loop);
+  spec.workers.front().replicas = 2;
+  ListSource source(random_images(8), std::vector<std::int64_t>(8, 0));
+  {
+    Ensemble ensemble(published(spec), with_worker());
+    CHECK(message_of([&] { ensemble.train(source, "."); }) ==
+          "members that are fused or have several workers cannot be trained");
+  }
+  const TemporaryFolder folder;
   Options options = with_worker();
   options.training = true;
-  const Ensemble ensemble(published(spec), options);
+  Ensemble ensemble(published(spec), options);
   std::set<int> pids;
   for (const MemberStatus& member : ensemble.status().members) pids.insert(member.pid);
-  CHECK(pids.size() == 4);
+  CHECK(pids.size() == 2);
+  CHECK(ensemble.train(source, folder.path()).weights.size() == 4);
 }
 
 }  // namespace

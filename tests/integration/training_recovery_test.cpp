@@ -90,6 +90,52 @@ TEST_CASE("a member whose workers die again and again while they train saves the
   }
 }
 
+TEST_CASE("members that share a worker learn the same bytes as those that have their own and also if it dies") {
+  auto spec = training_spec(4, 2);
+  spec.members.push_back(spec.members[0]);
+  spec.members[2].name = "m2";
+  const Trained calm = train(spec, 2);
+  for (const UnitMode mode : {UnitMode::loop, UnitMode::threads}) {
+    CAPTURE(to_name(mode));
+    const NothingLeft census;
+    auto shared = spec;
+    shared.workers = {{{0, 1, 2}, mode}};
+    const Trained undisturbed = train(shared, 2);
+    check_same(undisturbed, calm);
+    CHECK(undisturbed.status.faults.deaths == 0);
+    CHECK(undisturbed.status.members[0].pid == undisturbed.status.members[2].pid);
+    for (const std::size_t rank : {0U, 2U}) {
+      auto dying = shared;
+      fake_model(dying, rank).faults = {{FaultKind::kill, FaultPhase::train, 8}};
+      const Trained disturbed = train(dying, 2);
+      check_same(disturbed, calm);
+      CHECK(disturbed.status.faults.deaths >= 2);
+      CHECK(disturbed.status.faults.handed_out_again > 0);
+    }
+  }
+}
+
+TEST_CASE("a member that kills a shared worker while it learns goes on in a worker of its own") {
+  auto spec = training_spec(4, 2);
+  const Trained calm = train(spec);
+  for (const UnitMode mode : {UnitMode::loop, UnitMode::threads}) {
+    CAPTURE(to_name(mode));
+    const NothingLeft census;
+    auto shared = spec;
+    shared.workers = {{{0, 1}, mode}};
+    shared.failure.poison_limit = 1;
+    // The third process of this member, in its own worker, is past the batch.
+    fake_model(shared, 1).faults = {{FaultKind::kill, FaultPhase::train, 11}};
+    const TemporaryFolder folder;
+    Ensemble ensemble(published(shared), with_worker());
+    ListSource source = labelled_images();
+    std::vector<std::string> weights;
+    for (const auto& file : ensemble.train(source, folder.path()).weights) weights.push_back(read_text(file, "weights"));
+    CHECK(weights == calm.weights);
+    CHECK(ensemble.status().faults.deaths >= 2);
+  }
+}
+
 TEST_CASE("a second training continues from the first one even if workers die in it") {
   auto spec = training_spec(4, 2);
   const Trained calm = train(spec, 2);

@@ -44,7 +44,7 @@ TEST_CASE("a spare that has opened LibTorch becomes any member and predicts like
   const Training training = three_segments(MlpModel{{16, 4}});
   std::vector<std::vector<float>> answers;
   for (const bool preloaded : {false, true}) {
-    const CheckpointFiles files;
+    const Checkpoints files;
     Hosted worker(training.program, training.arena, training.width, files);
     worker.receive<control::Hello>();
     if (preloaded) worker.send(control::Preload{false});
@@ -64,7 +64,7 @@ TEST_CASE("a spare dies at the scripted faults of preloading") {
   const Training training = three_segments(MlpModel{{16, 4}});
   for (const std::string point : {"worker.preload_received", "worker.preloaded"}) {
     AtomicFile(folder / "token").commit();
-    const CheckpointFiles files;
+    const Checkpoints files;
     Hosted worker(training.program, training.arena, training.width, files, {},
                   {{"TUTTI_KILL_POINT", point + ":1:" + (folder / "token").string()}});
     worker.receive<control::Hello>();

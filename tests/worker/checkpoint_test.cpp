@@ -41,7 +41,7 @@ std::vector<float> answer(worker::Model& model) {
 }
 
 TEST_CASE("a member continues from a checkpoint as if nothing had happened") {
-  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
+  const UniqueFd file = make_checkpoint_file();
   const auto undisturbed = make_fake_model(fake_request());
   undisturbed->trainable()->begin_training();
   learn(*undisturbed, 1);
@@ -57,7 +57,7 @@ TEST_CASE("a member continues from a checkpoint as if nothing had happened") {
 }
 
 TEST_CASE("a checkpoint replaces the whole content and nothing is left of a longer one") {
-  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
+  const UniqueFd file = make_checkpoint_file();
   const auto model = make_fake_model(fake_request());
   write_checkpoint(file.get(), fake_request(), *model->trainable(), 1);
   const off_t bytes = size_of(file);
@@ -81,7 +81,7 @@ std::string refusal(const UniqueFd& file, const MemberRequest& member = fake_req
 }
 
 TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
-  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
+  const UniqueFd file = make_checkpoint_file();
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request())->trainable(), 3);
   for (off_t bytes = size_of(file) - 1; bytes >= 0; --bytes) {
     REQUIRE(::ftruncate(file.get(), bytes) == 0);
@@ -90,7 +90,7 @@ TEST_CASE("a checkpoint that was torn is refused wherever it was torn") {
 }
 
 TEST_CASE("a checkpoint of another member is refused with its name and kind") {
-  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
+  const UniqueFd file = make_checkpoint_file();
   write_checkpoint(file.get(), fake_request(), *make_fake_model(fake_request())->trainable(), 3);
   MemberRequest other = fake_request();
   other.name = "m1";
@@ -107,7 +107,7 @@ TEST_CASE("a file of weights is not a checkpoint") {
 }
 
 TEST_CASE("a checkpoint that does not say its segment is refused") {
-  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
+  const UniqueFd file = make_checkpoint_file();
   for (const char* said : {"", "x", "-1", "3 "}) {
     REQUIRE(::ftruncate(file.get(), 0) == 0);
     REQUIRE(::lseek(file.get(), 0, SEEK_SET) == 0);
@@ -132,7 +132,7 @@ TEST_CASE("only a regular file can take a checkpoint") {
 }
 
 TEST_CASE("a checkpoint beyond the limit of a file's size is an error that says to raise it") {
-  const UniqueFd file = make_checkpoint_file(/*on_disk=*/true);
+  const UniqueFd file = make_checkpoint_file();
   const auto model = make_fake_model(fake_request());
   rlimit before{};
   REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);

@@ -27,9 +27,9 @@
 namespace tutti::test {
 
 /// They outlive the workers that write to them.
-struct CheckpointFiles {
-  UniqueFd first = make_checkpoint_file(/*on_disk=*/true);
-  UniqueFd second = make_checkpoint_file(/*on_disk=*/true);
+struct Checkpoints {
+  UniqueFd first = make_checkpoint_file();
+  UniqueFd second = make_checkpoint_file();
 };
 
 /// The worker has ended, or has reported why it will.
@@ -42,7 +42,7 @@ class Hosted {
   using Environment = std::vector<std::pair<std::string, std::string>>;
 
   /// `arguments` besides those that every worker gets.
-  Hosted(const std::string& program, const ArenaLayout& arena, std::uint32_t width, const CheckpointFiles& files,
+  Hosted(const std::string& program, const ArenaLayout& arena, std::uint32_t width, const Checkpoints& files,
          const std::vector<std::string>& arguments = {}, const Environment& environment = {})
       : layout_(arena),
         channel_layout_(arena.slots, arena.images, {width}),
@@ -53,8 +53,9 @@ class Hosted {
         tasks_(channel_.tasks()),
         completions_(channel_.completions()),
         sockets_(Sockets::make()),
-        child_(Child::spawn({program, with_place(arguments), environment, descriptors(files)})),
-        control_(std::move(sockets_.coordinator)) {
+        child_(Child::spawn({program, with_place(arguments), environment, descriptors()})),
+        control_(std::move(sockets_.coordinator)),
+        files_(files) {
     arena_file_.seal_future_write();
     sockets_.worker.reset();
   }
@@ -78,6 +79,8 @@ class Hosted {
   control::Ready load(const MemberRequest& request) { return ask<control::Ready>(control::Load{request}); }
   void start(std::uint32_t generation = 0) {
     send(control::Start{Generation(generation), {channel_layout_.width(0)}, layout_, false});
+    send_checkpoint_file(control_.fd(), 0, files_.first.get());
+    send_checkpoint_file(control_.fd(), 1, files_.second.get());
   }
   /// Puts images into a slot; labels are the numbers of the images modulo the width.
   void fill(std::uint32_t slot, const std::vector<float>& pixels, std::uint64_t first_number) {
@@ -138,7 +141,7 @@ class Hosted {
     arguments.insert(arguments.begin(), {"--member=m0", "--parent=" + std::to_string(::getpid())});
     return arguments;
   }
-  std::vector<int> descriptors(const CheckpointFiles& files) const {
+  std::vector<int> descriptors() const {
     return {-1,
             1,
             2,
@@ -146,9 +149,7 @@ class Hosted {
             arena_file_.fd(),
             channel_file_.fd(),
             task_bell_.fd(),
-            completion_bell_.fd(),
-            files.first.get(),
-            files.second.get()};
+            completion_bell_.fd()};
   }
   Died died() {
     const auto message = control_.receive();
@@ -169,6 +170,7 @@ class Hosted {
   Sockets sockets_;
   Child child_;
   worker::ControlClient control_;
+  const Checkpoints& files_;
 };
 
 }  // namespace tutti::test

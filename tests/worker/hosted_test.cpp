@@ -31,7 +31,7 @@ std::string flags_of_arena(int pid) {
 }
 
 TEST_CASE("the arena is left out of a worker's core file") {
-  const CheckpointFiles files;
+  const Checkpoints files;
   Hosted worker(test::kWorkerProgram, kHostedArena, 4, files, {"--core-files"});
   worker.receive<control::Hello>();
   worker.load(fake_request());
@@ -48,7 +48,7 @@ TEST_CASE("a worker that gets no memory says so and what to lower") {
 #ifdef TUTTI_SANITIZED
   std::puts("SKIPPED: a sanitizer's allocator does not throw");
 #else
-  const CheckpointFiles files;
+  const Checkpoints files;
   Hosted worker(test::kWorkerProgram, kHostedArena, 4, files);
   worker.receive<control::Hello>();
   rlimit limit{1 << 28, 1 << 28};

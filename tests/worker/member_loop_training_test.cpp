@@ -54,7 +54,7 @@ class Oracle final : public worker::Model {
 Rig rig_of_oracle() {
   MemberRequest request = fake_request();
   request.model = AotiModel{{"m.pt2"}};
-  return Rig(request, false, {-1, -1}, std::make_unique<Oracle>());
+  return Rig(request, false, std::make_unique<Oracle>());
 }
 
 TEST_CASE("a member that only predicts refuses to save and lives on") {
@@ -116,7 +116,9 @@ TEST_CASE("training takes every image once and gives the same bytes again") {
 
 /// A member in training, whose checkpoints go to two nameless files.
 struct TrainingRig {
-  TrainingRig() : rig(fake_request(), false, {files.first.get(), files.second.get()}) {
+  TrainingRig() : rig(fake_request()) {
+    rig.keep_checkpoints_in(0, files.first);
+    rig.keep_checkpoints_in(1, files.second);
     for (std::uint32_t slot = 0; slot < 4; ++slot) rig.fill(slot, random_images(8, slot));
   }
   std::string tell(const control::Message& message) {
@@ -130,7 +132,7 @@ struct TrainingRig {
   static std::string segment_in(const UniqueFd& fd) {
     return merge::Safetensors::read(fd.get(), "the file").metadata().at("trained up to segment");
   }
-  CheckpointFiles files;
+  Checkpoints files;
   Rig rig;
 };
 

@@ -102,7 +102,7 @@ class Replacing {
   }
 
   const Training& training_;
-  CheckpointFiles files_;
+  Checkpoints files_;
   std::optional<std::uint32_t> committed_;
   std::uint32_t next_file_ = 0;
   std::size_t done_ = 0;

@@ -1,4 +1,4 @@
-// Requests for fake members, and a pair of control sockets. For tests only.
+// Requests for fake members, a pair of control sockets, and a message with a descriptor. For tests only.
 #pragma once
 
 #include <sys/socket.h>
@@ -7,7 +7,8 @@
 #include <stdexcept>
 
 #include "common/unique_fd.hpp"
-#include "common/wire/member_request.hpp"
+#include "common/wire/control.hpp"
+#include "common/wire/descriptor_passing.hpp"
 
 namespace tutti::test {
 
@@ -30,5 +31,10 @@ struct Sockets {
   UniqueFd coordinator;
   UniqueFd worker;
 };
+
+/// Nothing comes of it if the worker is gone.
+inline void send_checkpoint_file(int socket, std::uint32_t file, int descriptor) {
+  send_with_descriptors(socket, control::encode(control::CheckpointFile{Seat(0), file}), {&descriptor, 1});
+}
 
 }  // namespace tutti::test

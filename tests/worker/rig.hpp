@@ -6,7 +6,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <exception>
 #include <memory>
@@ -32,10 +31,8 @@ inline const ArenaLayout kArena = [] {
 class Rig {
  public:
   /// Without a `model` the fake one of the request.
-  explicit Rig(MemberRequest request, bool allow_nan = false, std::array<int, 2> checkpoints = {-1, -1},
-               std::unique_ptr<worker::Model> model = nullptr)
-      : checkpoints_(checkpoints),
-        request_(std::move(request)),
+  explicit Rig(MemberRequest request, bool allow_nan = false, std::unique_ptr<worker::Model> model = nullptr)
+      : request_(std::move(request)),
         start_{0, {4}, kArena, allow_nan},
         model_(model ? std::move(model) : worker::make_fake_model(request_)),
         arena_(kArena.bytes() / sizeof(Page) + 1),
@@ -101,6 +98,9 @@ class Rig {
     return {span.begin(), span.end()};
   }
   void send(const control::Message& message) { control_->send(message); }
+  void keep_checkpoints_in(std::uint32_t file, const UniqueFd& fd) {
+    send_checkpoint_file(control_->fd(), file, fd.get());
+  }
   control::Message reply() {
     auto message = control_->receive();
     REQUIRE(message);
@@ -149,8 +149,7 @@ class Rig {
                         channel_,
                         task_bell_,
                         completion_bell_,
-                        *client_,
-                        checkpoints_})
+                        *client_})
           .run();
       end_ = "left";
     } catch (const std::exception& error) {
@@ -158,7 +157,6 @@ class Rig {
     }
   }
 
-  std::array<int, 2> checkpoints_;
   MemberRequest request_;
   control::Start start_;
   std::unique_ptr<worker::Model> model_;

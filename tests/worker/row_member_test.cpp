@@ -49,7 +49,7 @@ class Stage {
     file_.seal_size();
     channel_.emplace(file_, layout);
     member_.emplace(worker::MemberParts{
-        *model_, request_, start_, arena, *channel_, Seat(0), {-1, -1}, &feeds_, rows_ ? &*rows_ : nullptr});
+        *model_, request_, start_, arena, *channel_, Seat(0), &feeds_, rows_ ? &*rows_ : nullptr});
   }
 
   void read_from(const Stage& other) {

@@ -184,13 +184,20 @@ TEST_CASE("what a stage is told of another arrives as it was sent") {
 }
 
 TEST_CASE("the short messages arrive as they were sent") {
-  round_trip(BeginTraining{});
+  CHECK(round_trip(BeginTraining{Seat(3)}).seat == Seat(3));
+  const CheckpointFile file = round_trip(CheckpointFile{Seat(2), 1});
+  CHECK(file.seat == Seat(2));
+  CHECK(file.file == 1);
   round_trip(Stop{});
   CHECK(round_trip(Preload{true}).cuda);
   CHECK_FALSE(round_trip(Preload{false}).cuda);
-  CHECK(round_trip(Restore{1}).file == 1);
-  round_trip(Done{});
-  CHECK(round_trip(Save{"runs/x.safetensors"}).path == "runs/x.safetensors");
+  const Restore restore = round_trip(Restore{1, Seat(4)});
+  CHECK(restore.file == 1);
+  CHECK(restore.seat == Seat(4));
+  CHECK(round_trip(Done{"", "", Seat(5)}).seat == Seat(5));
+  const Save save = round_trip(Save{"runs/x.safetensors", Seat(6)});
+  CHECK(save.path == "runs/x.safetensors");
+  CHECK(save.seat == Seat(6));
   const Failure failure = round_trip(Failure{"no \"memory\"\n\t\x01", "buy some", true});
   CHECK(failure.text == "no \"memory\"\n\t\x01");
   CHECK(failure.hint == "buy some");

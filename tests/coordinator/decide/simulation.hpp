@@ -39,7 +39,7 @@ inline WorldSetting living(std::uint64_t seed) {
   return setting;
 }
 
-/// A pool of 2 to 6 members, of which some share a worker.
+/// A pool of 2 to 6 members, of which some share a worker. None is trained.
 inline void share_workers(WorldSetting& setting) {
   std::uint64_t drawn = 0;
   const auto draw = [&](std::uint64_t below) {

@@ -30,6 +30,43 @@ TEST_CASE("members that share workers are answered as those that have their own"
   CHECK(sum.finished > kSeeds);
 }
 
+TEST_CASE("members that share workers are trained as those that have their own") {
+  const Sum sum = live_through(
+      240'000,
+      [](WorldSetting& setting) {
+        share_workers(setting);
+        setting.trains = true;
+        setting.stuck = setting.seed % 3 == 0;
+        drop_nan(setting, 5);
+        setting.may_fail_with = {"no slot is left for a segment"};
+      },
+      2 * kReplicaSeeds);
+  CHECK(sum.counts.deaths > kReplicaSeeds);
+  CHECK(sum.counts.violations > 0);
+  CHECK(sum.repeated > kReplicaSeeds);
+  CHECK(sum.checkpoints_used > kReplicaSeeds);
+  CHECK(sum.finished > kReplicaSeeds);
+}
+
+TEST_CASE("members in training that get workers of their own or leave do not cost their neighbours a segment") {
+  const Sum sum = live_through(
+      250'000,
+      [](WorldSetting& setting) {
+        share_workers(setting);
+        setting.trains = true;
+        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
+        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+        setting.faults *= 2;
+        setting.may_fail_with = {"no member is left", "that computed nothing else",
+                                 "it died on each of the last 3 segments that it was given"};
+      },
+      2 * kReplicaSeeds);
+  CHECK(sum.moved > kReplicaSeeds / 4);
+  CHECK(sum.checkpoints_used > kReplicaSeeds);
+  CHECK(sum.failed < kReplicaSeeds);
+}
+
 TEST_CASE("segments that seem to kill shared workers first cost a member its place there") {
   const Sum sum = live_through(100'000, [](WorldSetting& setting) {
     share_workers(setting);

@@ -178,6 +178,8 @@ bool World::act(Process& process) {
   if (!process.ready) {
     process.ready = true;
     supervisor_.ready(process.worker, {}, now_);
+  } else if (may_obey(process)) {
+    obey(process);
   } else if (process.computed) {
     publish(process);
   } else if (!process.ring.empty()) {
@@ -187,8 +189,6 @@ bool World::act(Process& process) {
       end(process);
     else
       compute(process);
-  } else if (!process.orders.empty()) {
-    obey(process);
   } else {
     return false;
   }
@@ -205,16 +205,26 @@ void World::choose_task(Process& process) {
   process.ring.push_front(task);
 }
 
+/// A loop looks for orders when its ring is empty. The thread of a member obeys when it comes to it.
+bool World::may_obey(const Process& process) {
+  if (process.orders.empty()) return false;
+  if (process.ring.empty()) return true;
+  if (setting_.supervisor.modes.at(process.worker.value()) == UnitMode::loop || process.computed) return false;
+  const Seat seat = process.orders.front().seat;
+  return std::ranges::count(process.ring, seat, &TaskRecord::seat) == 0 && chance(50);
+}
+
 void World::obey(Process& process) {
   const Order order = process.orders.front();
   process.orders.pop_front();
-  const Rank rank = unit_of(process).front();
+  const Rank rank = rank_of(process, order.seat);
   Member& member = members_[rank];
-  if (order.kind == Order::Kind::begin) process.learnt.begin();
-  if (order.kind == Order::Kind::save) member.saved = process.learnt;
+  Learnt& learnt = process.learnt[order.seat];
+  if (order.kind == Order::Kind::begin) learnt.begin();
+  if (order.kind == Order::Kind::save) member.saved = learnt;
   if (order.kind == Order::Kind::restore) {
     must(!member.files[order.file].torn, "a checkpoint is used that is not whole");
-    process.learnt = member.files[order.file].learnt;
+    learnt = member.files[order.file].learnt;
     ++checkpoints_used_;
   }
   if (process.orders.empty()) supervisor_.done(rank, {}, now_);
@@ -227,10 +237,11 @@ void World::compute(Process& process) {
   process.computed = true;
   ++process.batches;
   if (task.kind != TaskKind::train) return must(task.checkpoint == 0, "a prediction makes a checkpoint");
-  must(static_cast<std::int64_t>(task.segment.value()) > process.learnt.up_to,
+  Learnt& learnt = process.learnt[task.seat];
+  must(static_cast<std::int64_t>(task.segment.value()) > learnt.up_to,
        "a segment is trained on twice, or out of order");
-  process.learnt.hash = mix(process.learnt.hash ^ segment.content);
-  process.learnt.up_to = static_cast<std::int64_t>(task.segment.value());
+  learnt.hash = mix(learnt.hash ^ segment.content);
+  learnt.up_to = static_cast<std::int64_t>(task.segment.value());
   if (task.checkpoint != 0) members_[rank_of(process, task.seat)].files[task.checkpoint - 1].torn = true;
 }
 
@@ -238,7 +249,8 @@ void World::publish(Process& process) {
   const TaskRecord task = process.ring.front();
   process.ring.pop_front();
   process.computed = false;
-  if (task.checkpoint != 0) members_[rank_of(process, task.seat)].files[task.checkpoint - 1] = {process.learnt, false};
+  if (task.checkpoint != 0)
+    members_[rank_of(process, task.seat)].files[task.checkpoint - 1] = {process.learnt[task.seat], false};
   process.published.push_back(draw_completion(rank_of(process, task.seat), task));
 }
 

@@ -40,7 +40,7 @@ struct WorldSetting {
   bool shared = false;       ///< several members share a worker
   bool chained = false;      ///< some members have stages
   ByRank<Round> rounds{};    ///< when members are asked to predict, by rank; empty: at once
-  bool trains = true;        ///< members are trained, too, each in one worker
+  bool trains = true;        ///< members are trained, too; none of them has replicas
   bool renews = false;       ///< units get new versions
   bool comes = false;        ///< members come and go; one that comes has a worker of its own, and none is trained
   bool slow = false;         ///< each process gets a thousandth of a processor, and a hundred times as much time passes
@@ -79,6 +79,7 @@ class World {
   using Time = Supervisor::Time;
   struct Order {
     enum class Kind { begin, restore, save } kind;
+    Seat seat{};
     std::uint32_t file = 0;
   };
   /// The state of a member: which contents it has trained on, in which order, and its state when this training began.
@@ -108,7 +109,7 @@ class World {
     bool computed = false;        ///< the first of them, but its completion is not published
     std::deque<CompletionRecord> published;
     std::uint32_t unread = 0;  ///< handed out, and its completion not reported
-    Learnt learnt;
+    std::map<Seat, Learnt> learnt;
     std::uint64_t batches = 0;
     ProcessActivity activity;
   };
@@ -161,6 +162,7 @@ class World {
   bool calm_round();
   bool act(Process& process);
   void choose_task(Process& process);
+  bool may_obey(const Process& process);
   void obey(Process& process);
   void compute(Process& process);
   void publish(Process& process);

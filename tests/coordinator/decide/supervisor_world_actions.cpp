@@ -229,23 +229,29 @@ void World::perform(const action::Begin& begin) {
 
 void World::perform(const action::Prepare& prepare) {
   Process& process = process_of(prepare.rank);
-  must(process.begun && process.orders.empty(), "an order too early");
+  must(process.begun && process.orders.empty() && process.unread == 0, "an order too early");
   must(prepare.checkpoint || prepare.begin, "an empty preparation");
-  if (prepare.checkpoint) process.orders.push_back({Order::Kind::restore, *prepare.checkpoint});
-  if (prepare.begin) process.orders.push_back({Order::Kind::begin, 0});
+  const Seat seat = supervisor_.hosting().seat_of(prepare.rank);
+  if (prepare.checkpoint) process.orders.push_back({Order::Kind::restore, seat, *prepare.checkpoint});
+  if (prepare.begin) process.orders.push_back({Order::Kind::begin, seat});
 }
 
 void World::perform(const action::Tell& tell) {
   Process& process = process_of(tell.rank);
-  must(process.begun && process.orders.empty() && process.unread == 0, "a command too early");
+  const Seat seat = supervisor_.hosting().seat_of(tell.rank);
+  must(process.begun && process.orders.empty(), "a command too early");
+  must(std::ranges::count(process.ring, seat, &TaskRecord::seat) == 0 &&
+           std::ranges::count(process.published, seat, &CompletionRecord::seat) == 0,
+       "a command before the tasks that came before it were answered");
   must(commanded_, "a command that was not given");
-  process.orders.push_back({command_ == Supervisor::Command::save ? Order::Kind::save : Order::Kind::begin, 0});
+  process.orders.push_back({command_ == Supervisor::Command::save ? Order::Kind::save : Order::Kind::begin, seat});
 }
 
 void World::perform(const action::HandOut& hand_out) {
   Process& process = process_of(hand_out.worker);
   must(rank_of(process, hand_out.task.seat) == hand_out.rank, "a task for a member that sits elsewhere");
-  must(process.begun && process.orders.empty(), "a task before the worker is ready for it");
+  must(process.begun && std::ranges::count(process.orders, hand_out.task.seat, &Order::seat) == 0,
+       "a task before the member is ready for it");
   must(hand_out.task.generation == process.generation, "a task of another generation");
   must(segments_.at(hand_out.task.segment).asked[hand_out.rank], "a task for a member that was not asked");
   const Segment& segment = segments_.at(hand_out.task.segment);
@@ -273,6 +279,9 @@ void World::perform(const action::Abandon& abandon) {
           !(supervisor_.chains().fed_from(rank) && supervisor_.segment(number).rows[rank].answered) &&
           segment.accepted[rank] == std::pair(abandon.worker, abandon.generation))
         segment.accepted[rank].reset();
+  must(abandon.checkpoints.size() == unit_of(process).size(), "the files of a member are forgotten");
+  for (const auto& [rank, valid] : abandon.checkpoints)
+    must(!valid || !members_[rank].files[*valid].torn, "a checkpoint is kept that is not whole");
   ghosts_.push_back(std::move(processes_[abandon.worker]));
 }
 

@@ -176,15 +176,32 @@ TEST_CASE("fewer slots than keep replicas busy are a note") {
   CHECK(notes_with("").empty());
 }
 
-TEST_CASE("while members learn each has a worker of its own whatever the description says") {
+TEST_CASE("members learn in one worker each or in the one that they share and never as one network") {
   Options options;
   options.training = true;
-  const auto spec = config::load_text(
-      "members: [{name: a, model: {kind: small-cnn}}, {name: b, model: {kind: small-cnn}}]\nassignment: cpu\n"
-      "workers: [{members: [a, b]}]\n",
-      "test");
-  CHECK(make_plan(spec, machine_of(1), {{3, 32, 32}, {}}, options).workers.size() == 2);
-  CHECK(make_plan(spec, machine_of(1), {{3, 32, 32}, {}}, {}).workers.size() == 1);
+  const auto plans_with = [&](const std::string& workers) {
+    const auto spec = config::load_text(
+        "members: [{name: a, model: {kind: small-cnn}}, {name: b, model: {kind: small-cnn}}]\nassignment: cpu\n"
+        "workers: [" +
+            workers + "]\n",
+        "test");
+    const Plan plan = make_plan(spec, machine_of(2), {{3, 32, 32}, {}}, options);
+    CHECK(plan.may_learn());
+    return std::pair(plan, make_plan(spec, machine_of(2), {{3, 32, 32}, {}}, {}));
+  };
+  const auto [fused, of_prediction] = plans_with("{members: [a, b], mode: fused}");
+  REQUIRE(fused.workers.size() == 1);
+  CHECK(fused.workers[0].mode == UnitMode::loop);
+  CHECK(of_prediction.workers[0].mode == UnitMode::fused);
+  CHECK_FALSE(of_prediction.may_learn());
+  const auto [threads, of_threads] = plans_with("{members: [a, b], mode: threads}");
+  CHECK(threads.workers[0].mode == UnitMode::threads);
+  CHECK(of_threads.may_learn());
+  const auto [replicated, of_replicas] = plans_with("{members: [b], replicas: {'cpu:1': 2, 'cpu:0': 1}}");
+  REQUIRE(replicated.workers.size() == 2);
+  CHECK(replicated.workers[1].device == "cpu:1");
+  CHECK(of_replicas.workers.size() == 4);
+  CHECK_FALSE(of_replicas.may_learn());
 }
 
 }  // namespace

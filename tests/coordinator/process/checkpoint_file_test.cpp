@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <string>
 
 #include <tutti/error.hpp>
@@ -71,14 +74,14 @@ TEST_CASE("a checkpoint on disk has no name and leaves nothing in the folder") {
     return;
   }
   {
-    const UniqueFd file = make_checkpoint_file(true);
+    const UniqueFd file = make_checkpoint_file();
     check_file(file);
     CHECK(place_of(file).starts_with(folder.path().string() + "/"));
     struct stat status {};
     REQUIRE(::fstat(file.get(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);  // no other user may read a member's state
     CHECK(folder.names().empty());
-    const UniqueFd another = make_checkpoint_file(true);
+    const UniqueFd another = make_checkpoint_file();
     struct stat other {};
     REQUIRE(::fstat(another.get(), &other) == 0);
     CHECK(other.st_ino != status.st_ino);
@@ -86,12 +89,30 @@ TEST_CASE("a checkpoint on disk has no name and leaves nothing in the folder") {
   CHECK(folder.names().empty());
 }
 
-TEST_CASE("a checkpoint that will not be written takes no disk") {
-  const TemporaryFolder folder;
-  const TemporaryFilesIn place(folder.path());
-  const UniqueFd file = make_checkpoint_file(false);
-  check_file(file);
-  CHECK(in_memory(file));
+ino_t inode_of(int fd) {
+  struct stat status {};
+  REQUIRE(::fstat(fd, &status) == 0);
+  return status.st_ino;
+}
+
+TEST_CASE("each member keeps its files until a process that may write to them is left behind") {
+  CheckpointFiles files;
+  const auto inodes = [&](Rank rank) {
+    const std::array<int, 2> both = files.of(rank);
+    return std::array{inode_of(both[0]), inode_of(both[1])};
+  };
+  const auto first = inodes(Rank(0));
+  const auto other = inodes(Rank(3));
+  CHECK(first[0] != first[1]);
+  CHECK(std::set{first[0], first[1], other[0], other[1]}.size() == 4);
+  CHECK(inodes(Rank(0)) == first);
+  files.leave_behind(Rank(0), 1);
+  const auto later = inodes(Rank(0));
+  CHECK(later[1] == first[1]);
+  CHECK(inodes(Rank(3)) == other);
+  files.leave_behind(Rank(3), std::nullopt);
+  files.leave_behind(Rank(7), 0);  // it was never trained
+  CHECK(inodes(Rank(0)) == later);
 }
 
 TEST_CASE("if the folder for temporary files does not support it a checkpoint is kept in memory") {
@@ -99,7 +120,7 @@ TEST_CASE("if the folder for temporary files does not support it a checkpoint is
   for (const std::string& unusable : {(folder / "missing").string(), std::string("/proc"), std::string("/dev/null")}) {
     CAPTURE(unusable);
     const TemporaryFilesIn place(unusable);
-    const UniqueFd file = make_checkpoint_file(true);
+    const UniqueFd file = make_checkpoint_file();
     check_file(file);
     CHECK(in_memory(file));
   }
@@ -114,7 +135,7 @@ TEST_CASE("if the folder for temporary files cannot be written a checkpoint is k
   UniqueFd file;
   {
     const OrdinaryUser somebody;
-    file = make_checkpoint_file(true);
+    file = make_checkpoint_file();
   }
   CHECK(in_memory(file));
 }
@@ -123,7 +144,7 @@ TEST_CASE("a checkpoint file without a free descriptor is refused with a hint") 
   std::optional<Error> error;
   {
     const NoMoreFiles limit;
-    error = error_of([] { make_checkpoint_file(true); });
+    error = error_of([] { make_checkpoint_file(); });
   }
   REQUIRE(error);
   CHECK(error->kind() == ErrorKind::failed);
