@@ -6,12 +6,17 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <tutti/ensemble.hpp>
 
+#include "common/atomic_file.hpp"
+#include "common/random.hpp"
 #include "config/spec.hpp"
 #include "tests/common/error_of.hpp"
+#include "tests/common/temporary_folder.hpp"
 #include "tests/torch/requests.hpp"
 
 namespace tutti::test::shared_pool {
@@ -62,6 +67,56 @@ TEST_CASE("in a loop or in threads a shared worker computes the bytes of separat
     for (std::size_t rank = 0; rank < separate.members.size(); ++rank)
       CHECK(shared.members[rank].values == separate.members[rank].values);
   }
+}
+
+/// Pixels that the number of the image tells.
+class MadeUp final : public Source {
+ public:
+  std::string name() const override { return "made-up"; }
+  ImageShape shape() const override { return kShape; }
+  std::uint64_t count() const override { return 96; }
+  std::uint32_t classes() const override { return 10; }
+  bool labelled() const override { return true; }
+  void read(std::span<const std::uint64_t> indices, std::span<float> images, std::span<std::int64_t> labels) override {
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      labels[i] = static_cast<std::int64_t>(indices[i] % 10);
+      for (std::size_t p = 0; p < kShape.elements(); ++p)
+        images[i * kShape.elements() + p] = unit_float(random_at(indices[i], p));
+    }
+  }
+};
+
+/// The weights of each member, and what they predict. The first member's worker is killed if that is wanted.
+std::vector<std::string> learn(const std::string& workers, bool kill, std::vector<float>& values) {
+  const TemporaryFolder folder;
+  Options options;
+  options.training = true;
+  Ensemble ensemble(ensemble_of(workers + "\ntrain: {epochs: 2, batch_images: 8, bootstrap: true}"), options);
+  MadeUp source;
+  bool killed = !kill;
+  const TrainResult result = ensemble.train(source, folder.path(), [&](const EpochResult&) {
+    if (!std::exchange(killed, true)) ::kill(ensemble.status().members[0].pid, SIGKILL);
+  });
+  CHECK((ensemble.status().faults.deaths > 0) == kill);
+  std::vector<std::string> weights;
+  for (const auto& file : result.weights) weights.push_back(read_text(file, "weights"));
+  values = ensemble.predict(Images{some_images(kImages, kShape), kShape}).values;
+  return weights;
+}
+
+TEST_CASE("in a loop, in threads or fused members of a shared worker learn the bytes of separate ones") {
+  std::vector<float> expected;
+  const std::vector<std::string> separate = learn("", false, expected);
+  CHECK(separate[0] != separate[1]);
+  for (const char* mode : {"members: [a, b, c, d], mode: loop", "members: [a, b, c, d], mode: threads",
+                           "members: [a, b, c], mode: fused"})
+    for (const bool kill : {false, true}) {
+      CAPTURE(mode);
+      CAPTURE(kill);
+      std::vector<float> values;
+      CHECK(learn(fmt::format("workers: [{{{}}}]", mode), kill, values) == separate);
+      CHECK(values == expected);
+    }
 }
 
 TEST_CASE("fused members answer as separate ones but for the last bits") {
