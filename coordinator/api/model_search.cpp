@@ -31,12 +31,6 @@ std::string name_of(const ChoiceGroup& group, std::size_t number) {
   return group.unit ? std::string(to_name(group.modes[number])) : config::candidate_name(group.kinds[number]);
 }
 
-/// Forms that were slower than another one by this factor at first do not compute alternately with it.
-constexpr double kFarBehind = 3;
-/// At most so many turns, and none is started after this time.
-constexpr int kTurns = 3;
-constexpr std::chrono::duration<double> kAlternating{0.6};
-
 class Search {
  public:
   Search(const config::EnsembleSpec& spec, ModelTrials& trials, std::vector<ChoiceGroup> groups)
@@ -57,8 +51,9 @@ class Search {
         }
       first_.assign(first_.size(), std::nullopt);
       waiting_.clear();
+      const auto begin = std::chrono::steady_clock::now();
       for (std::size_t round = 0; round < rounds; ++round) try_round(round, open);
-      if (waiting_.size() > 1) compare_alternately(open);
+      compare_alternately(open, std::chrono::steady_clock::now() - begin);
       trials_.end();
       for (ChoiceGroup* const group : open)
         if (!choose(group->candidates)) refuse(*group);
@@ -195,17 +190,16 @@ class Search {
 
   /// What was measured one form after the other may say more about the machine at that time than about the forms: those
   /// that may be the fastest compute again, one round each, alternately, and the fastest round of each counts.
-  void compare_alternately(const std::vector<ChoiceGroup*>& open) {
-    std::erase_if(waiting_, [](const Waiting& one) {
-      return std::ranges::none_of(one.groups, [&](ChoiceGroup* group) { return may_be_fastest(*group, one.round); });
-    });
-    if (waiting_.size() < 2) return;
+  void compare_alternately(const std::vector<ChoiceGroup*>& open, std::chrono::duration<double> trials) {
     std::vector<std::vector<ModelForm>> before;
     for (const ChoiceGroup* group : open) before.push_back(group->candidates);
     try {
       const auto begin = std::chrono::steady_clock::now();
-      for (int turn = 0; turn < kTurns && std::chrono::steady_clock::now() - begin < kAlternating; ++turn)
+      for (int turn = 0; another_turn(turn, std::chrono::steady_clock::now() - begin, trials); ++turn) {
+        leave_behind(far_behind(turn));
+        if (waiting_.size() < 2) return;
         for (const Waiting& one : waiting_) turn_of(one, turn == 0);
+      }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
       log::info("a member died while forms computed alternately; what each took alone counts: {}", line_of(error));
@@ -223,12 +217,20 @@ class Search {
     }
   }
 
-  static bool may_be_fastest(const ChoiceGroup& group, std::size_t round) {
+  /// Those that cannot be the fastest of any group wait no more.
+  void leave_behind(double factor) {
+    std::erase_if(waiting_, [factor](const Waiting& one) {
+      return std::ranges::none_of(one.groups,
+                                  [&](ChoiceGroup* group) { return may_be_fastest(*group, one.round, factor); });
+    });
+  }
+
+  static bool may_be_fastest(const ChoiceGroup& group, std::size_t round, double factor) {
     double fastest = 0;
     for (const ModelForm& one : group.candidates)
       if (one.reason.empty()) fastest = std::max(fastest, one.images_per_second);
     const ModelForm& form = group.candidates[round];
-    return form.reason.empty() && form.images_per_second * kFarBehind >= fastest;
+    return form.reason.empty() && form.images_per_second * factor >= fastest;
   }
 
   void compare(std::size_t rank, const ModelTrials::Result& result, ModelForm& candidate) const {

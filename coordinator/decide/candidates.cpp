@@ -14,6 +14,13 @@ constexpr const char* kNothingMeasured = "nothing was measured";
 constexpr const char* kSlower = "it is slower";
 constexpr const char* kNotFaster = "it is not faster";
 
+/// Small networks take so many turns, unless that takes longer than this.
+constexpr int kTurns = 3;
+constexpr std::chrono::duration<double> kAlternating{0.6};
+/// Others take up to this part of the time of the trials, and not more turns than this.
+constexpr double kPartOfTrials = 0.3;
+constexpr int kMostTurns = 9;
+
 /// Whether the speeds say it already.
 bool is_of_speed(const std::string& reason) {
   return reason == kSlower || reason == kNotFaster || reason == kNothingMeasured;
@@ -52,6 +59,14 @@ std::optional<std::size_t> choose(std::vector<ModelForm>& candidates) {
   }
   return static_cast<std::size_t>(chosen - candidates.begin());
 }
+
+bool another_turn(int turns, std::chrono::duration<double> spent, std::chrono::duration<double> trials) {
+  if (turns < kTurns && spent < kAlternating) return true;
+  return turns < kMostTurns && spent < trials * kPartOfTrials;
+}
+
+// What was measured alone may have been disturbed as a whole; in a turn the forms follow each other within moments.
+double far_behind(int turns) { return turns == 0 ? 3 : 1.5; }
 
 std::chrono::duration<double> unit_seconds(UnitMode mode, const std::vector<MemberTime>& members,
                                            std::chrono::duration<double> wall, std::size_t cores) {

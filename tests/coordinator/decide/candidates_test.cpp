@@ -1,6 +1,7 @@
 // Which of several forms of a model is chosen, and what is said about the others.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cmath>
 #include <vector>
 
@@ -47,6 +48,27 @@ TEST_CASE("a candidate that could not be started is left out and the next one is
   CHECK(choose(all) == 1);
   CHECK(all[0].reason == "there is no library");
   CHECK(all[2].reason.starts_with("its outputs differ from those of b by"));
+}
+
+TEST_CASE("small networks compute alternately three times and large ones for a part of what their trials took") {
+  using Seconds = std::chrono::duration<double>;
+  const auto turns = [](double each, double trials) {
+    int taken = 0;
+    while (another_turn(taken, Seconds(taken * each), Seconds(trials))) ++taken;
+    return taken;
+  };
+  CHECK(turns(0.1, 0.9) == 3);
+  CHECK(turns(0.25, 0.9) == 3);
+  CHECK(turns(1, 0.9) == 1);
+  CHECK(turns(0.25, 5) == 6);
+  CHECK(turns(0.1, 60) == 9);
+}
+
+TEST_CASE("after a first turn a form that falls behind computes no more") {
+  CHECK(far_behind(0) > 2);
+  CHECK(far_behind(1) < far_behind(0));
+  CHECK(far_behind(1) > 1.2);
+  CHECK(far_behind(5) == far_behind(1));
 }
 
 TEST_CASE("nothing is chosen if no candidate could be started") {
