@@ -231,6 +231,14 @@ std::vector<std::string> entries_of(const ModelKind& kind) {
   return entries;
 }
 
+std::string why_only_on_cpu(const ModelKind& kind) {
+  const KindFacts facts = facts_of(kind);
+  if (facts.library != Library::onnxruntime && facts.library != Library::openvino && !facts.cpu_code) return {};
+  const ComputedBy* const by = backend_of(kind);
+  return fmt::format("members {} run on the CPU only", by != nullptr ? fmt::format("with 'backend: {}'", to_name(*by))
+                                                                     : fmt::format("of kind '{}'", facts.name));
+}
+
 ComputedBy* backend_of(ModelKind& kind) {
   ComputedBy* backend = nullptr;
   for_each_field(kind, [&]<class Value>(std::string_view, Value& value, const auto&) {

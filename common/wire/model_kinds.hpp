@@ -74,6 +74,7 @@ struct KindFacts {
   Dims per_class{};                     ///< if `width` is known: the sizes of what it has for each class, as of a mask
   bool random = false;                  ///< its predictions are random, or depend on the batch, on purpose
   std::string_view one_size{};          ///< why one loaded model takes images of one size only; empty: of any
+  bool cpu_code = false;                ///< it holds code for the CPU only
 
   /// The sizes of a prediction, if `width` is known.
   std::optional<Dims> prediction() const {
@@ -169,7 +170,8 @@ struct Description<AotiModel> {
     return {.name = "aoti",
             .weights = WeightsFrom::package,
             .takes = Takes::image,
-            .one_size = "its packages are compiled for that size"};
+            .one_size = "its packages are compiled for that size",
+            .cpu_code = true};
   }
   static void fields(auto& model, auto&& field) {
     field("path", model.paths,
@@ -295,6 +297,8 @@ inline KindFacts facts_of(const ModelKind& kind) {
   return std::visit([]<class Model>(const Model& model) { return Description<Model>::facts(model); }, kind);
 }
 inline std::string_view kind_name(const ModelKind& kind) { return facts_of(kind).name; }
+/// "members of kind 'onnx' run on the CPU only"; empty: a GPU may compute them, too.
+std::string why_only_on_cpu(const ModelKind& kind);
 
 /// Calls field(key, value, form) for each field; `Kind` is ModelKind or const ModelKind, and so is the value.
 template <class Kind, class Field>

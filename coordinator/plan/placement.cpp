@@ -60,19 +60,9 @@ Placement place_on_gpu(const std::string& name, const config::CudaDevice& device
   return placement;
 }
 
-/// "members of kind 'onnx' run on the CPU only"; empty: a GPU may compute them, too.
-std::string why_only_cpu(const ModelKind& model) {
-  const KindFacts facts = facts_of(model);
-  const bool packaged = std::holds_alternative<AotiModel>(model);
-  if (facts.library != Library::onnxruntime && facts.library != Library::openvino && !packaged) return {};
-  const ComputedBy* const by = backend_of(model);
-  return fmt::format("members {} run on the CPU only", by != nullptr ? fmt::format("with 'backend: {}'", to_name(*by))
-                                                                     : fmt::format("of kind '{}'", facts.name));
-}
-
 Placement place_on_best(const std::string& name, const ModelKind& model, const Machine& machine) {
   Placement placement;
-  if (const std::string only = why_only_cpu(model); !only.empty()) {
+  if (const std::string only = why_only_on_cpu(model); !only.empty()) {
     placement = place_on_cores(name, {}, machine);
     placement.chosen = "the CPU";
     placement.why = fmt::format(", and {}", only);
@@ -95,7 +85,7 @@ Placement place(const config::MemberSpec& member, const Machine& machine) {
     return place_on_cores(member.name, cpu->cores, machine);
   if (const auto* gpu = std::get_if<config::CudaDevice>(&member.device)) {
     Placement placement = place_on_gpu(member.name, *gpu, machine);
-    if (const std::string only = why_only_cpu(member.model.kind); !only.empty())
+    if (const std::string only = why_only_on_cpu(member.model.kind); !only.empty())
       placement.problem = fmt::format("{}: {}, not on {}", member.name, only, config::to_text(member.device));
     return placement;
   }

@@ -37,12 +37,10 @@ std::unique_ptr<Model> make_network(const MemberRequest& request) {
 
 std::unique_ptr<Model> make_onnx_model(const MemberRequest& request) {
   const bool of_tutti = backend_of(request.model) != nullptr;
-  if (request.cuda && of_tutti)
-    throw Error(ErrorKind::usage, "members with 'backend: onnxruntime' run on the CPU only", {},
-                "assign the member to cpu, or use 'backend: torch'");
-  if (of_tutti) return make_network(request);
   if (request.cuda)
-    throw Error(ErrorKind::usage, "members of kind 'onnx' run on the CPU only", {}, "assign the member to cpu");
+    throw Error(ErrorKind::usage, why_only_on_cpu(request.model), {},
+                of_tutti ? "assign the member to cpu, or use 'backend: torch'" : "assign the member to cpu");
+  if (of_tutti) return make_network(request);
   const auto& model = std::get<OnnxFileModel>(request.model);
   check_model_file(model.path);
   for (const std::filesystem::path& file : Description<OnnxFileModel>::more_files(model))

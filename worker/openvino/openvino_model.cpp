@@ -128,12 +128,10 @@ std::unique_ptr<Model> make_network(const MemberRequest& request) {
 
 std::unique_ptr<Model> make_openvino_model(const MemberRequest& request) {
   const bool of_tutti = backend_of(request.model) != nullptr;
-  if (request.cuda && of_tutti)
-    throw Error(ErrorKind::usage, "members with 'backend: openvino' run on the CPU only", {},
-                "assign the member to cpu, or use 'backend: torch'");
-  if (of_tutti) return make_network(request);
   if (request.cuda)
-    throw Error(ErrorKind::usage, "members of kind 'openvino' run on the CPU only", {}, "assign the member to cpu");
+    throw Error(ErrorKind::usage, why_only_on_cpu(request.model), {},
+                of_tutti ? "assign the member to cpu, or use 'backend: torch'" : "assign the member to cpu");
+  if (of_tutti) return make_network(request);
   const auto& model = std::get<OpenVinoModel>(request.model);
   check_model_file(model.path);
   for (const fs::path& file : files_of(request.model, {})) refuse_lfs_pointer(file);
