@@ -193,5 +193,107 @@ TEST_CASE("an absent member keeps no slots of a training and the others continue
   CHECK_FALSE(rig.closed(1).set_aside);
 }
 
+/// m0 and m1 share worker 0, m2 has worker 1.
+SupervisorSetting learning_together(UnitMode mode) {
+  auto setting = rig_setting(3);
+  set_hosting(setting, Hosting(ByWorker<std::vector<Rank>>{{0, 1}, {2}}));
+  setting.modes = {mode, UnitMode::loop};
+  setting.policy.back_off = 0;
+  setting.policy.poison_limit = 2;
+  return setting;
+}
+
+TEST_CASE("the members of a worker are told a command one after the other") {
+  Rig rig = Rig::running(learning_together(UnitMode::loop));
+  rig.supervisor.command(Command::begin_training, rig.now);
+  CHECK(rig.take() == Texts{"tell 0", "tell 2"});
+  rig.done(2);
+  CHECK(rig.take().empty());
+  rig.done(0);
+  CHECK(rig.take() == Texts{"tell 1"});
+  rig.done(1);
+  CHECK(rig.take() == Texts{"command done"});
+}
+
+TEST_CASE("a worker that answers for a member that was not told broke the protocol") {
+  Rig rig = Rig::running(learning_together(UnitMode::loop));
+  rig.supervisor.command(Command::save, rig.now);
+  rig.take();
+  rig.done(1);
+  CHECK(rig.take() == Texts{"kill 0"});
+}
+
+TEST_CASE("a new process of a worker brings its members to their states one after the other and then gets tasks") {
+  Rig rig = Rig::running(learning_together(UnitMode::loop));
+  rig.begin_training();
+  for (int n = 0; n < 2; ++n) rig.open(TaskKind::train);
+  rig.take();
+  for (const std::size_t rank : {0, 0, 1}) rig.answer(rank);  // m0 has made a checkpoint, m1 none
+  rig.take();
+  rig.dies(0);
+  CHECK(rig.take().back() == "spawn 0 g1");
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "prepare 0 from 0"});
+  rig.done(0);
+  CHECK(rig.take() == Texts{"prepare 1"});
+  rig.done(1);
+  // s1 may have killed the worker, so it comes alone, after what came before it.
+  CHECK(rig.take() == Texts{"task 1 s0", "task 1 s1 c1"});
+  CHECK(rig.answer(1) == Acceptance::repeated);
+  CHECK(rig.answer(1) == Acceptance::accepted);
+}
+
+TEST_CASE("while a worker brings a member to its state no other is heard") {
+  Rig rig = Rig::running(learning_together(UnitMode::threads));
+  rig.begin_training();
+  rig.dies(0);
+  rig.take();
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "prepare 0"});
+  rig.done(1);
+  CHECK(rig.take() == Texts{"kill 0"});
+}
+
+TEST_CASE("no command goes to a worker that computes a task which may have killed one") {
+  Rig rig = Rig::running(learning_together(UnitMode::threads));
+  rig.open();
+  rig.take();
+  rig.answer(1);
+  rig.answer(2);
+  rig.dies(0);
+  CHECK(rig.take().back() == "spawn 0 g1");
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "task 0 s0"});
+  rig.supervisor.command(Command::begin_training, rig.now);
+  CHECK(rig.take() == Texts{"tell 2"});
+  rig.answer(0);
+  CHECK(rig.take() == Texts{"finish 0", "tell 0"});
+}
+
+TEST_CASE("a member that gets a worker of its own goes on from its checkpoint there") {
+  Rig rig = Rig::running(learning_together(UnitMode::loop));
+  rig.begin_training();
+  for (int n = 0; n < 3; ++n) rig.open(TaskKind::train);
+  rig.take();
+  for (const std::size_t rank : {0, 1, 0, 1}) rig.answer(rank);
+  rig.take();
+  for (const std::size_t generation : {1, 2}) {
+    rig.dies(0);
+    CHECK(rig.take().back() == "spawn 0 g" + std::to_string(generation));
+    rig.ready(0);
+    rig.done(0);
+    rig.done(1);
+    rig.take();
+  }
+  rig.dies(0);
+  const Texts moved = rig.take();
+  CHECK(moved.front() == "move 0 from 0 to 2");
+  CHECK(moved.back() == "spawn 0 g3");
+  rig.ready(2);
+  CHECK(rig.take() == Texts{"begin 2", "prepare 0 from 0"});
+  rig.ready(0);
+  CHECK(rig.take() == Texts{"begin 0", "prepare 1 from 0"});
+}
+
 }  // namespace
 }  // namespace tutti::test
