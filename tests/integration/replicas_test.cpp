@@ -178,7 +178,7 @@ TEST_CASE("a member with replicas is trained only by an ensemble that is made fo
   Ensemble ensemble(published(replicated(2)), with_worker());
   ListSource source(random_images(8), std::vector<std::int64_t>(8, 0));
   CHECK(message_of([&] { ensemble.train(source, "."); }) ==
-        "members that share a worker or have several cannot be trained");
+        "members that are fused or have several workers cannot be trained");
   Options options = with_worker();
   options.training = true;
   CHECK(Ensemble(published(replicated(2)), options).status().members[0].replicas.empty());

@@ -115,7 +115,7 @@ TEST_CASE("members that share a worker learn the same bytes as those that have t
   }
 }
 
-TEST_CASE("a member that kills a shared worker while it learns goes on in a worker of its own") {
+TEST_CASE("a member that kills a shared worker while it learns continues in a worker of its own") {
   auto spec = training_spec(4, 2);
   const Trained calm = train(spec);
   for (const UnitMode mode : {UnitMode::loop, UnitMode::threads}) {

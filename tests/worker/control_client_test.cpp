@@ -33,7 +33,7 @@ TEST_CASE("the longest message passes through the socket") {
   Sockets sockets = Sockets::make();
   ControlClient coordinator(std::move(sockets.coordinator));
   ControlClient client(std::move(sockets.worker));
-  const std::string path(control::kMaxBytes - 30, 'p');
+  const std::string path(control::kMaxBytes - control::encode(control::Save{}).size(), 'p');
   coordinator.send(control::Save{path});
   const auto message = client.receive();
   REQUIRE(message);

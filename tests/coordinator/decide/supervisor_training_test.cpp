@@ -270,7 +270,7 @@ TEST_CASE("no command goes to a worker that computes a task which may have kille
   CHECK(rig.take() == Texts{"finish 0", "tell 0"});
 }
 
-TEST_CASE("a member that gets a worker of its own goes on from its checkpoint there") {
+TEST_CASE("a member that gets a worker of its own continues from its checkpoint there") {
   Rig rig = Rig::running(learning_together(UnitMode::loop));
   rig.begin_training();
   for (int n = 0; n < 3; ++n) rig.open(TaskKind::train);

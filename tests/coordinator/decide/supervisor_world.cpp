@@ -205,31 +205,6 @@ void World::choose_task(Process& process) {
   process.ring.push_front(task);
 }
 
-/// A loop looks for orders when its ring is empty. The thread of a member obeys when it comes to it.
-bool World::may_obey(const Process& process) {
-  if (process.orders.empty()) return false;
-  if (process.ring.empty()) return true;
-  if (setting_.supervisor.modes.at(process.worker.value()) == UnitMode::loop || process.computed) return false;
-  const Seat seat = process.orders.front().seat;
-  return std::ranges::count(process.ring, seat, &TaskRecord::seat) == 0 && chance(50);
-}
-
-void World::obey(Process& process) {
-  const Order order = process.orders.front();
-  process.orders.pop_front();
-  const Rank rank = rank_of(process, order.seat);
-  Member& member = members_[rank];
-  Learnt& learnt = process.learnt[order.seat];
-  if (order.kind == Order::Kind::begin) learnt.begin();
-  if (order.kind == Order::Kind::save) member.saved = learnt;
-  if (order.kind == Order::Kind::restore) {
-    must(!member.files[order.file].torn, "a checkpoint is used that is not whole");
-    learnt = member.files[order.file].learnt;
-    ++checkpoints_used_;
-  }
-  if (process.orders.empty()) supervisor_.done(rank, {}, now_);
-}
-
 void World::compute(Process& process) {
   const TaskRecord& task = process.ring.front();
   const Segment& segment = segments_.at(task.segment);

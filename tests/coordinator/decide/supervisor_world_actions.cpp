@@ -227,26 +227,6 @@ void World::perform(const action::Begin& begin) {
   process.begun = true;
 }
 
-void World::perform(const action::Prepare& prepare) {
-  Process& process = process_of(prepare.rank);
-  must(process.begun && process.orders.empty() && process.unread == 0, "an order too early");
-  must(prepare.checkpoint || prepare.begin, "an empty preparation");
-  const Seat seat = supervisor_.hosting().seat_of(prepare.rank);
-  if (prepare.checkpoint) process.orders.push_back({Order::Kind::restore, seat, *prepare.checkpoint});
-  if (prepare.begin) process.orders.push_back({Order::Kind::begin, seat});
-}
-
-void World::perform(const action::Tell& tell) {
-  Process& process = process_of(tell.rank);
-  const Seat seat = supervisor_.hosting().seat_of(tell.rank);
-  must(process.begun && process.orders.empty(), "a command too early");
-  must(std::ranges::count(process.ring, seat, &TaskRecord::seat) == 0 &&
-           std::ranges::count(process.published, seat, &CompletionRecord::seat) == 0,
-       "a command before the tasks that came before it were answered");
-  must(commanded_, "a command that was not given");
-  process.orders.push_back({command_ == Supervisor::Command::save ? Order::Kind::save : Order::Kind::begin, seat});
-}
-
 void World::perform(const action::HandOut& hand_out) {
   Process& process = process_of(hand_out.worker);
   must(rank_of(process, hand_out.task.seat) == hand_out.rank, "a task for a member that sits elsewhere");
