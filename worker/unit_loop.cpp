@@ -50,9 +50,8 @@ UnitLoop::UnitLoop(LoopParts parts)
   }
   for (std::size_t seat = 0; seat < parts_.members.size(); ++seat) {
     const UnitMember& member = parts_.members[seat];
-    members_.push_back(std::make_unique<HostedMember>(MemberParts{member.model, member.request, parts_.start,
-                                                                  parts_.arena, parts_.channel, Seat(seat),
-                                                                  &feeds_, member.rows}));
+    members_.push_back(std::make_unique<HostedMember>(MemberParts{
+        member.model, member.request, parts_.start, parts_.arena, parts_.channel, Seat(seat), &feeds_, member.rows}));
   }
 }
 

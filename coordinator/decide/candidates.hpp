@@ -26,8 +26,8 @@ constexpr double kEquallyFast = 0.02;
 /// one was; nothing if none could be started.
 std::optional<std::size_t> choose(std::vector<ModelForm>& candidates);
 
-/// Whether forms compute alternately once more. They have done so `turns` times, which took `spent`; their trials before
-/// took `trials`, which is long for large networks, whose turns are few otherwise.
+/// Whether forms compute alternately once more. They have done so `turns` times, which took `spent`; their trials
+/// before took `trials`, which is long for large networks, whose turns are few otherwise.
 bool another_turn(int turns, std::chrono::duration<double> spent, std::chrono::duration<double> trials);
 /// A form that is slower than another one by this factor after so many turns does not take part in the next.
 double far_behind(int turns);

@@ -1,6 +1,6 @@
-// The part of the supervisor about commands: every member left begins to train, or saves its weights; and about bringing
-// the members of a worker that starts to the states in which they were. The members of a unit are told one after the
-// other, so that what a worker is sent fits its socket, and a death says who was told.
+// The part of the supervisor about commands: every member left begins to train, or saves its weights; and about
+// bringing the members of a worker that starts to the states in which they were. The members of a unit are told one
+// after the other, so that what a worker is sent fits its socket, and a death says who was told.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,10 +71,10 @@ void Supervisor::done(Rank rank, const control::Done& answer, Time now) {
   if (life.phase() == WorkerLife::Phase::preparing && preparing_.at(worker) == hosting_.seat_of(rank)) {
     // Even if the member starts a new training: it would start from its initial weights and lose the training so far.
     if (!answer.problem.empty())
-      return fail(Error(ErrorKind::failed,
-                        fmt::format("{} could not be brought back to its training: {}",
-                                    place_of(worker, rank), answer.problem),
-                        {}, answer.hint));
+      return fail(
+          Error(ErrorKind::failed,
+                fmt::format("{} could not be brought back to its training: {}", place_of(worker, rank), answer.problem),
+                {}, answer.hint));
     if (told) answer_command(rank, answer);
     return prepare_from(worker, Seat(hosting_.seat_of(rank).value() + 1), now);
   }

@@ -1,5 +1,5 @@
-// The half of WorkerProcess that passes descriptors to a worker that runs: the channels of others whose outputs it reads,
-// and the files for the checkpoints of a member that is trained.
+// The half of WorkerProcess that passes descriptors to a worker that runs: the channels of others whose outputs it
+// reads, and the files for the checkpoints of a member that is trained.
 #include <cerrno>
 
 #include "common/kill_point.hpp"

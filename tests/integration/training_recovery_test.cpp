@@ -130,7 +130,8 @@ TEST_CASE("a member that kills a shared worker while it learns continues in a wo
     Ensemble ensemble(published(shared), with_worker());
     ListSource source = labelled_images();
     std::vector<std::string> weights;
-    for (const auto& file : ensemble.train(source, folder.path()).weights) weights.push_back(read_text(file, "weights"));
+    for (const auto& file : ensemble.train(source, folder.path()).weights)
+      weights.push_back(read_text(file, "weights"));
     CHECK(weights == calm.weights);
     CHECK(ensemble.status().faults.deaths >= 2);
   }

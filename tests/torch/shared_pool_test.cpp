@@ -108,8 +108,8 @@ TEST_CASE("in a loop, in threads or fused members of a shared worker learn the b
   std::vector<float> expected;
   const std::vector<std::string> separate = learn("", false, expected);
   CHECK(separate[0] != separate[1]);
-  for (const char* mode : {"members: [a, b, c, d], mode: loop", "members: [a, b, c, d], mode: threads",
-                           "members: [a, b, c], mode: fused"})
+  for (const char* mode :
+       {"members: [a, b, c, d], mode: loop", "members: [a, b, c, d], mode: threads", "members: [a, b, c], mode: fused"})
     for (const bool kill : {false, true}) {
       CAPTURE(mode);
       CAPTURE(kill);

@@ -142,14 +142,8 @@ class Hosted {
     return arguments;
   }
   std::vector<int> descriptors() const {
-    return {-1,
-            1,
-            2,
-            sockets_.worker.get(),
-            arena_file_.fd(),
-            channel_file_.fd(),
-            task_bell_.fd(),
-            completion_bell_.fd()};
+    return {
+        -1, 1, 2, sockets_.worker.get(), arena_file_.fd(), channel_file_.fd(), task_bell_.fd(), completion_bell_.fd()};
   }
   Died died() {
     const auto message = control_.receive();

@@ -142,14 +142,8 @@ class Rig {
   std::byte* arena() { return arena_.front().bytes; }
   void run() {
     try {
-      worker::UnitLoop({{{*model_, request_}},
-                        false,
-                        start_,
-                        arena(),
-                        channel_,
-                        task_bell_,
-                        completion_bell_,
-                        *client_})
+      worker::UnitLoop(
+          {{{*model_, request_}}, false, start_, arena(), channel_, task_bell_, completion_bell_, *client_})
           .run();
       end_ = "left";
     } catch (const std::exception& error) {

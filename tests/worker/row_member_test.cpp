@@ -48,8 +48,8 @@ class Stage {
     file_.allocate(layout.bytes(), "a test");
     file_.seal_size();
     channel_.emplace(file_, layout);
-    member_.emplace(worker::MemberParts{
-        *model_, request_, start_, arena, *channel_, Seat(0), &feeds_, rows_ ? &*rows_ : nullptr});
+    member_.emplace(
+        worker::MemberParts{*model_, request_, start_, arena, *channel_, Seat(0), &feeds_, rows_ ? &*rows_ : nullptr});
   }
 
   void read_from(const Stage& other) {
