@@ -165,9 +165,6 @@ class Supervisor {
     SegmentId segment;
   };
 
-  /// Of a member without replicas, as one that is trained.
-  WorkerLife& life_of(Rank rank) { return lives_[hosting_.only_worker_of(rank)]; }
-  const WorkerLife& life_of(Rank rank) const { return lives_[hosting_.only_worker_of(rank)]; }
   WorkerLife new_life(Generation first = {}) const;
   WorkerLife::Duty duty_of(WorkerId worker) const;
   bool any_in_flight(WorkerId worker) const;
@@ -321,9 +318,9 @@ class Supervisor {
   std::optional<Command> command_;
   std::optional<Error> command_problem_;
   std::map<WorkerId, Seat> preparing_;  // which member a worker in this phase is bringing to its state
-  std::vector<WorkerId> superseded_;  // for whose places others wait
-  std::set<Rank> vacant_;             // places without a member: absent, and nobody asks for them
-  FaultCounts past_;                  // deaths and restarts of members that have gone
+  std::vector<WorkerId> superseded_;    // for whose places others wait
+  std::set<Rank> vacant_;               // places without a member: absent, and nobody asks for them
+  FaultCounts past_;                    // deaths and restarts of members that have gone
 };
 
 }  // namespace tutti

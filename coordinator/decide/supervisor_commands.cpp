@@ -39,19 +39,20 @@ void Supervisor::prepare_from(WorkerId worker, Seat seat, Time now) {
   run(worker, now);
 }
 
-/// Not next to a task that may kill the worker: it computes nothing else then.
+/// Only after the tasks that came before it, because the command is about the state after them. And not next to a task
+/// that may kill the worker: it computes nothing else then.
 bool Supervisor::may_be_told(Rank rank) const {
+  if (!work_[rank].may_be_told()) return false;
   const WorkerId worker = hosting_.only_worker_of(rank);
   const auto hinders = [&](Rank other) { return work_[other].told() || work_[other].tasks.holds_suspect(worker); };
   return lives_[worker].running() && std::ranges::none_of(hosting_.members_of(worker), hinders);
 }
 
-// Only after the tasks that came before it, because the command is about the state after them.
 void Supervisor::tell_if_due(Rank rank, Time now) {
-  if (!work_[rank].may_be_told() || !may_be_told(rank)) return;
+  if (!may_be_told(rank)) return;
   if (command_ == Command::begin_training) begin_training(rank);
   work_[rank].tell();
-  life_of(rank).clock.begin(now);
+  lives_[hosting_.only_worker_of(rank)].clock.begin(now);
   actions_.push_back(action::Tell{rank});
 }
 

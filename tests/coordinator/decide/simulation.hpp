@@ -136,6 +136,16 @@ inline void some_leave(WorldSetting& setting) {
   setting.may_fail_with = {"no slot is left for a segment", "no member is left"};
 }
 
+/// Members that use up their restarts leave, and segments that seem to kill are set aside: twice as much goes wrong.
+inline void lose_members(WorldSetting& setting, std::uint64_t fewest_restarts) {
+  setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
+  setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(fewest_restarts + setting.seed % 4);
+  setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
+  setting.faults *= 2;
+  setting.may_fail_with = {"no member is left", "that computed nothing else",
+                           "it died on each of the last 3 segments that it was given"};
+}
+
 /// In each `every`-th ensemble members predict NaN, which is left out.
 inline void drop_nan(WorldSetting& setting, std::uint64_t every) {
   setting.nan = setting.seed % every == 0;

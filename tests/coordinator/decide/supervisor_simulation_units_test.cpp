@@ -54,12 +54,7 @@ TEST_CASE("members in training that get workers of their own or leave do not cos
       [](WorldSetting& setting) {
         share_workers(setting);
         setting.trains = true;
-        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
-        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
-        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
-        setting.faults *= 2;
-        setting.may_fail_with = {"no member is left", "that computed nothing else",
-                                 "it died on each of the last 3 segments that it was given"};
+        lose_members(setting, 1);
       },
       2 * kReplicaSeeds);
   CHECK(sum.moved > kReplicaSeeds / 4);
@@ -70,12 +65,7 @@ TEST_CASE("members in training that get workers of their own or leave do not cos
 TEST_CASE("segments that seem to kill shared workers first cost a member its place there") {
   const Sum sum = live_through(100'000, [](WorldSetting& setting) {
     share_workers(setting);
-    setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
-    setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(1 + setting.seed % 4);
-    setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
-    setting.faults *= 2;
-    setting.may_fail_with = {"no member is left", "that computed nothing else",
-                             "it died on each of the last 3 segments that it was given"};
+    lose_members(setting, 1);
   });
   CHECK(sum.moved > kSeeds / 4);
   CHECK(sum.counts.set_aside > 0);
@@ -252,12 +242,7 @@ TEST_CASE("rounds go on without members that leave and end for segments that are
         if (setting.seed % 3 != 0) share_workers(setting);
         if (setting.seed % 3 == 2) replicate(setting);
         ask_in_rounds(setting);
-        setting.supervisor.policy.on_worker_failure = OnWorkerFailure::degrade;
-        setting.supervisor.policy.restart_limit = static_cast<std::uint32_t>(setting.seed % 4);
-        setting.supervisor.policy.poison_limit = 1 + setting.seed % 3;
-        setting.faults *= 2;
-        setting.may_fail_with = {"no member is left", "that computed nothing else",
-                                 "it died on each of the last 3 segments that it was given"};
+        lose_members(setting, 0);
       },
       kReplicaSeeds);
   CHECK(sum.counts.set_aside > 0);
