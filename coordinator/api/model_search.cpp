@@ -77,6 +77,7 @@ class Search {
     std::size_t round;
     std::size_t number;  ///< for ModelTrials
     std::vector<ChoiceGroup*> groups;
+    std::vector<AverageSpeed> speeds;  ///< by group, in the turns so far
   };
 
   static void add_to(KeptChoice& result, const ChoiceGroup& group) {
@@ -105,7 +106,7 @@ class Search {
         for (ChoiceGroup* const group : on_trial) note(round, *group, results);
         note_others(results);
         if (deaths == ModelTrials::Deaths::are_repaired) return;
-        if (const auto number = trials_.keep()) waiting_.push_back({round, *number, on_trial});
+        if (const auto number = trials_.keep()) waiting_.push_back({round, *number, on_trial, std::vector<AverageSpeed>(on_trial.size())});
         return;
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) throw;
@@ -189,7 +190,7 @@ class Search {
   }
 
   /// What was measured one form after the other may say more about the machine at that time than about the forms: those
-  /// that may be the fastest compute again, one round each, alternately, and the fastest round of each counts.
+  /// that may be the fastest compute again, one round each, alternately, and all of these rounds count.
   void compare_alternately(const std::vector<ChoiceGroup*>& open, std::chrono::duration<double> trials) {
     std::vector<std::vector<ModelForm>> before;
     for (const ChoiceGroup* group : open) before.push_back(group->candidates);
@@ -198,7 +199,7 @@ class Search {
       for (int turn = 0; another_turn(turn, std::chrono::steady_clock::now() - begin, trials); ++turn) {
         leave_behind(far_behind(turn));
         if (waiting_.size() < 2) return;
-        for (const Waiting& one : waiting_) turn_of(one, turn == 0);
+        for (Waiting& one : waiting_) turn_of(one);
       }
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::interrupted) throw;
@@ -207,13 +208,15 @@ class Search {
     }
   }
 
-  void turn_of(const Waiting& one, bool is_first) {
+  void turn_of(Waiting& one) {
     const ModelTrials::Speeds speeds = trials_.again(one.number);
-    for (ChoiceGroup* const group : one.groups) {
+    for (std::size_t place = 0; place < one.groups.size(); ++place) {
+      ChoiceGroup& group = *one.groups[place];
       double slowest = std::numeric_limits<double>::infinity();
-      for (const std::size_t rank : group->ranks) slowest = std::min(slowest, speed_in(*group, speeds[rank]));
-      double& known = group->candidates[one.round].images_per_second;
-      known = is_first ? slowest : std::max(known, slowest);
+      for (const std::size_t rank : group.ranks) slowest = std::min(slowest, speed_in(group, speeds[rank]));
+      one.speeds[place].add(slowest);
+      if (const double average = one.speeds[place].value(); average > 0)
+        group.candidates[one.round].images_per_second = average;
     }
   }
 

@@ -102,20 +102,26 @@ class ModelTrials::Trial {
     pool_.try_batches(batches);
   }
 
-  /// The fastest of rounds that take this long, which other programs disturbed least. `of_all`: how many members the
-  /// description has.
+  /// Of rounds that take this long together. `of_all`: how many members the description has.
   Speeds rounds(BatchSearch::Seconds least, std::size_t of_all) {
-    Speeds speeds(of_all);
+    std::vector<Averages> averages(of_all);
     for (BatchSearch::Seconds spent{}; spent < least; spent += rounds_.times().wall) {
       rounds_.run(images_);
-      if (!rounds_.disturbed()) add_round(speeds);
+      if (!rounds_.disturbed()) add_round(averages);
     }
+    Speeds speeds;
+    for (const Averages& average : averages) speeds.push_back({average.member.value(), average.worker.value()});
     return speeds;
   }
 
  private:
+  struct Averages {
+    AverageSpeed member;
+    AverageSpeed worker;
+  };
+
   /// As for batches: the whole time of the round counts for the slowest member, since some may have started late.
-  void add_round(Speeds& speeds) const {
+  void add_round(std::vector<Averages>& averages) const {
     const auto& [wall, busy] = rounds_.times();
     const BatchSearch::Seconds longest = *std::max_element(busy.begin(), busy.end());
     for (const WorkerPlan& worker : plan().workers) {
@@ -128,9 +134,9 @@ class ModelTrials::Trial {
       for (const Rank rank : worker.members) {
         const BatchSearch::Seconds alone = busy[rank];
         if (alone.count() <= 0) continue;
-        Speed& speed = speeds[ranks_[rank.value()]];
-        speed.member = std::max(speed.member, images_ / (wall * (alone / longest)).count());
-        speed.worker = std::max(speed.worker, images_ / together.count());
+        Averages& average = averages[ranks_[rank.value()]];
+        average.member.add(images_ / (wall * (alone / longest)).count());
+        average.worker.add(images_ / together.count());
       }
     }
   }

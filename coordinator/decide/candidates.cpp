@@ -15,8 +15,8 @@ constexpr const char* kSlower = "it is slower";
 constexpr const char* kNotFaster = "it is not faster";
 
 /// Small networks take so many turns, unless that takes longer than this.
-constexpr int kTurns = 3;
-constexpr std::chrono::duration<double> kAlternating{0.6};
+constexpr int kTurns = 5;
+constexpr std::chrono::duration<double> kAlternating{0.5};
 /// Others take up to this part of the time of the trials, and not more turns than this.
 constexpr double kPartOfTrials = 0.3;
 constexpr int kMostTurns = 9;
@@ -65,8 +65,15 @@ bool another_turn(int turns, std::chrono::duration<double> spent, std::chrono::d
   return turns < kMostTurns && spent < trials * kPartOfTrials;
 }
 
-// What was measured alone may have been disturbed as a whole; in a turn the forms follow each other within moments.
-double far_behind(int turns) { return turns == 0 ? 3 : 1.5; }
+// What was measured alone may have been disturbed as a whole; in a turn the forms follow each other within moments, but
+// two rounds of one form may differ by a factor of two.
+double far_behind(int turns) { return turns == 0 ? 3 : turns == 1 ? 2 : 1.5; }
+
+void AverageSpeed::add(double speed) {
+  if (speed <= 0) return;
+  ++rounds_;
+  seconds_per_image_ += 1 / speed;
+}
 
 std::chrono::duration<double> unit_seconds(UnitMode mode, const std::vector<MemberTime>& members,
                                            std::chrono::duration<double> wall, std::size_t cores) {

@@ -26,6 +26,20 @@ constexpr double kEquallyFast = 0.02;
 /// one was; nothing if none could be started.
 std::optional<std::size_t> choose(std::vector<ModelForm>& candidates);
 
+/// The speed in several rounds of the same length: that of all of them together. On a shared machine the fastest round
+/// says more about a moment in which nothing else ran than about the form.
+class AverageSpeed {
+ public:
+  /// Of a round, in images per second; 0: nothing was measured.
+  void add(double speed);
+  /// 0: nothing was measured.
+  double value() const { return rounds_ == 0 ? 0 : rounds_ / seconds_per_image_; }
+
+ private:
+  int rounds_ = 0;
+  double seconds_per_image_ = 0;  ///< the sum over the rounds
+};
+
 /// Whether forms compute alternately once more. They have done so `turns` times, which took `spent`; their trials
 /// before took `trials`, which is long for large networks, whose turns are few otherwise.
 bool another_turn(int turns, std::chrono::duration<double> spent, std::chrono::duration<double> trials);

@@ -50,25 +50,38 @@ TEST_CASE("a candidate that could not be started is left out and the next one is
   CHECK(all[2].reason.starts_with("its outputs differ from those of b by"));
 }
 
-TEST_CASE("small networks compute alternately three times and large ones for a part of what their trials took") {
+TEST_CASE("small networks compute alternately five times and large ones for a part of what their trials took") {
   using Seconds = std::chrono::duration<double>;
   const auto turns = [](double each, double trials) {
     int taken = 0;
     while (another_turn(taken, Seconds(taken * each), Seconds(trials))) ++taken;
     return taken;
   };
-  CHECK(turns(0.1, 0.9) == 3);
-  CHECK(turns(0.25, 0.9) == 3);
+  CHECK(turns(0.05, 0.9) == 6);
+  CHECK(turns(0.07, 0.9) == 5);
+  CHECK(turns(0.25, 0.9) == 2);
   CHECK(turns(1, 0.9) == 1);
   CHECK(turns(0.25, 5) == 6);
   CHECK(turns(0.1, 60) == 9);
 }
 
-TEST_CASE("after a first turn a form that falls behind computes no more") {
-  CHECK(far_behind(0) > 2);
-  CHECK(far_behind(1) < far_behind(0));
-  CHECK(far_behind(1) > 1.2);
-  CHECK(far_behind(5) == far_behind(1));
+TEST_CASE("the more turns a form has fallen behind in the less it takes to leave it out") {
+  CHECK(far_behind(0) > far_behind(1));
+  CHECK(far_behind(1) > far_behind(2));
+  CHECK(far_behind(2) > 1.2);
+  CHECK(far_behind(8) == far_behind(2));
+}
+
+TEST_CASE("the speed of several rounds is that of all of them together") {
+  AverageSpeed speed;
+  CHECK(speed.value() == 0);
+  speed.add(0);  // disturbed
+  CHECK(speed.value() == 0);
+  speed.add(300);
+  CHECK(speed.value() == 300);
+  speed.add(0);
+  speed.add(600);  // as many images in half of the time: in three parts of it, twice as many as in two
+  CHECK(speed.value() == doctest::Approx(400));
 }
 
 TEST_CASE("nothing is chosen if no candidate could be started") {
