@@ -106,21 +106,19 @@ void check_models(const std::vector<StageSpec>& stages, const std::vector<Positi
 
 /// The fault 'nonsense' spoils what a worker writes about rows: without any it would do nothing.
 void check_nonsense(const ReadMember& read, Violations& violations) {
-  const auto check = [&](const std::string& name, const ModelSpec& model, std::uint32_t rows) {
-    const auto* fake = std::get_if<FakeModel>(&model.kind);
-    if (fake == nullptr || rows > 0) return;
+  const std::vector<std::uint32_t> rows = rows_of_stages(read.spec);
+  const std::vector<MemberSpec> members{read.spec};
+  const std::vector<NamedModel> models = models_of(members);
+  for (std::size_t s = 0; s < models.size(); ++s) {
+    const auto* fake = std::get_if<FakeModel>(&models[s].model.kind);
+    const bool makes_rows = s + 1 < rows.size() && rows[s + 1] > 0;
+    if (fake == nullptr || makes_rows) continue;
     if (std::ranges::count(fake->faults, FaultKind::nonsense, &ScriptedFault::kind) > 0)
       violations.add(read.position,
                      fmt::format("'{}' has the fault 'nonsense', which spoils what is written about the rows of a "
                                  "sample, and makes none; give it to a stage with a step crop_boxes behind it",
-                                 name));
-  };
-  std::uint32_t rows = 0;
-  for (std::size_t s = 0; s < read.spec.before.size(); ++s) {
-    rows = rows_behind(plain_steps(read.spec.before[s].steps), rows);
-    check(stage_name(read.spec, s), read.spec.before[s].model, rows);
+                                 models[s].name));
   }
-  check(read.spec.before.empty() ? read.spec.name : stage_name(read.spec, read.spec.before.size()), read.spec.model, 0);
 }
 
 /// The stages, each with the steps behind it.
@@ -221,15 +219,13 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
   }
 }
 
-std::uint32_t most_rows(const MemberSpec& member) {
-  std::uint32_t most = 0;
-  std::uint32_t rows = 0;
-  for (const StageSpec& stage : member.before) {
-    rows = rows_behind(plain_steps(stage.steps), rows);
-    most = std::max(most, rows);
-  }
-  return most;
+std::vector<std::uint32_t> rows_of_stages(const MemberSpec& member) {
+  std::vector<std::uint32_t> rows{0};
+  for (const StageSpec& stage : member.before) rows.push_back(rows_behind(plain_steps(stage.steps), rows.back()));
+  return rows;
 }
+
+std::uint32_t most_rows(const MemberSpec& member) { return std::ranges::max(rows_of_stages(member)); }
 
 bool has_rows(const MemberSpec& member) { return most_rows(member) > 0; }
 

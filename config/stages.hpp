@@ -26,6 +26,8 @@ void check_stages(const EnsembleSpec& spec, const std::vector<ReadMember>& membe
 /// Whether it is described by `stages`: it has several models, or steps behind its model.
 bool has_stages(const MemberSpec& member);
 
+/// The most rows of a sample that the model of each stage computes on; 0: the sample itself. The last is the member's.
+std::vector<std::uint32_t> rows_of_stages(const MemberSpec& member);
 /// The most rows that a step between its stages makes of a sample (common/wire/rows.hpp); 0: none makes any.
 std::uint32_t most_rows(const MemberSpec& member);
 

@@ -9,7 +9,6 @@
 #include "common/wire/rows.hpp"
 #include "config/shards.hpp"
 #include "config/stages.hpp"
-#include "config/steps.hpp"
 #include "config/workers.hpp"
 
 namespace tutti {
@@ -66,19 +65,18 @@ std::vector<Part> parts_of(const config::EnsembleSpec& spec) {
   for (std::size_t rank = 0; rank < spec.members.size(); ++rank) {
     const config::MemberSpec& member = spec.members[rank];
     std::optional<Rank> before;
-    std::uint32_t rows = 0;
+    const std::vector<std::uint32_t> rows = config::rows_of_stages(member);
     for (std::size_t s = 0; s < member.before.size(); ++s, ++next) {
       parts[next].stage_of = member.name;
       parts[next].fed_by = before;
       parts[next].feeds = true;
-      parts[next].fed_rows = rows;
-      rows = rows_behind(config::plain_steps(member.before[s].steps), rows);
+      parts[next].fed_rows = rows[s];
       const auto fixed = facts_of(parts[next].spec.model.kind).output;
       parts[next].spec.output = fixed ? fixed->kind : OutputKind::values;  // passed on as they are
       before = Rank(next);
     }
     parts[rank].fed_by = before;
-    parts[rank].fed_rows = rows;
+    parts[rank].fed_rows = rows.back();
     if (!before) continue;
     parts[rank].stage_of = member.name;
     parts[rank].spec.name = config::stage_name(member, member.before.size());
