@@ -224,7 +224,7 @@ set_up_packages() {
   missing=$(missing_tools)
   [[ -n $missing ]] || return 0
   if debian_family "$1"; then
-    say "This is $name; the set-up was tried on $known_distributions. Asking the package lists."
+    say "This is $name; the set-up knows the packages of $known_distributions. Asking the package lists."
     if prefix=$(root_prefix "$EUID"); then
       fetch_package_lists "$prefix" "$common_packages"
       # shellcheck disable=SC2086

@@ -49,8 +49,9 @@ class Members:
         Raises
         ------
         UsageError
-            If the description is wrong, if the model outputs another shape, or if members of this ensemble stay: it has
-            `workers`, `cascade`, `quorum`, `coalesce`, `stages` or saved predictions.
+            If the description is wrong, if the model outputs another shape, if the member has `stages` or leaves its
+            form open, if `batch_images` is auto, or if members of this ensemble stay: it has `cascade`, `quorum`,
+            `coalesce` or saved predictions.
         FailedError
             If it needs more memory than there is, or cannot be started.
         Interrupted

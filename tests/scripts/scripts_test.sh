@@ -91,7 +91,7 @@ test_a_relative_of_debian_is_set_up_by_its_package_lists() {
   lists 1.83.0.1 libboost1.83-dev
   say 'ID_LIKE="ubuntu debian"' >>"$(os_release linuxmint 22)"
   CXX=no-such-compiler outcome set_up_packages "$scratch/os-release"
-  expect_code 0 && expect_text "This is linuxmint-22; the set-up was tried on Debian 12 and 13"
+  expect_code 0 && expect_text "This is linuxmint-22; the set-up knows the packages of Debian 12 and 13"
   output=$(<"$scratch/calls")
   expect_text "apt-get install" && expect_text "ninja-build libboost-dev"
 }
