@@ -247,7 +247,7 @@ class Run:
                 assert entry.child is not None
                 if len(forms) > 1:
                     seconds[form] = min(entry.child.ask("run", {}, "ran")["seconds"] for _ in range(FORM_RUNS))
-            best = min(forms, key=lambda form: seconds.get(form, 0))
+            best = min(seconds, key=seconds.__getitem__, default=forms[0])
             if best != forms[-1]:
                 self.begin(entry, best)
         except ContestantFailed as error:

@@ -106,7 +106,8 @@ class Search {
         for (ChoiceGroup* const group : on_trial) note(round, *group, results);
         note_others(results);
         if (deaths == ModelTrials::Deaths::are_repaired) return;
-        if (const auto number = trials_.keep()) waiting_.push_back({round, *number, on_trial, std::vector<AverageSpeed>(on_trial.size())});
+        if (const auto number = trials_.keep())
+          waiting_.push_back({round, *number, on_trial, std::vector<AverageSpeed>(on_trial.size())});
         return;
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) throw;
